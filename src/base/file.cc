@@ -1,0 +1,137 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace citius {
+namespace {
+
+// Opens a regular file for reading and returns {descriptor, size}.
+std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail_input(path.string(), "cannot open: {}", std::strerror(errno));
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    fail_input(path.string(), "is not a regular file");
+  }
+  return {fd, static_cast<size_t>(info.st_size)};
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const auto [fd, size] = open_regular(path);
+  size_ = size;
+  if (size > 0) {
+    void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (mapping == MAP_FAILED) {
+      const int error = errno;
+      ::close(fd);
+      fail_input(path.string(), "cannot map {} bytes: {}", size, std::strerror(error));
+    }
+    data_ = static_cast<const std::byte*>(mapping);
+  }
+  ::close(fd);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
+  const auto [fd, size] = open_regular(path);
+  if (size > max_bytes) {
+    ::close(fd);
+    fail_input(path.string(), "file is too large, got {} bytes, expected at most {}", size, max_bytes);
+  }
+  std::string content(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::read(fd, content.data() + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    done += static_cast<size_t>(got);
+  }
+  ::close(fd);
+  if (done != size) fail_input(path.string(), "read ended early, got {} bytes, expected {}", done, size);
+  return content;
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  temporary_ = path_;
+  temporary_ += ".tmp" + std::to_string(::getpid());
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail(ErrorKind::kResource, path_.string(), "cannot write: {}", std::strerror(errno));
+  buffer_.reserve(1 << 20);
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+  }
+}
+
+void AtomicFile::fail_write(const char* what) {
+  fail(ErrorKind::kResource, path_.string(), "{} failed: {}; an existing file of this name is unchanged", what,
+       std::strerror(errno));
+}
+
+void AtomicFile::write(const void* data, size_t size) {
+  if (buffer_.size() + size > (1 << 20)) flush();
+  if (size >= (1 << 20)) {
+    const auto* bytes = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t put = ::write(fd_, bytes, size);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) fail_write("write");
+      bytes += put;
+      size -= static_cast<size_t>(put);
+    }
+  } else {
+    buffer_.append(static_cast<const char*>(data), size);
+  }
+}
+
+void AtomicFile::flush() {
+  const std::string pending = std::exchange(buffer_, std::string());
+  size_t done = 0;
+  while (done < pending.size()) {
+    const ssize_t put = ::write(fd_, pending.data() + done, pending.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) fail_write("write");
+    done += static_cast<size_t>(put);
+  }
+}
+
+void AtomicFile::commit() {
+  flush();
+  if (::fsync(fd_) != 0) fail_write("fsync");
+  if (::close(std::exchange(fd_, -1)) != 0) {
+    ::unlink(temporary_.c_str());
+    fail_write("close");
+  }
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    errno = error;
+    fail_write("rename");
+  }
+}
+
+void write_file(const std::filesystem::path& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+}  // namespace citius

@@ -1,0 +1,63 @@
+// Files: mapping for reading, whole-file reads with a limit, and atomic writes (write beside, fsync, rename), so that an
+// interrupted or failed write leaves the old file intact.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace citius {
+
+/// A file mapped read-only for the life of the object. Empty files map to an empty span.
+class MappedFile {
+ public:
+  /// Throws Error{kInput} where the file is missing, unreadable or not a regular file.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// Reads a whole file. Throws Error{kInput} where it is missing or larger than `max_bytes`.
+std::string read_file(const std::filesystem::path& path, size_t max_bytes);
+
+/// Streams a new file into place: writes go to a temporary file beside `path`; commit() syncs and renames it over
+/// `path`. Without commit() the destructor removes the temporary file and `path` is untouched.
+/// Every failure (full disk, permission) throws Error{kResource}.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, size_t size);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int fd_ = -1;
+  std::string buffer_;
+  void flush();
+  [[noreturn]] void fail_write(const char* what);
+};
+
+/// AtomicFile in one call.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+}  // namespace citius

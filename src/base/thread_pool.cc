@@ -1,0 +1,184 @@
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace citius {
+namespace {
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// About 50 microseconds of pauses on current x86 cores: longer than the serial gaps between the ops of one token,
+// shorter than anything a user would notice as wasted power.
+constexpr int kSpins = 2000;
+
+}  // namespace
+
+FlushDenormals::FlushDenormals() {
+#if defined(__x86_64__)
+  saved_ = _mm_getcsr();
+  _mm_setcsr(static_cast<unsigned>(saved_) | 0x8040);  // FTZ | DAZ
+#elif defined(__aarch64__)
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" ::"r"(saved_ | (uint64_t{1} << 24)));
+#endif
+}
+
+FlushDenormals::~FlushDenormals() {
+#if defined(__x86_64__)
+  _mm_setcsr(static_cast<unsigned>(saved_));
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" ::"r"(saved_));
+#endif
+}
+
+struct ThreadPool::State {
+  // `epoch` is bumped to start a loop; each worker that takes part decrements `pending` when done.
+  alignas(64) std::atomic<uint64_t> epoch{0};
+  alignas(64) std::atomic<int> pending{0};
+  std::atomic<int> sleepers{0};
+  std::atomic<bool> stop{false};
+  const ParallelBody* body = nullptr;
+  int active = 0;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::exception_ptr error;
+  std::vector<std::thread> threads;
+
+  void call(int thread) {
+    try {
+      (*body)(thread, active);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      if (!error) error = std::current_exception();
+    }
+  }
+
+  void wait_for_epoch(uint64_t seen) {
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (epoch.load(std::memory_order_acquire) != seen) return;
+      pause_cpu();
+    }
+    std::unique_lock lock(mutex);
+    sleepers.fetch_add(1);
+    wake.wait(lock, [&] { return epoch.load() != seen; });
+    sleepers.fetch_sub(1);
+  }
+
+  void work(int thread) {
+    FlushDenormals flush;
+    uint64_t seen = 0;
+    for (;;) {
+      wait_for_epoch(seen);
+      seen = epoch.load(std::memory_order_acquire);
+      if (stop.load()) return;
+      // Every worker answers every epoch, so that none can still be reading `body` when the next loop starts.
+      if (thread < active) call(thread);
+      pending.fetch_sub(1, std::memory_order_release);
+    }
+  }
+
+  void publish() {
+    epoch.fetch_add(1);
+    if (sleepers.load() > 0) {
+      std::lock_guard lock(mutex);
+      wake.notify_all();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int num_threads) : num_threads_(num_threads), state_(std::make_unique<State>()) {
+  CHECK(num_threads >= 1);
+  for (int thread = 1; thread < num_threads; ++thread) {
+    state_->threads.emplace_back([state = state_.get(), thread] { state->work(thread); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  state_->stop.store(true);
+  state_->publish();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+void ThreadPool::run(ParallelBody body) { run_some(num_threads_, body); }
+
+void ThreadPool::run_some(int num_threads, ParallelBody body) {
+  FlushDenormals flush;
+  if (num_threads == 1) {
+    body(0, 1);
+    return;
+  }
+  State& state = *state_;
+  state.body = &body;
+  state.active = num_threads;
+  state.pending.store(num_threads_ - 1, std::memory_order_relaxed);
+  state.publish();
+  state.call(0);
+  for (int spin = 0; state.pending.load(std::memory_order_acquire) != 0; ++spin) {
+    // A worker may have lost its core: after a while let the scheduler run it.
+    if (spin < kSpins) {
+      pause_cpu();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
+}
+
+namespace {
+
+// Cores that the cgroup's CPU quota allows, or a large number where there is none.
+int cgroup_cores() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (file >> quota >> period && quota != "max" && period > 0) {
+    return std::max(1, static_cast<int>(std::floor(std::atof(quota.c_str()) / period)));
+  }
+  return 1 << 20;
+}
+
+}  // namespace
+
+int default_num_threads() {
+  if (const char* text = std::getenv("CITIUS_THREADS"); text != nullptr && *text != '\0') {
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    if (*end != '\0' || value < 1 || value > 1024) {
+      fail(ErrorKind::kUsage, "CITIUS_THREADS", "got '{}', expected a number from 1 to 1024", text);
+    }
+    return static_cast<int>(value);
+  }
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cores = 1;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = CPU_COUNT(&set);
+  return std::max(1, std::min(cores, cgroup_cores()));
+}
+
+}  // namespace citius

@@ -1,0 +1,77 @@
+// A persistent pool of threads for data-parallel loops. The caller takes part. Workers spin briefly for the next loop and
+// then sleep, because the loops of a small model follow one another within microseconds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace citius {
+
+/// Non-owning reference to a callable `void(int thread, int num_threads)`; nothing is allocated.
+class ParallelBody {
+ public:
+  template <typename F>
+  ParallelBody(const F& body)  // NOLINT: implicit by design
+      : object_(&body), call_([](const void* object, int thread, int num_threads) {
+          (*static_cast<const F*>(object))(thread, num_threads);
+        }) {}
+  void operator()(int thread, int num_threads) const { call_(object_, thread, num_threads); }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, int, int);
+};
+
+class ThreadPool {
+ public:
+  /// `num_threads` counts the caller; 1 starts no thread.
+  explicit ThreadPool(int num_threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int num_threads() const { return num_threads_; }
+
+  /// Runs body(thread, num_threads) once on every thread and returns when all are done. An exception of any thread is
+  /// rethrown here (the first one). One loop at a time: calls must not nest nor come from two threads at once.
+  /// Denormals are flushed to zero in every thread of the pool, and in the caller for the duration of the call.
+  void run(ParallelBody body);
+
+  /// Splits [0, count) into one contiguous range per thread, at multiples of `grain`, and calls body(begin, end).
+  /// With less than two grains of work it stays on the calling thread.
+  template <typename F>
+  void parallel_for(int64_t count, int64_t grain, const F& body) {
+    const int64_t chunks = (count + grain - 1) / grain;
+    if (chunks <= 0) return;
+    run_some(chunks < num_threads_ ? static_cast<int>(chunks) : num_threads_, [&](int thread, int num_threads) {
+      const int64_t begin = chunks * thread / num_threads * grain;
+      const int64_t end = chunks * (thread + 1) / num_threads * grain;
+      if (begin < end) body(begin, end < count ? end : count);
+    });
+  }
+
+ private:
+  void run_some(int num_threads, ParallelBody body);
+
+  struct State;
+  int num_threads_;
+  std::unique_ptr<State> state_;
+};
+
+/// Threads to use where nobody says: CITIUS_THREADS, or the cores this process may run on (affinity and cgroup quota).
+int default_num_threads();
+
+/// Sets flush-to-zero and denormals-are-zero for the current thread while it lives.
+class FlushDenormals {
+ public:
+  FlushDenormals();
+  ~FlushDenormals();
+  FlushDenormals(const FlushDenormals&) = delete;
+  FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+ private:
+  uint64_t saved_;
+};
+
+}  // namespace citius

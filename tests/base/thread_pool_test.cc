@@ -1,0 +1,45 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+namespace citius {
+namespace {
+
+TEST(ThreadPool, EveryIndexOnceForManyLoops) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<int> hits(37, 0);
+    pool.parallel_for(37, 5, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) ++hits[i];
+    });
+    for (int hit : hits) ASSERT_EQ(hit, 1);
+  }
+}
+
+TEST(ThreadPool, RethrowsAndStaysUsable) {
+  ThreadPool pool(3);
+  EXPECT_THROW(pool.run([](int thread, int) {
+    if (thread == 2) throw std::runtime_error("boom");
+  }), std::runtime_error);
+  std::atomic<int> calls{0};
+  pool.run([&](int, int) { ++calls; });
+  EXPECT_EQ(calls, 3);
+}
+
+TEST(ThreadPool, FlushesDenormalsInEveryThread) {
+  ThreadPool pool(2);
+  std::vector<float> sums(2, 1.0f);
+  volatile float tiny = std::numeric_limits<float>::min();
+  pool.run([&](int thread, int) { sums[thread] = tiny * 0.25f; });
+  EXPECT_EQ(sums[0], 0.0f);
+  EXPECT_EQ(sums[1], 0.0f);
+  EXPECT_NE(tiny * 0.25f, 0.0f);  // the caller's own mode is restored
+}
+
+}  // namespace
+}  // namespace citius
