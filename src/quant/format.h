@@ -73,10 +73,10 @@ void decode_row(Format format, const std::byte* row, int64_t cols, float* out);
 void encode_row(Format format, const float* values, int64_t cols, std::byte* row);
 bool can_encode(Format format);
 
-/// An EncodedMatrix with its memory.
+/// An EncodedMatrix with what keeps its memory alive (a mapped file or a buffer).
 struct OwnedMatrix {
   EncodedMatrix matrix;
-  std::shared_ptr<std::byte[]> storage;
+  std::shared_ptr<const void> storage;
 };
 /// Re-encodes a matrix row by row (decode, then encode). Throws Error{kInput} where cols is no multiple of the block.
 OwnedMatrix convert_matrix(const EncodedMatrix& source, Format target);

@@ -1,0 +1,61 @@
+// Backend: who packs weights and runs ops. One method an op; what each means is in backend/contract/. The scalar reference
+// (ref/) accumulates in double and is what every fast kernel is tested against.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/contract/activation.h"
+#include "backend/contract/attention.h"
+#include "backend/contract/linear.h"
+#include "backend/contract/norm.h"
+#include "backend/contract/rope.h"
+#include "backend/packed_weight.h"
+
+namespace citius {
+
+/// Which implementation multiplies by a weight, and what the ones before it in the list said when they declined.
+struct KernelChoice {
+  std::string name;
+  std::vector<std::string> declined;  // "name: reason"
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  /// "ref" or "cpu".
+  virtual std::string name() const = 0;
+  /// Instruction set in use, e.g. "avx512_vnni"; "scalar" for the reference.
+  virtual std::string isa() const = 0;
+  virtual int num_threads() const = 0;
+
+  /// Packs one weight whose rows are the rows of `parts`, one after the other. All parts have one format and one number of
+  /// columns. The parts may be dropped afterwards.
+  virtual std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) = 0;
+
+  virtual KernelChoice explain(const PackedWeight& weight, Compute compute) const = 0;
+
+  virtual void linear(const LinearArgs& args) = 0;
+  virtual void norm(const NormArgs& args) = 0;
+  virtual void activation(const ActivationArgs& args) = 0;
+  virtual void gated(const GatedArgs& args) = 0;
+  virtual void add(const AddArgs& args) = 0;
+  virtual void rope(const RopeArgs& args) = 0;
+  virtual void kv_write(const KvWriteArgs& args) = 0;
+  virtual void attention(const AttentionArgs& args) = 0;
+};
+
+struct BackendOptions {
+  int num_threads = 0;  // 0: default_num_threads()
+  std::string isa;      // empty: CITIUS_ISA, or the best this machine has
+};
+
+/// Makes the backend of this name ("cpu" or "ref"). Throws Error{kUsage} for an unknown name or an ISA the machine lacks.
+std::unique_ptr<Backend> make_backend(const std::string& name, const BackendOptions& options = {});
+/// The instruction sets that were compiled in and that this machine can run, best first.
+std::vector<std::string> available_isas();
+
+}  // namespace citius
