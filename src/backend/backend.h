@@ -13,6 +13,7 @@
 #include "backend/contract/norm.h"
 #include "backend/contract/rope.h"
 #include "backend/packed_weight.h"
+#include "base/thread_pool.h"
 
 namespace citius {
 
@@ -30,7 +31,8 @@ class Backend {
   virtual std::string name() const = 0;
   /// Instruction set in use, e.g. "avx512_vnni"; "scalar" for the reference.
   virtual std::string isa() const = 0;
-  virtual int num_threads() const = 0;
+  /// The threads that ops run on; loading uses them too.
+  virtual ThreadPool& threads() = 0;
 
   /// Packs one weight whose rows are the rows of `parts`, one after the other. All parts have one format and one number of
   /// columns. The parts may be dropped afterwards.
