@@ -53,11 +53,14 @@ class WeightSource {
   /// Throws Error{kInput} naming tensors that were neither read nor ignored.
   void finish() const;
 
+  /// `name` as the container knows it.
+  std::string full_name(std::string_view name) const { return prefix_ + std::string(name); }
+
   const TensorContainer& container() const { return *container_; }
 
  private:
   std::shared_ptr<const TensorContainer> container_;
-  std::string prefix_;
+  std::string prefix_;  // empty, or ends in a dot
   std::shared_ptr<std::set<std::string, std::less<>>> used_;
 };
 
