@@ -25,6 +25,7 @@ class TensorContainer {
   /// The tensor as a matrix [shape[0], rest] (a vector is one row). Types that are no Format (F64, F8, integers, BOOL) are
   /// converted to f32.
   virtual OwnedMatrix matrix(std::string_view name) const = 0;
+  virtual bool is_float(std::string_view name) const = 0;
   /// For messages: path of the file or directory.
   virtual std::string where() const = 0;
   /// True where names and layouts follow ggml's conventions.
@@ -44,6 +45,8 @@ class WeightSource {
   OwnedMatrix matrix(std::string_view name, int64_t rows, int64_t cols) const;
   /// Reads a vector as fp32. Throws Error{kInput} where it is missing or its shape is not [size].
   std::vector<float> vector(std::string_view name, int64_t size) const;
+  /// True where the tensor is stored in a float type (not quantized). It must exist.
+  bool is_float(std::string_view name) const;
   /// Shape of a tensor that must exist.
   Shape shape(std::string_view name) const;
   /// Marks a tensor as known and not needed; nothing happens where it is absent.

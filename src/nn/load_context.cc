@@ -35,11 +35,13 @@ OwnedMatrix convert_in_parallel(const EncodedMatrix& source, Format target, Thre
 
 OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols,
                               bool transposed) {
-  OwnedMatrix matrix = transposed ? source.matrix(name, cols, rows) : source.matrix(name, rows, cols);
+  // Quantized rows always run along the inputs, so only float weights can be stored transposed.
+  const bool turn = transposed && source.is_float(name);
+  OwnedMatrix matrix = turn ? source.matrix(name, cols, rows) : source.matrix(name, rows, cols);
   WeightRecord record{source.full_name(name), rows, cols, matrix.matrix.format, matrix.matrix.format, {}};
-  if (transposed) matrix = transpose_to_f32(matrix);
+  if (turn) matrix = transpose_to_f32(matrix);
   if (policy) record.format = policy(record);
-  if (record.format != record.stored) {
+  if (record.format != matrix.matrix.format) {
     if (cols % format_block_elements(record.format) != 0) {
       fail_input(record.name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}",
                  format_name(record.format), cols, format_block_elements(record.format));

@@ -25,7 +25,16 @@ NormArgs norm_args(const TensorView& x, const NormWeights& weights) {
 
 TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
                   ActivationKind activation, const TensorView& residual) {
+  const TensorView y = ctx.alloc({x.shape[0], weight.rows()});
+  linear_into(ctx, x, weight, bias, activation, residual, y);
+  return y;
+}
+
+void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
+                 ActivationKind activation, const TensorView& residual, const TensorView& y) {
   check_f32(x);
+  check_f32(y);
+  CHECK((y.shape == Shape{x.shape[0], weight.rows()}));
   CHECK(x.shape.rank() == 2 && x.shape[1] == weight.cols());
   CHECK(!residual || (residual.shape == Shape{x.shape[0], weight.rows()}));
   LinearArgs args;
@@ -34,22 +43,21 @@ TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWe
   args.bias = bias;
   args.activation = activation;
   args.residual = residual;
-  args.y = ctx.alloc({x.shape[0], weight.rows()});
+  args.y = y;
   args.compute = ctx.compute;
   if (x.shape[0] > 0) ctx.backend.linear(args);
-  return args.y;
 }
 
 TensorView norm(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights) {
-  NormArgs args = norm_args(x, weights);
-  args.y = ctx.alloc(x.shape);
-  if (x.rows() > 0) ctx.backend.norm(args);
-  return args.y;
+  const TensorView y = ctx.alloc(x.shape);
+  norm_into(ctx, x, weights, y);
+  return y;
 }
 
-void norm_in_place(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights) {
+void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights, const TensorView& y) {
+  CHECK(y.shape == x.shape);
   NormArgs args = norm_args(x, weights);
-  args.y = x;
+  args.y = y;
   if (x.rows() > 0) ctx.backend.norm(args);
 }
 

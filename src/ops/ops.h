@@ -12,6 +12,10 @@ namespace citius::ops {
 TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
                   ActivationKind activation = ActivationKind::kNone, const TensorView& residual = {});
 
+/// The same into y [T, N], which may be `residual` but must not overlap x.
+void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
+                 ActivationKind activation, const TensorView& residual, const TensorView& y);
+
 struct NormWeights {
   NormKind kind = NormKind::kLayerNorm;
   std::span<const float> weight;  // [C] or empty for ones
@@ -20,8 +24,8 @@ struct NormWeights {
 };
 /// norm(x) → same shape as x.
 TensorView norm(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights);
-/// norm over the last axis of x [T, H, C], in place.
-void norm_in_place(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights);
+/// norm(x) → y, which may be x. x [T, C], or [T, H, C] normed for every head.
+void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights, const TensorView& y);
 
 /// act(x), in place.
 void activation_in_place(const ForwardContext& ctx, const TensorView& x, ActivationKind kind);

@@ -1,0 +1,165 @@
+// Llama and its relatives that differ in details: Mistral (sliding window), Qwen2 (biases on Q, K, V), Qwen3 (norms of
+// queries and keys per head). Pre-norm decoder, RMSNorm, rotary positions, grouped-query attention, gated MLP.
+#include "models/architectures.h"
+#include "models/config_util.h"
+
+namespace citius {
+namespace {
+
+struct Layer {
+  nn::Norm attention_norm, mlp_norm;
+  nn::Attention attention;
+  nn::LinearGroup gate_up;
+  nn::Linear down;
+};
+
+// Names of one container's conventions, relative to a layer unless they start at the root.
+struct Names {
+  std::string embedding, layer, final_norm;
+  std::string attention_norm, mlp_norm, q, k, v, out, q_norm, k_norm, gate, up, down;
+};
+
+const Names kHuggingFace = {
+    "embed_tokens.weight", "layers.{}", "norm",
+    "input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+    "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"};
+const Names kGguf = {
+    "token_embd.weight", "blk.{}", "output_norm",
+    "attn_norm", "ffn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_q_norm", "attn_k_norm",
+    "ffn_gate", "ffn_up", "ffn_down"};
+
+class Llama : public Model {
+ public:
+  Llama(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& root)
+      : tied_(false) {
+    const JsonObject json(checkpoint.config, checkpoint.path.string());
+    read_config(json);
+    const bool gguf = root.is_gguf();
+    const Names& names = gguf ? kGguf : kHuggingFace;
+    const WeightSource source = gguf || !root.has("model.embed_tokens.weight") ? root : root.scope("model");
+    embedding_ = nn::Embedding::load(load, source, names.embedding, config_.vocab_size, config_.hidden_size);
+    load_rope(load, json, root);
+    for (int64_t i = 0; i < config_.num_layers; ++i) {
+      layers_.push_back(load_layer(load, source.scope(fmt::format(fmt::runtime(names.layer), i)), names, json, i));
+    }
+    final_norm_ = nn::Norm::load(source, names.final_norm, config_.hidden_size, NormKind::kRmsNorm, epsilon_);
+    head_ = gguf ? "output" : "lm_head";
+    tied_ = !root.has(head_ + ".weight") || (!gguf && json.get_bool("tie_word_embeddings", false));
+    if (tied_) root.ignore(head_ + ".weight");
+    root.ignore_suffix("rotary_emb.inv_freq");
+  }
+
+  TensorView forward(const ForwardContext& ctx, const Batch& batch, nn::KvCache& kv) const override {
+    TensorView x = embedding_.forward(ctx, batch.tokens);  // [T, C]
+    const nn::AttentionBatch attention_batch{batch.positions, batch.sequences};
+    const auto observe = [&](int layer) {
+      if (ctx.observer != nullptr && ctx.observer->hidden) ctx.observer->hidden(layer, x);
+    };
+    observe(0);
+    const TensorView next = ctx.alloc(x.shape);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      Arena::Scope scope(ctx.arena);
+      const Layer& layer = layers_[i];
+      const TensorView attended = layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch,
+                                                          kv.layer(static_cast<int64_t>(i)), x);
+      const std::vector<TensorView> gate_up = layer.gate_up.forward(ctx, layer.mlp_norm.forward(ctx, attended));
+      const TensorView hidden = ops::gated(ctx, gate_up[0], gate_up[1], activation_);
+      layer.down.forward_into(ctx, hidden, next, attended);
+      x = next;
+      observe(static_cast<int>(i) + 1);
+    }
+    return final_norm_.forward(ctx, x);
+  }
+
+  const nn::Embedding& token_embedding() const override { return embedding_; }
+
+  std::optional<HeadLayout> head_layout(HeadKind kind) const override {
+    if (kind == HeadKind::kCausalLm) return HeadLayout{{{HeadStep::Kind::kLinear, tied_ ? "" : head_, ""}}};
+    return std::nullopt;
+  }
+
+ private:
+  void read_config(const JsonObject& json) {
+    config_.architecture = json.get_string("model_type");
+    config_.causal = true;
+    config_.hidden_size = get_size(json, "hidden_size");
+    config_.num_layers = get_size(json, "num_hidden_layers", 4096);
+    config_.vocab_size = get_size(json, "vocab_size");
+    config_.max_positions = get_size(json, "max_position_embeddings");
+    config_.heads = get_size(json, "num_attention_heads", 4096);
+    config_.kv_heads = json.has("num_key_value_heads") ? get_size(json, "num_key_value_heads", 4096) : config_.heads;
+    config_.head_dim = json.has("head_dim") ? get_size(json, "head_dim", 4096) : config_.hidden_size / config_.heads;
+    config_.intermediate_size = get_size(json, "intermediate_size");
+    if (config_.heads % config_.kv_heads != 0) {
+      fail_input(json.where(), "num_attention_heads {} is no multiple of num_key_value_heads {}", config_.heads, config_.kv_heads);
+    }
+    epsilon_ = json.get_number("rms_norm_eps", 1e-6);
+    activation_ = parse_activation(json, json.get_string("hidden_act", "silu"));
+  }
+
+  void load_rope(LoadContext& load, const JsonObject& json, const WeightSource& root) {
+    const int64_t positions = load.max_context > 0 ? std::min(load.max_context, config_.max_positions) : config_.max_positions;
+    config_.max_positions = positions;
+    const int64_t rotary = static_cast<int64_t>(static_cast<double>(config_.head_dim) * json.get_number("partial_rotary_factor", 1.0));
+    std::vector<float> factors;
+    if (root.is_gguf() && root.has("rope_freqs.weight")) factors = root.vector("rope_freqs.weight", rotary / 2);
+    // GGUF files of the Llama family have the rows of Q and K permuted so that rotation pairs are neighbours.
+    const bool interleaved = root.is_gguf() && (config_.architecture == "llama" || config_.architecture == "mistral");
+    rope_ = nn::Rope(json, rotary, positions, interleaved, factors);
+  }
+
+  // Sliding windows: Mistral names one for all layers; Qwen switches it on and names the first layer that has it.
+  int64_t window(const JsonObject& json, int64_t layer) const {
+    if (!json.has("sliding_window")) return 0;
+    const int64_t size = json.get_int("sliding_window");
+    if (json.has("layer_types")) {
+      const std::vector<std::string> types = json.get_strings("layer_types");
+      return static_cast<size_t>(layer) < types.size() && types[static_cast<size_t>(layer)] == "sliding_attention" ? size : 0;
+    }
+    if (config_.architecture == "mistral") return size;
+    if (!json.get_bool("use_sliding_window", false)) return 0;
+    return layer >= json.get_int("max_window_layers", 0) ? size : 0;
+  }
+
+  Layer load_layer(LoadContext& load, const WeightSource& source, const Names& names, const JsonObject& json, int64_t index) {
+    const int64_t C = config_.hidden_size, F = config_.intermediate_size;
+    Layer layer;
+    layer.attention_norm = nn::Norm::load(source, names.attention_norm, C, NormKind::kRmsNorm, epsilon_);
+    layer.mlp_norm = nn::Norm::load(source, names.mlp_norm, C, NormKind::kRmsNorm, epsilon_);
+    nn::Attention& attention = layer.attention;
+    attention.config = {config_.heads, config_.kv_heads, config_.head_dim, 0, true, window(json, index)};
+    attention.qkv = nn::LinearGroup::load(
+        load, source, nn::qkv_specs(attention.config, names.q, names.k, names.v, source.has(names.q + ".bias")), C);
+    attention.out = nn::Linear::load(load, source, optional_bias(source, names.out, C), config_.heads * config_.head_dim);
+    attention.rope = &rope_;
+    if (source.has(names.q_norm + ".weight")) {
+      attention.q_norm = nn::Norm::load(source, names.q_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
+      attention.k_norm = nn::Norm::load(source, names.k_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
+    }
+    layer.gate_up = nn::LinearGroup::load(
+        load, source, {optional_bias(source, names.gate, F), optional_bias(source, names.up, F)}, C);
+    layer.down = nn::Linear::load(load, source, optional_bias(source, names.down, C), F);
+    return layer;
+  }
+
+  static nn::LinearSpec optional_bias(const WeightSource& source, const std::string& name, int64_t outputs) {
+    return {name + ".weight", source.has(name + ".bias") ? name + ".bias" : "", outputs};
+  }
+
+  double epsilon_ = 0;
+  ActivationKind activation_ = ActivationKind::kSilu;
+  nn::Embedding embedding_;
+  nn::Rope rope_;
+  std::vector<Layer> layers_;
+  nn::Norm final_norm_;
+  std::string head_;
+  bool tied_;
+};
+
+}  // namespace
+
+std::unique_ptr<Model> load_llama(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& source) {
+  return std::make_unique<Llama>(load, checkpoint, source);
+}
+
+}  // namespace citius

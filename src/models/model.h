@@ -1,0 +1,117 @@
+// Model: what every architecture offers. One file an architecture: its configuration, its tensor names (Hugging Face and
+// GGUF) and its forward pass; registry.cc lists them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/checkpoint.h"
+#include "nn/attention.h"
+#include "nn/embedding.h"
+#include "nn/kv_cache.h"
+#include "nn/linear.h"
+#include "nn/load_context.h"
+#include "nn/norm.h"
+
+namespace citius {
+
+/// What the runtime needs to know of any architecture.
+struct ModelConfig {
+  std::string architecture;  // model_type
+  int64_t hidden_size = 0;
+  int64_t num_layers = 0;
+  int64_t vocab_size = 0;
+  int64_t max_positions = 0;  // longest sequence, special tokens included
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t intermediate_size = 0;
+  bool causal = false;        // a decoder: keys and values of all layers are cached
+};
+
+/// Packed sequences without padding.
+struct Batch {
+  std::span<const int32_t> tokens;     // [T]
+  std::span<const int32_t> positions;  // [T] 0-based place of each token in its sequence
+  std::span<const int32_t> token_types;  // [T], or empty for all zero
+  std::span<const SequenceSpan> sequences;
+};
+
+/// The output layers of a task, from hidden states [T, C] on, as an architecture names them.
+struct HeadStep {
+  enum class Kind { kLinear, kNorm } kind = Kind::kLinear;
+  std::string weight;  // name in the checkpoint without ".weight"; empty: the token embedding (tied)
+  std::string bias;    // full name of the bias, or empty
+  ActivationKind activation = ActivationKind::kNone;
+  bool optional = false;  // left out where the checkpoint has no such weight
+};
+
+enum class HeadKind {
+  kCausalLm,
+  kMaskedLm,
+  kSequenceClassification,
+  kTokenClassification,
+  kQuestionAnswering,
+  kMultipleChoice,
+};
+
+struct HeadLayout {
+  std::vector<HeadStep> steps;
+  /// How a sequence becomes one row before the steps: the first token, the mean, or no pooling (a row per token).
+  enum class Pooling { kNone, kFirst, kMean } pooling = Pooling::kNone;
+  double norm_epsilon = 1e-5;
+  NormKind norm_kind = NormKind::kLayerNorm;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  const ModelConfig& config() const { return config_; }
+  /// Every weight matrix that was loaded.
+  const std::vector<WeightRecord>& weights() const { return weights_; }
+
+  /// Hidden states [T, C] after the last layer (and the final norm, where the architecture has one). Tokens and positions
+  /// must be in range. Reads and writes `kv` at the blocks that the sequences name.
+  virtual TensorView forward(const ForwardContext& ctx, const Batch& batch, nn::KvCache& kv) const = 0;
+
+  /// The token embedding, for tied output layers.
+  virtual const nn::Embedding& token_embedding() const = 0;
+  /// How this architecture lays out a task's output layers; nullopt where it has no such head.
+  virtual std::optional<HeadLayout> head_layout(HeadKind kind) const = 0;
+
+ protected:
+  ModelConfig config_;
+
+ private:
+  friend struct ModelLoader;
+  std::vector<WeightRecord> weights_;
+};
+
+struct ModelOptions {
+  FormatPolicy policy;      // empty keeps every weight as given
+  int64_t max_context = 0;  // 0: as long as the model allows
+};
+
+/// What load_model gives: the model and its open weights, so that a head can be loaded from them too. `finish()` of the
+/// source is left to whoever loads the head.
+struct LoadedModel {
+  std::unique_ptr<Model> model;
+  WeightSource source;
+  LoadContext load;
+};
+
+/// Loads the body of the architecture that checkpoint.config names. Throws Error{kInput}.
+LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const ModelOptions& options = {});
+
+/// One entry of the registry.
+struct Architecture {
+  const char* model_type;
+  std::unique_ptr<Model> (*load)(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& source);
+};
+const std::vector<Architecture>& architectures();
+
+}  // namespace citius

@@ -1,0 +1,33 @@
+// The architectures, one line each, and how a model is loaded.
+#include "base/error.h"
+#include "models/architectures.h"
+#include "models/model.h"
+
+namespace citius {
+
+const std::vector<Architecture>& architectures() {
+  static const std::vector<Architecture> list = {
+      {"bert", load_bert},
+      {"llama", load_llama},
+      {"mistral", load_llama},
+      {"qwen2", load_llama},
+      {"qwen3", load_llama},
+  };
+  return list;
+}
+
+LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const ModelOptions& options) {
+  const std::string type = checkpoint.model_type();
+  for (const Architecture& architecture : architectures()) {
+    if (type != architecture.model_type) continue;
+    if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
+    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, {}}};
+    loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
+    return loaded;
+  }
+  std::string known;
+  for (const Architecture& architecture : architectures()) known += std::string(known.empty() ? "" : ", ") + architecture.model_type;
+  fail_input(checkpoint.path.string(), "architecture '{}' is not supported, expected one of {}", type, known);
+}
+
+}  // namespace citius

@@ -1,0 +1,31 @@
+#include "nn/embedding.h"
+
+#include "base/check.h"
+
+namespace citius::nn {
+
+Embedding Embedding::load(LoadContext& load, const WeightSource& source, const std::string& name, int64_t rows,
+                          int64_t channels) {
+  Embedding embedding;
+  const OwnedMatrix matrix = load.read(source, name, rows, channels);
+  embedding.weight_ = load.backend.pack({&matrix, 1});
+  embedding.name_ = source.full_name(name);
+  load.records.back().kernel = load.backend.explain(*embedding.weight_, Compute::kFast).name;
+  return embedding;
+}
+
+TensorView Embedding::forward(const ForwardContext& ctx, std::span<const int32_t> ids) const {
+  const TensorView y = ctx.alloc({static_cast<int64_t>(ids.size()), weight_->cols()});
+  for (size_t t = 0; t < ids.size(); ++t) {
+    CHECK(ids[t] >= 0 && ids[t] < weight_->rows());
+    weight_->decode(ids[t], y.row(static_cast<int64_t>(t)));
+  }
+  return y;
+}
+
+void Embedding::add_to(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> ids) const {
+  Arena::Scope scope(ctx.arena);
+  ops::add_in_place(ctx, x, forward(ctx, ids));
+}
+
+}  // namespace citius::nn

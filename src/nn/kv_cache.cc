@@ -1,0 +1,22 @@
+#include "nn/kv_cache.h"
+
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace citius::nn {
+
+KvCache::KvCache(int64_t num_layers, int64_t num_blocks, int64_t heads, int64_t head_dim, KvType type)
+    : memory_(nullptr, [](std::byte* pointer) { std::free(pointer); }) {
+  KvLayer layer{nullptr, type, num_blocks, heads, head_dim};
+  const size_t layer_bytes = (layer.block_bytes() * static_cast<size_t>(num_blocks) + 63) / 64 * 64;
+  bytes_ = layer_bytes * static_cast<size_t>(num_layers);
+  memory_.reset(static_cast<std::byte*>(std::aligned_alloc(64, bytes_)));
+  if (memory_ == nullptr) fail(ErrorKind::kResource, "keys and values", "cannot allocate {} bytes", bytes_);
+  for (int64_t i = 0; i < num_layers; ++i) {
+    layer.data = memory_.get() + static_cast<size_t>(i) * layer_bytes;
+    layers_.push_back(layer);
+  }
+}
+
+}  // namespace citius::nn

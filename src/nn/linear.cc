@@ -1,0 +1,107 @@
+#include "nn/linear.h"
+
+#include <utility>
+
+namespace citius::nn {
+namespace {
+
+std::vector<float> load_bias(const WeightSource& source, const LinearSpec& spec) {
+  return spec.bias.empty() ? std::vector<float>() : source.vector(spec.bias, spec.outputs);
+}
+
+}  // namespace
+
+Linear Linear::load(LoadContext& load, const WeightSource& source, const LinearSpec& spec, int64_t inputs) {
+  const OwnedMatrix matrix = load.read(source, spec.weight, spec.outputs, inputs, spec.transposed);
+  return pack(load, {&matrix, 1}, {source.full_name(spec.weight)}, load_bias(source, spec));
+}
+
+Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names,
+                    std::vector<float> bias) {
+  Linear linear;
+  linear.weight_ = load.backend.pack(parts);
+  linear.bias_ = std::move(bias);
+  linear.names_ = std::move(names);
+  const std::string kernel = load.backend.explain(*linear.weight_, Compute::kFast).name;
+  for (WeightRecord& record : load.records) {
+    for (const std::string& name : linear.names_) {
+      if (record.name == name) record.kernel = kernel;
+    }
+  }
+  return linear;
+}
+
+Linear Linear::tied(std::shared_ptr<PackedWeight> weight, std::string name, std::vector<float> bias) {
+  Linear linear;
+  linear.weight_ = std::move(weight);
+  linear.bias_ = std::move(bias);
+  linear.names_ = {std::move(name)};
+  return linear;
+}
+
+void Linear::observe(const ForwardContext& ctx, const TensorView& x) const {
+  if (ctx.observer == nullptr || !ctx.observer->linear_input) return;
+  for (const std::string& name : names_) ctx.observer->linear_input(name, x);
+}
+
+TensorView Linear::forward(const ForwardContext& ctx, const TensorView& x, ActivationKind activation,
+                           const TensorView& residual) const {
+  observe(ctx, x);
+  return ops::linear(ctx, x, *weight_, bias(), activation, residual);
+}
+
+void Linear::forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y,
+                          const TensorView& residual) const {
+  observe(ctx, x);
+  ops::linear_into(ctx, x, *weight_, bias(), ActivationKind::kNone, residual, y);
+}
+
+LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs,
+                              int64_t inputs) {
+  LinearGroup group;
+  std::vector<OwnedMatrix> parts;
+  std::vector<std::string> names;
+  std::vector<float> bias;
+  std::vector<int64_t> widths;
+  int64_t width = 0;
+  bool has_bias = false;
+  auto finish = [&] {
+    if (parts.empty()) return;
+    bias.resize(has_bias ? static_cast<size_t>(width) : 0);
+    group.products_.push_back(Linear::pack(load, parts, std::exchange(names, {}), std::exchange(bias, {})));
+    group.widths_.push_back(std::exchange(widths, {}));
+    parts.clear();
+    width = 0;
+    has_bias = false;
+  };
+  for (const LinearSpec& spec : specs) {
+    OwnedMatrix matrix = load.read(source, spec.weight, spec.outputs, inputs, spec.transposed);
+    if (!parts.empty() && parts.back().matrix.format != matrix.matrix.format) finish();
+    parts.push_back(std::move(matrix));
+    names.push_back(source.full_name(spec.weight));
+    widths.push_back(spec.outputs);
+    // Parts without a bias get zeros where another part has one (GLM and Phi style checkpoints mix them).
+    bias.resize(static_cast<size_t>(width));
+    const std::vector<float> own = load_bias(source, spec);
+    has_bias = has_bias || !own.empty();
+    bias.insert(bias.end(), own.begin(), own.end());
+    width += spec.outputs;
+  }
+  finish();
+  return group;
+}
+
+std::vector<TensorView> LinearGroup::forward(const ForwardContext& ctx, const TensorView& x) const {
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < products_.size(); ++i) {
+    const TensorView y = products_[i].forward(ctx, x);
+    int64_t begin = 0;
+    for (int64_t width : widths_[i]) {
+      views.push_back(y.slice_columns(begin, begin + width));
+      begin += width;
+    }
+  }
+  return views;
+}
+
+}  // namespace citius::nn

@@ -1,0 +1,42 @@
+// LayerNorm and RMSNorm with their weights.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nn/load_context.h"
+#include "ops/ops.h"
+
+namespace citius::nn {
+
+class Norm {
+ public:
+  Norm() = default;
+  /// Loads `name`.weight and, for LayerNorm, `name`.bias where it is there.
+  static Norm load(const WeightSource& source, const std::string& name, int64_t channels, NormKind kind, double epsilon) {
+    Norm norm;
+    norm.kind_ = kind;
+    norm.epsilon_ = static_cast<float>(epsilon);
+    norm.weight_ = source.vector(name + ".weight", channels);
+    if (kind == NormKind::kLayerNorm && source.has(name + ".bias")) norm.bias_ = source.vector(name + ".bias", channels);
+    return norm;
+  }
+
+  explicit operator bool() const { return !weight_.empty(); }
+  /// x [T, C] → [T, C].
+  TensorView forward(const ForwardContext& ctx, const TensorView& x) const { return ops::norm(ctx, x, weights()); }
+  /// The same into y, which may be x. x may be [T, H, C]: every head is normalised apart.
+  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y) const {
+    ops::norm_into(ctx, x, weights(), y);
+  }
+
+ private:
+  ops::NormWeights weights() const { return {kind_, weight_, bias_, epsilon_}; }
+
+  NormKind kind_ = NormKind::kLayerNorm;
+  float epsilon_ = 0;
+  std::vector<float> weight_;
+  std::vector<float> bias_;
+};
+
+}  // namespace citius::nn

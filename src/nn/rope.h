@@ -1,0 +1,35 @@
+// Tables of rotary position embeddings, with the scalings that model configurations name: none, linear, dynamic NTK, llama3
+// and YaRN.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/json.h"
+#include "ops/ops.h"
+
+namespace citius::nn {
+
+class Rope {
+ public:
+  Rope() = default;
+  /// `config` is the model's configuration (rope_theta, rope_scaling, max_position_embeddings); `positions` rows are
+  /// prepared. `factors` [rotary / 2], where given, divide the frequencies (llama3 scaling as GGUF files carry it).
+  /// Dynamic NTK scales for a sequence of `positions` tokens, whatever the length of the one at hand, so that a token's
+  /// values never change as its sequence grows.
+  Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool interleaved, std::span<const float> factors = {});
+
+  explicit operator bool() const { return rotary_ > 0; }
+  int64_t positions() const { return positions_; }
+  /// Rotates x [T, H, D] in place.
+  void forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const;
+
+ private:
+  int64_t rotary_ = 0;
+  int64_t positions_ = 0;
+  bool interleaved_ = false;
+  std::vector<float> cos_;  // [positions, rotary / 2]
+  std::vector<float> sin_;
+};
+
+}  // namespace citius::nn
