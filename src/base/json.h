@@ -26,6 +26,7 @@ json::value read_json(const std::filesystem::path& path, size_t max_bytes = size
 class JsonObject {
  public:
   JsonObject(const json::value& value, std::string where);
+  JsonObject(const json::object& object, std::string where) : object_(&object), where_(std::move(where)) {}
 
   bool has(std::string_view key) const;  // present and not null
   int64_t get_int(std::string_view key) const;
