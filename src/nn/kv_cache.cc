@@ -1,6 +1,7 @@
 #include "nn/kv_cache.h"
 
 #include <cstdlib>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -16,6 +17,14 @@ KvCache::KvCache(int64_t num_layers, int64_t num_blocks, int64_t heads, int64_t 
   for (int64_t i = 0; i < num_layers; ++i) {
     layer.data = memory_.get() + static_cast<size_t>(i) * layer_bytes;
     layers_.push_back(layer);
+  }
+}
+
+void KvCache::copy_block(int32_t from, int32_t to) {
+  for (KvLayer& layer : layers_) {
+    auto* data = static_cast<std::byte*>(layer.data);
+    const size_t size = layer.block_bytes();
+    std::memcpy(data + static_cast<size_t>(to) * size, data + static_cast<size_t>(from) * size, size);
   }
 }
 

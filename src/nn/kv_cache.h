@@ -2,6 +2,7 @@
 // runtime's bookkeeping.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,8 @@ class KvCache {
   KvCache(int64_t num_layers, int64_t num_blocks, int64_t heads, int64_t head_dim, KvType type);
 
   KvLayer& layer(int64_t index) { return layers_[static_cast<size_t>(index) % layers_.size()]; }
+  /// Copies one block of keys and values in every layer.
+  void copy_block(int32_t from, int32_t to);
   int64_t num_blocks() const { return layers_.front().num_blocks; }
   size_t bytes() const { return bytes_; }
 

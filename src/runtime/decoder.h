@@ -1,0 +1,65 @@
+// Decoder: runs tokens of many sequences through a causal model, keeping their keys and values. Knows blocks and tensors,
+// nothing of text, sampling or requests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "heads/causal_lm.h"
+#include "runtime/engine.h"
+#include "runtime/kv_blocks.h"
+
+namespace citius {
+
+class Decoder {
+ public:
+  /// Room for `kv_tokens` tokens in all (rounded up to whole blocks a sequence). Loads the language-model head. Throws
+  /// Error{kResource} where the memory is not to be had.
+  Decoder(Engine& engine, int64_t kv_tokens);
+
+  /// New tokens of one sequence.
+  struct Step {
+    int32_t sequence;
+    std::span<const int32_t> tokens;
+  };
+
+  int32_t create();
+  /// A copy that shares all full blocks with `sequence`.
+  int32_t fork(int32_t sequence);
+  void release(int32_t sequence);
+  int64_t length(int32_t sequence) const { return sequences_.at(sequence).length; }
+  /// Longest sequence the model was prepared for.
+  int64_t max_length() const { return engine_.model().config().max_positions; }
+  int64_t num_free_tokens() const { return blocks_.num_free() * kKvBlock; }
+
+  /// Appends the steps' tokens to their sequences (each named once) and returns hidden states [T, C], rows in the order of
+  /// the steps. Valid until the next call of forward(). Throws Error{kInput} for tokens out of range or a sequence beyond
+  /// max_length, Error{kResource} where no block is free; then nothing has changed.
+  TensorView forward(std::span<const Step> steps, const Observer* observer = nullptr);
+  /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits().
+  TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);
+
+  int64_t vocab_size() const { return head_.vocab_size(); }
+  size_t kv_bytes() const { return kv_.bytes(); }
+  size_t workspace_bytes() const { return arena_.peak_bytes() + logits_arena_.peak_bytes(); }
+
+ private:
+  struct Sequence {
+    std::vector<int32_t> blocks;
+    int64_t length = 0;
+  };
+  void reserve(std::span<const Step> steps);
+
+  Engine& engine_;
+  CausalLmHead head_;
+  KvBlocks blocks_;
+  nn::KvCache kv_;
+  Arena arena_;
+  Arena logits_arena_;
+  std::map<int32_t, Sequence> sequences_;
+  int32_t next_sequence_ = 0;
+};
+
+}  // namespace citius

@@ -1,0 +1,39 @@
+// Engine: a model opened for use, with its tokenizer and the backend it runs on.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backend/backend.h"
+#include "io/checkpoint.h"
+#include "models/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace citius {
+
+struct EngineOptions {
+  std::string backend = "cpu";
+  int num_threads = 0;  // 0: default_num_threads()
+  std::string isa;      // empty: the best
+  Compute compute = Compute::kFast;
+  KvType kv_type = KvType::kF32;
+  int64_t context = 0;  // longest sequence wanted; 0: what the model allows
+  FormatPolicy policy;  // empty: every weight as given
+};
+
+struct Engine {
+  EngineOptions options;
+  Checkpoint checkpoint;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Tokenizer> tokenizer;  // null where the checkpoint has none
+  LoadedModel loaded;                    // the body; heads are loaded from it by whoever needs one
+
+  const Model& model() const { return *loaded.model; }
+};
+
+/// Opens the checkpoint, makes the backend and loads the body. Throws Error.
+Engine open_engine(const std::filesystem::path& path, const EngineOptions& options = {});
+
+}  // namespace citius

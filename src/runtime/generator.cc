@@ -1,0 +1,247 @@
+#include "runtime/generator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+#include "base/error.h"
+#include "runtime/stop_text.h"
+
+namespace citius {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// Logits of a vocabulary are large: prompt scores are taken a few rows at a time.
+constexpr int64_t kLogitRows = 32;
+// Prompt ids the text decoder sees before the reply, so that the reply's first token keeps its leading space.
+constexpr size_t kContextIds = 4;
+
+void add_end_token(const json::value& value, int64_t vocab, std::vector<int32_t>& ids) {
+  if (value.is_array()) {
+    for (const json::value& item : value.get_array()) add_end_token(item, vocab, ids);
+  } else if (value.is_int64() && value.get_int64() >= 0 && value.get_int64() < vocab) {
+    ids.push_back(static_cast<int32_t>(value.get_int64()));
+  }
+}
+
+std::vector<int32_t> find_end_tokens(const Engine& engine) {
+  std::vector<int32_t> ids;
+  const int64_t vocab = engine.model().config().vocab_size;
+  for (const json::object* config : {&engine.checkpoint.generation_config, &engine.checkpoint.config}) {
+    if (const json::value* value = config->if_contains("eos_token_id")) add_end_token(*value, vocab, ids);
+  }
+  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0) ids.push_back(engine.tokenizer->special().eos);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+int64_t default_kv_tokens(const Engine& engine) { return std::max<int64_t>(engine.model().config().max_positions, 4096); }
+
+}  // namespace
+
+// A request on its way.
+struct Generator::Active {
+  size_t index = 0;
+  const GenerationRequest* request = nullptr;
+  GenerationResult result;
+  int32_t sequence = -1;
+  int64_t fed = 0;          // prompt tokens that went through the model
+  int64_t max_tokens = 0;   // what the context leaves room for
+  int64_t reserved = 0;     // tokens of room promised to it
+  int32_t next = -1;        // chosen, not yet fed
+  bool done = false;
+  std::optional<StreamDecoder> decoder;
+  std::optional<StopText> text;
+  Clock::time_point start, first;
+};
+
+Generator::Generator(Engine& engine, const GeneratorOptions& options)
+    : engine_(engine),
+      options_(options),
+      decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine)),
+      end_tokens_(find_end_tokens(engine)) {}
+
+void Generator::check(const GenerationRequest& request) const {
+  check_sampling(request.sampling);
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  if (prompt == 0) fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
+  if (prompt > decoder_.max_length()) {
+    fail_input("prompt", "got {} tokens, expected at most {} (the model's context)", prompt, decoder_.max_length());
+  }
+  auto check_ids = [&](std::span<const int32_t> ids, const char* what) {
+    for (int32_t id : ids) {
+      if (id < 0 || id >= decoder_.vocab_size()) fail_input(what, "got id {}, expected 0 to {}", id, decoder_.vocab_size() - 1);
+    }
+  };
+  check_ids(request.prompt, "prompt");
+  check_ids(request.sampling.forced, "forced tokens");
+  check_ids(request.stop_tokens, "stop tokens");
+  for (const auto& words : request.sampling.banned) {
+    if (words.empty()) fail(ErrorKind::kUsage, "banned words", "got an empty one");
+    check_ids(words, "banned words");
+  }
+  for (const auto& [id, bias] : request.sampling.logit_bias) check_ids({&id, 1}, "logit bias");
+  for (const std::string& stop : request.stop) {
+    if (stop.empty()) fail(ErrorKind::kUsage, "stop", "got an empty string");
+  }
+}
+
+bool Generator::admit(Active& active) {
+  if (active.reserved > decoder_.num_free_tokens()) return false;
+  active.sequence = decoder_.create();
+  active.start = Clock::now();
+  return true;
+}
+
+std::vector<GenerationResult> Generator::generate(std::span<const GenerationRequest> requests, const OnText& on_text) {
+  std::deque<Active> all;
+  std::deque<Active*> waiting;
+  std::vector<GenerationResult> results(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    check(requests[i]);
+    if (requests[i].num_beams > 1) {
+      results[i] = beam_search(requests[i]);
+      if (on_text) on_text(i, results[i].text);
+      continue;
+    }
+    Active& active = all.emplace_back();
+    active.index = i;
+    active.request = &requests[i];
+    const auto prompt = static_cast<int64_t>(requests[i].prompt.size());
+    active.max_tokens = std::min(requests[i].max_tokens, decoder_.max_length() - prompt);
+    active.reserved = (prompt + active.max_tokens + kKvBlock - 1) / kKvBlock * kKvBlock;
+    if (engine_.tokenizer != nullptr) active.decoder.emplace(*engine_.tokenizer);
+    active.text.emplace(requests[i].stop, [&on_text, i](const std::string& piece) { return !on_text || on_text(i, piece); });
+    if (active.decoder) {
+      for (size_t k = prompt > static_cast<int64_t>(kContextIds) ? requests[i].prompt.size() - kContextIds : 0;
+           k < requests[i].prompt.size(); ++k) {
+        active.decoder->push(requests[i].prompt[k]);
+      }
+    }
+    waiting.push_back(&active);
+  }
+  int64_t promised = 0;
+  const int64_t room = decoder_.num_free_tokens();
+  std::vector<Active*> running;
+  while (!waiting.empty() || !running.empty()) {
+    while (!waiting.empty() && (running.empty() || promised + waiting.front()->reserved <= room)) {
+      Active& active = *waiting.front();
+      if (!admit(active)) {
+        fail_input("prompt", "got {} tokens with reply, expected at most {} (the room for keys and values)", active.reserved, room);
+      }
+      promised += active.reserved;
+      running.push_back(&active);
+      waiting.pop_front();
+    }
+    step(running);
+    std::erase_if(running, [&](Active* active) {
+      if (!active->done) return false;
+      decoder_.release(active->sequence);
+      promised -= active->reserved;
+      results[active->index] = std::move(active->result);
+      return true;
+    });
+  }
+  return results;
+}
+
+void Generator::step(std::vector<Active*>& running) {
+  std::vector<Decoder::Step> steps;
+  std::vector<Active*> taking;
+  int64_t budget = options_.prefill_chunk;
+  for (Active* active : running) {
+    const auto prompt = static_cast<int64_t>(active->request->prompt.size());
+    if (active->fed == prompt) {
+      steps.push_back({active->sequence, {&active->next, 1}});
+      taking.push_back(active);
+    } else if (budget > 0) {
+      const int64_t count = std::min(budget, prompt - active->fed);
+      steps.push_back({active->sequence, std::span(active->request->prompt).subspan(static_cast<size_t>(active->fed), static_cast<size_t>(count))});
+      taking.push_back(active);
+      budget -= count;
+    }
+  }
+  const TensorView hidden = decoder_.forward(steps);
+  std::vector<int64_t> rows;
+  std::vector<Active*> choosing;
+  int64_t row = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    Active& active = *taking[i];
+    const auto count = static_cast<int64_t>(steps[i].tokens.size());
+    if (active.fed < static_cast<int64_t>(active.request->prompt.size())) {
+      if (active.request->prompt_logprobs) accept_logits(active, hidden, row, count);
+      active.fed += count;
+    }
+    row += count;
+    if (active.fed < static_cast<int64_t>(active.request->prompt.size())) continue;
+    if (active.max_tokens <= 0) {
+      active.done = true;
+      active.result.finish_reason = "length";
+      active.result.prefill_ms = ms_since(active.start);
+      continue;
+    }
+    rows.push_back(row - 1);
+    choosing.push_back(&active);
+  }
+  for (size_t begin = 0; begin < rows.size(); begin += kLogitRows) {
+    const size_t end = std::min(rows.size(), begin + kLogitRows);
+    const TensorView logits = decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin));
+    for (size_t i = begin; i < end; ++i) {
+      choose(*choosing[i], {logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1])});
+    }
+  }
+}
+
+// Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`.
+void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t count) {
+  const std::vector<int32_t>& prompt = active.request->prompt;
+  const auto last = std::min<int64_t>(count, static_cast<int64_t>(prompt.size()) - 1 - active.fed);
+  for (int64_t first = 0; first < last; first += kLogitRows) {
+    std::vector<int64_t> rows;
+    for (int64_t i = first; i < std::min(last, first + kLogitRows); ++i) rows.push_back(begin + i);
+    const TensorView logits = decoder_.logits(hidden, rows);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::span<const float> row(logits.row(static_cast<int64_t>(i)), static_cast<size_t>(logits.shape[1]));
+      const int32_t token = prompt[static_cast<size_t>(active.fed + first) + i + 1];
+      TokenLogprobs entry{token, log_probability(row, token), {}};
+      if (active.request->logprobs > 0) entry.top = top_log_probabilities(row, active.request->logprobs);
+      active.result.prompt_logprobs.push_back(std::move(entry));
+    }
+  }
+}
+
+void Generator::choose(Active& active, std::span<const float> logits) {
+  const GenerationRequest& request = *active.request;
+  GenerationResult& result = active.result;
+  if (result.tokens.empty()) {
+    active.first = Clock::now();
+    result.prefill_ms = ms_since(active.start);
+  }
+  const int32_t token = sample(request.sampling, logits, request.prompt, result.tokens);
+  auto finish = [&](const char* reason) {
+    if (active.decoder) active.text->push(active.decoder->finish());
+    result.text = active.text->finish();
+    result.finish_reason = reason;
+    result.decode_ms = ms_since(active.first);
+    active.done = true;
+  };
+  auto is_in = [&](const std::vector<int32_t>& ids) { return std::find(ids.begin(), ids.end(), token) != ids.end(); };
+  if (is_in(end_tokens_) || is_in(request.stop_tokens)) return finish("stop");
+  result.tokens.push_back(token);
+  if (request.logprobs >= 0) {
+    TokenLogprobs entry{token, log_probability(logits, token), {}};
+    if (request.logprobs > 0) entry.top = top_log_probabilities(logits, request.logprobs);
+    result.logprobs.push_back(std::move(entry));
+  }
+  if (active.decoder && !active.text->push(active.decoder->push(token))) return finish("stop");
+  if (static_cast<int64_t>(result.tokens.size()) >= active.max_tokens) return finish("length");
+  active.next = token;
+}
+
+}  // namespace citius

@@ -1,0 +1,78 @@
+// Generator: prompts in, replies out. Runs several requests together, decodes their text as it grows, and stops where they
+// ask for it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/decoder.h"
+#include "runtime/sampler.h"
+
+namespace citius {
+
+struct GenerationRequest {
+  std::vector<int32_t> prompt;    // ids
+  int64_t max_tokens = 128;       // 0: score the prompt only
+  SamplingOptions sampling;
+  std::vector<std::string> stop;  // strings that end the reply; not part of it
+  std::vector<int32_t> stop_tokens;  // ids that end the reply; not part of it
+  int64_t num_beams = 1;          // more than 1: beam search, greedy scores
+  double length_penalty = 1;      // beam score = sum of log-probabilities / length^penalty
+  int64_t logprobs = -1;          // 0 or more: log-probabilities of the reply, with so many alternatives
+  bool prompt_logprobs = false;   // the same of the prompt
+};
+
+struct TokenLogprobs {
+  int32_t token = 0;
+  double logprob = 0;
+  std::vector<std::pair<int32_t, double>> top;
+};
+
+struct GenerationResult {
+  std::string text;
+  std::vector<int32_t> tokens;  // without the end token
+  std::string finish_reason;    // "stop" or "length"
+  std::vector<TokenLogprobs> logprobs;         // one a reply token
+  std::vector<TokenLogprobs> prompt_logprobs;  // one a prompt token but the first
+  double prefill_ms = 0;        // until the first token was chosen
+  double decode_ms = 0;         // from then on
+};
+
+/// Pieces of text as they become certain. Return false to stop this request.
+using OnText = std::function<bool(size_t request, const std::string& piece)>;
+
+struct GeneratorOptions {
+  int64_t prefill_chunk = 512;  // tokens of prompts that one step takes at most
+  int64_t kv_tokens = 0;        // room for keys and values; 0: one sequence of the full context, at least 4096
+};
+
+class Generator {
+ public:
+  explicit Generator(Engine& engine, const GeneratorOptions& options = {});
+
+  /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room.
+  /// Throws Error{kInput} for a request that can never fit.
+  std::vector<GenerationResult> generate(std::span<const GenerationRequest> requests, const OnText& on_text = {});
+
+  Decoder& decoder() { return decoder_; }
+  /// Ids that end a reply: from generation_config.json, the tokenizer and the GGUF metadata.
+  const std::vector<int32_t>& end_tokens() const { return end_tokens_; }
+
+ private:
+  struct Active;
+  void check(const GenerationRequest& request) const;
+  bool admit(Active& active);
+  void step(std::vector<Active*>& running);
+  void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t count);
+  void choose(Active& active, std::span<const float> logits);
+  GenerationResult beam_search(const GenerationRequest& request);
+
+  Engine& engine_;
+  GeneratorOptions options_;
+  Decoder decoder_;
+  std::vector<int32_t> end_tokens_;
+};
+
+}  // namespace citius
