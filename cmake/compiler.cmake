@@ -11,7 +11,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(citius_flags INTERFACE -Wno-psabi -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
     -Wno-array-bounds -Wno-stringop-overread -Wno-dangling-pointer -Wno-free-nonheap-object)
 else()
-  target_compile_options(citius_flags INTERFACE -Wno-gnu-zero-variadic-macro-arguments)
+  # Clang 19 sees that libstdc++ 12's own std::stable_sort uses a function that C++17 deprecated.
+  target_compile_options(citius_flags INTERFACE -Wno-gnu-zero-variadic-macro-arguments -Wno-deprecated-declarations)
 endif()
 
 if(CITIUS_SANITIZE STREQUAL "address")

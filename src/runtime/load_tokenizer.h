@@ -1,0 +1,16 @@
+// The tokenizer of a checkpoint: its tokenizer files, or the vocabulary inside a GGUF file.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "io/checkpoint.h"
+#include "tokenizer/tokenizer.h"
+
+namespace citius {
+
+/// Null where the checkpoint has no tokenizer (a bare config.json). Throws Error{kInput} where it is damaged.
+std::unique_ptr<Tokenizer> load_tokenizer(const Checkpoint& checkpoint);
+
+}  // namespace citius
