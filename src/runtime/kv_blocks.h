@@ -1,6 +1,7 @@
 // Who owns which block of keys and values. Pure bookkeeping, no tensors: blocks are numbers with reference counts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
