@@ -1,0 +1,135 @@
+// Keys, values and attention of the reference backend: scores, softmax and the weighted sum in double, one query at a time.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "backend/ref/ref_backend.h"
+#include "base/check.h"
+#include "tensor/float_types.h"
+
+namespace citius::ref {
+namespace {
+
+// Element index of dimension d of the key and of the value of token j of one head.
+struct Place {
+  int64_t key, value;
+};
+Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head, int64_t d) {
+  const int64_t block = sequence.blocks[j / kKvBlock], slot = j % kKvBlock, D = kv.head_dim;
+  CHECK(block >= 0 && block < kv.num_blocks);
+  const int64_t start = (block * kv.heads + head) * 2 * kKvBlock * D;
+  return {start + d * kKvBlock + slot, start + kKvBlock * D + slot * D + d};
+}
+
+double load(const KvLayer& kv, int64_t index) {
+  if (kv.type == KvType::kF32) return static_cast<const float*>(kv.data)[index];
+  return bf16_to_f32(static_cast<const uint16_t*>(kv.data)[index]);
+}
+
+void store(KvLayer& kv, int64_t index, float value) {
+  if (kv.type == KvType::kF32) {
+    static_cast<float*>(kv.data)[index] = value;
+  } else {
+    static_cast<uint16_t*>(kv.data)[index] = f32_to_bf16(value);
+  }
+}
+
+// Keys [begin, end) that the query at `position` of a sequence of `length` tokens sees.
+struct Visible {
+  int64_t begin, end;
+};
+Visible visible(const AttentionArgs& args, int64_t position, int64_t length) {
+  const int64_t window = args.window;
+  if (args.causal) return {window > 0 ? std::max<int64_t>(0, position - window + 1) : 0, position + 1};
+  if (window > 0) return {std::max<int64_t>(0, position - window), std::min(length, position + window + 1)};
+  return {0, length};
+}
+
+double score(const AttentionArgs& args, const SequenceSpan& sequence, const float* q, int64_t h, int64_t position,
+             int64_t j) {
+  const KvLayer& kv = *args.kv;
+  const int64_t head = h * kv.heads / args.q.shape[1];
+  double sum = 0;
+  for (int64_t d = 0; d < kv.head_dim; ++d) {
+    sum += static_cast<double>(q[d]) * load(kv, place(kv, sequence, j, head, d).key);
+  }
+  sum *= static_cast<double>(args.scale);
+  if (args.softcap > 0) sum = args.softcap * std::tanh(sum / static_cast<double>(args.softcap));
+  if (args.bias != nullptr) {
+    const int64_t R = args.bias_radius;
+    sum += args.bias[h * (2 * R + 1) + std::clamp(j - position, -R, R) + R];
+  }
+  return sum;
+}
+
+void attend(const AttentionArgs& args, const SequenceSpan& sequence, int64_t t, int64_t h) {
+  const KvLayer& kv = *args.kv;
+  const int64_t D = kv.head_dim, head = h * kv.heads / args.q.shape[1];
+  const int64_t position = sequence.past + t - sequence.begin;
+  const Visible keys = visible(args, position, sequence.past + sequence.end - sequence.begin);
+  const float* q = args.q.row(t) + h * D;
+  std::vector<double> weights(static_cast<size_t>(keys.end - keys.begin));
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int64_t j = keys.begin; j < keys.end; ++j) {
+    double& s = weights[static_cast<size_t>(j - keys.begin)];
+    s = score(args, sequence, q, h, position, j);
+    largest = std::max(largest, s);
+  }
+  double total = 0;
+  for (double& weight : weights) {
+    weight = std::exp(weight - largest);
+    total += weight;
+  }
+  float* out = args.out.row(t) + h * D;
+  for (int64_t d = 0; d < D; ++d) {
+    double sum = 0;
+    for (int64_t j = keys.begin; j < keys.end; ++j) {
+      sum += weights[static_cast<size_t>(j - keys.begin)] * load(kv, place(kv, sequence, j, head, d).value);
+    }
+    out[d] = static_cast<float>(sum / total);
+  }
+}
+
+// The sequence that owns each row of the batch, or null for rows of none.
+std::vector<const SequenceSpan*> owners(const SequenceSpan* sequences, int64_t count, int64_t rows) {
+  std::vector<const SequenceSpan*> owner(static_cast<size_t>(rows), nullptr);
+  for (int64_t s = 0; s < count; ++s) {
+    CHECK(sequences[s].begin >= 0 && sequences[s].begin <= sequences[s].end && sequences[s].end <= rows);
+    std::fill(owner.begin() + sequences[s].begin, owner.begin() + sequences[s].end, &sequences[s]);
+  }
+  return owner;
+}
+
+}  // namespace
+
+void RefBackend::kv_write(const KvWriteArgs& args) {
+  KvLayer& kv = *args.kv;
+  const auto owner = owners(args.sequences, args.num_sequences, args.k.rows());
+  threads_.parallel_for(args.k.rows(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const SequenceSpan* sequence = owner[static_cast<size_t>(t)];
+      if (sequence == nullptr) continue;
+      const int64_t position = sequence->past + t - sequence->begin;
+      for (int64_t head = 0; head < kv.heads; ++head) {
+        for (int64_t d = 0; d < kv.head_dim; ++d) {
+          const Place at = place(kv, *sequence, position, head, d);
+          store(kv, at.key, args.k.row(t)[head * kv.head_dim + d]);
+          store(kv, at.value, args.v.row(t)[head * kv.head_dim + d]);
+        }
+      }
+    }
+  });
+}
+
+void RefBackend::attention(const AttentionArgs& args) {
+  const int64_t H = args.q.shape[1];
+  const auto owner = owners(args.sequences, args.num_sequences, args.q.rows());
+  threads_.parallel_for(args.q.rows() * H, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (const SequenceSpan* sequence = owner[static_cast<size_t>(i / H)]) attend(args, *sequence, i / H, i % H);
+    }
+  });
+}
+
+}  // namespace citius::ref
