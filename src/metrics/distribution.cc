@@ -1,0 +1,61 @@
+#include "metrics/distribution.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+
+namespace citius {
+namespace {
+
+struct LogSum {
+  double maximum;
+  double log_sum;  // ln Σ exp(x - maximum)
+  double total() const { return maximum + log_sum; }
+};
+
+LogSum log_sum_exp_of(std::span<const float> logits) {
+  CHECK(!logits.empty());
+  const double maximum = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float logit : logits) sum += std::exp(static_cast<double>(logit) - maximum);
+  return {maximum, std::log(sum)};
+}
+
+}  // namespace
+
+double kl_divergence(std::span<const float> reference, std::span<const float> other) {
+  CHECK(reference.size() == other.size());
+  const double reference_total = log_sum_exp_of(reference).total(), other_total = log_sum_exp_of(other).total();
+  double kl = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    const double log_p = reference[i] - reference_total;
+    const double p = std::exp(log_p);
+    if (p > 0) kl += p * (log_p - (other[i] - other_total));
+  }
+  return std::max(0.0, kl);
+}
+
+double log_softmax_at(std::span<const float> logits, int64_t index) {
+  CHECK(index >= 0 && static_cast<size_t>(index) < logits.size());
+  return logits[static_cast<size_t>(index)] - log_sum_exp_of(logits).total();
+}
+
+int64_t argmax(std::span<const float> values) {
+  CHECK(!values.empty());
+  return std::max_element(values.begin(), values.end()) - values.begin();
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  CHECK(a.size() == b.size());
+  double ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ab += static_cast<double>(a[i]) * b[i];
+    aa += static_cast<double>(a[i]) * a[i];
+    bb += static_cast<double>(b[i]) * b[i];
+  }
+  if (aa == 0 || bb == 0) return aa == bb ? 1 : 0;
+  return ab / (std::sqrt(aa) * std::sqrt(bb));
+}
+
+}  // namespace citius
