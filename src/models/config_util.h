@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "backend/contract/activation.h"
+#include "models/model.h"
 
 namespace citius {
 
@@ -27,5 +28,36 @@ inline int64_t get_size(const JsonObject& config, std::string_view key, int64_t 
   if (value < 1 || value > limit) fail_input(config.where(), "{}: got {}, expected 1 to {}", key, value, limit);
   return value;
 }
+
+/// Fills kv_heads and head_dim of a model without grouped queries.
+inline void divide_heads(const JsonObject& config, ModelConfig& model) {
+  if (model.hidden_size % model.heads != 0) {
+    fail_input(config.where(), "hidden size {} is no multiple of the {} attention heads", model.hidden_size, model.heads);
+  }
+  model.kv_heads = model.heads;
+  model.head_dim = model.hidden_size / model.heads;
+}
+
+/// The sizes that encoders of BERT's line name alike, and what none of them is supported with.
+inline void read_encoder_sizes(const JsonObject& config, ModelConfig& model) {
+  model.hidden_size = get_size(config, "hidden_size");
+  model.num_layers = get_size(config, "num_hidden_layers", 4096);
+  model.vocab_size = get_size(config, "vocab_size");
+  model.heads = get_size(config, "num_attention_heads", 4096);
+  model.intermediate_size = get_size(config, "intermediate_size");
+  divide_heads(config, model);
+  const std::string positions = config.get_string("position_embedding_type", "absolute");
+  if (positions != "absolute") {
+    fail_input(config.where(), "position_embedding_type '{}' is not supported, expected absolute", positions);
+  }
+  if (config.get_bool("is_decoder", false)) fail_input(config.where(), "is_decoder is not supported for {}", model.architecture);
+}
+
+/// A linear layer of a head, with its bias.
+inline HeadStep linear_step(const std::string& name, ActivationKind activation = ActivationKind::kNone) {
+  return {HeadStep::Kind::kLinear, name, name + ".bias", activation};
+}
+
+inline HeadStep norm_step(const std::string& name) { return {HeadStep::Kind::kNorm, name, ""}; }
 
 }  // namespace citius

@@ -44,7 +44,7 @@ class Llama : public Model {
     }
     final_norm_ = nn::Norm::load(source, names.final_norm, config_.hidden_size, NormKind::kRmsNorm, epsilon_);
     head_ = gguf ? "output" : "lm_head";
-    tied_ = !root.has(head_ + ".weight") || (!gguf && json.get_bool("tie_word_embeddings", false));
+    tied_ = gguf ? !root.has("output.weight") : json.get_bool("tie_word_embeddings", false);
     if (tied_) root.ignore(head_ + ".weight");
     root.ignore_suffix("rotary_emb.inv_freq");
   }
@@ -74,9 +74,13 @@ class Llama : public Model {
   const nn::Embedding& token_embedding() const override { return embedding_; }
 
   std::optional<HeadLayout> head_layout(HeadKind kind) const override {
-    if (kind == HeadKind::kCausalLm) return HeadLayout{{{HeadStep::Kind::kLinear, tied_ ? "" : head_, ""}}};
-    return std::nullopt;
+    if (kind != HeadKind::kCausalLm) return std::nullopt;
+    HeadLayout layout;
+    layout.steps = {{HeadStep::Kind::kLinear, tied_ ? "" : head_, ""}};
+    return layout;
   }
+
+  std::vector<std::string> pretraining_tensors() const override { return {head_ + "."}; }
 
  private:
   void read_config(const JsonObject& json) {
@@ -98,7 +102,8 @@ class Llama : public Model {
   }
 
   void load_rope(LoadContext& load, const JsonObject& json, const WeightSource& root) {
-    const int64_t positions = load.max_context > 0 ? std::min(load.max_context, config_.max_positions) : config_.max_positions;
+    const int64_t longest = nn::Rope::max_positions(json, config_.max_positions);
+    const int64_t positions = load.max_context > 0 ? std::min(load.max_context, longest) : config_.max_positions;
     config_.max_positions = positions;
     const int64_t rotary = static_cast<int64_t>(static_cast<double>(config_.head_dim) * json.get_number("partial_rotary_factor", 1.0));
     std::vector<float> factors;

@@ -29,6 +29,7 @@ struct ModelConfig {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   int64_t intermediate_size = 0;
+  int64_t token_types = 0;    // kinds of segments that the model tells apart; 0: none
   bool causal = false;        // a decoder: keys and values of all layers are cached
 };
 
@@ -64,6 +65,7 @@ struct HeadLayout {
   enum class Pooling { kNone, kFirst, kMean } pooling = Pooling::kNone;
   double norm_epsilon = 1e-5;
   NormKind norm_kind = NormKind::kLayerNorm;
+  std::vector<std::string> copies;  // full names of tensors that repeat tied ones and are not read
 };
 
 class Model {
@@ -82,6 +84,9 @@ class Model {
   virtual const nn::Embedding& token_embedding() const = 0;
   /// How this architecture lays out a task's output layers; nullopt where it has no such head.
   virtual std::optional<HeadLayout> head_layout(HeadKind kind) const = 0;
+  /// Output layers that pre-training leaves in checkpoints: names, or prefixes that end in a dot. A use that does not
+  /// read them may leave them; any other tensor that nobody asked for is an error.
+  virtual std::vector<std::string> pretraining_tensors() const = 0;
 
  protected:
   ModelConfig config_;

@@ -9,6 +9,8 @@
 namespace citius::nn {
 namespace {
 
+constexpr int64_t kMaxPositions = int64_t{1} << 24;
+
 struct Frequencies {
   std::vector<double> inverse;  // [rotary / 2], radians per position
   double magnitude = 1;         // multiplies cos and sin
@@ -113,6 +115,20 @@ Rope::Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool int
       sin_[p * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)) * f.magnitude);
     }
   }
+}
+
+int64_t Rope::max_positions(const JsonObject& config, int64_t trained) {
+  if (!config.has("rope_scaling")) return trained;
+  const JsonObject scaling = config.get_object("rope_scaling");
+  const std::string kind = scaling.get_string("rope_type", scaling.get_string("type", "default"));
+  if (kind != "dynamic" && kind != "yarn") return trained;
+  const double from = kind == "yarn" ? scaling.get_number("original_max_position_embeddings", static_cast<double>(trained))
+                                     : static_cast<double>(trained);
+  const double stretched = from * scaling.get_number("factor", 1.0);
+  if (!(stretched <= static_cast<double>(kMaxPositions))) {
+    fail_input(scaling.where(), "stretches to {} positions, expected at most {}", stretched, kMaxPositions);
+  }
+  return std::max(trained, static_cast<int64_t>(stretched));
 }
 
 void Rope::forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const {

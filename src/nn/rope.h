@@ -19,6 +19,10 @@ class Rope {
   /// values never change as its sequence grows.
   Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool interleaved, std::span<const float> factors = {});
 
+  /// The longest sequence that a model of `trained` positions is good for: scalings that stretch beyond it (dynamic NTK by
+  /// its factor, YaRN by the factor from the original length) allow more.
+  static int64_t max_positions(const JsonObject& config, int64_t trained);
+
   explicit operator bool() const { return rotary_ > 0; }
   int64_t positions() const { return positions_; }
   /// Rotates x [T, H, D] in place.
