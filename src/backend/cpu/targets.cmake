@@ -1,0 +1,27 @@
+# Compiles every file of cpu/units/ once per instruction set of targets.inc, each with its own flags. The generated source
+# only names the instruction set and includes its vector layer and the unit.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/targets.inc target_lines REGEX "^CITIUS_TARGET")
+file(GLOB units CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/units/*-inl.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/targets.inc)
+foreach(line ${target_lines})
+  string(REGEX MATCH "^CITIUS_TARGET\\(([a-z0-9_]+), \"([a-z0-9_]+)\", ([a-z0-9_]+), \"([^\"]*)\"\\)$" matched "${line}")
+  if(NOT matched)
+    message(FATAL_ERROR "targets.inc: cannot read '${line}'")
+  endif()
+  set(isa ${CMAKE_MATCH_1})
+  set(simd ${CMAKE_MATCH_2})
+  set(machine ${CMAKE_MATCH_3})
+  separate_arguments(flags UNIX_COMMAND "${CMAKE_MATCH_4}")
+  if(machine STREQUAL "any" OR machine STREQUAL CMAKE_SYSTEM_PROCESSOR)
+    foreach(unit ${units})
+      get_filename_component(name ${unit} NAME)
+      string(REPLACE "-inl.h" "" name ${name})
+      set(source ${CMAKE_CURRENT_BINARY_DIR}/cpu_units/${name}_${isa}.cc)
+      file(CONFIGURE OUTPUT ${source} CONTENT
+        "#define CITIUS_ISA_NAME @isa@\n#include \"backend/cpu/simd/@simd@.h\"\n#include \"backend/cpu/units/@name@-inl.h\"\n" @ONLY)
+      # A helper that one unit does not use is not a mistake; -O3 whatever the build type, but for sanitizers.
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags};-Wno-unused-function;-Wno-unused-const-variable")
+      target_sources(citius_backend PRIVATE ${source})
+    endforeach()
+  endif()
+endforeach()

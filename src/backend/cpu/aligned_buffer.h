@@ -1,0 +1,32 @@
+// Memory aligned for vector loads, in huge pages where the system gives them: a product streams megabytes of weights, and
+// page walks would cost it bandwidth.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace citius::cpu {
+
+struct Unmap {
+  size_t bytes = 0;
+  void operator()(uint8_t* memory) const;
+};
+
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  /// Zeroed. Throws Error{kResource} where there is not enough memory.
+  explicit AlignedBuffer(size_t bytes);
+
+  uint8_t* data() const { return memory_.get(); }
+  size_t bytes() const { return bytes_; }
+  /// Makes room for `bytes`; what was in it is lost where it grows.
+  void reserve(size_t bytes);
+
+ private:
+  std::unique_ptr<uint8_t, Unmap> memory_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace citius::cpu

@@ -1,0 +1,41 @@
+// The CPU backend: a pool of threads, the kernels of one instruction set, and the ops on top of them. Products are in
+// linear.cc; each other op is defined in the file named after it.
+#pragma once
+
+#include "backend/backend.h"
+#include "backend/cpu/linear.h"
+#include "backend/cpu/target.h"
+#include "base/thread_pool.h"
+
+namespace citius::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  /// Throws Error{kUsage} for an instruction set that is unknown or that this machine lacks.
+  explicit CpuBackend(const BackendOptions& options);
+
+  std::string name() const override { return "cpu"; }
+  std::string isa() const override { return std::string(target_.name); }
+  ThreadPool& threads() override { return pool_; }
+
+  std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override { return linear_.pack(parts); }
+  KernelChoice explain(const PackedWeight& weight, Compute compute) const override {
+    return linear_.explain(weight, compute);
+  }
+
+  void linear(const LinearArgs& args) override { linear_.run(args); }
+  void norm(const NormArgs& args) override;
+  void activation(const ActivationArgs& args) override;
+  void gated(const GatedArgs& args) override;
+  void add(const AddArgs& args) override;
+  void rope(const RopeArgs& args) override;
+  void kv_write(const KvWriteArgs& args) override;
+  void attention(const AttentionArgs& args) override;
+
+ private:
+  const Target& target_;
+  ThreadPool pool_;
+  CpuLinear linear_;
+};
+
+}  // namespace citius::cpu

@@ -1,0 +1,63 @@
+// fp32 activations to int8: one scale a token or a group of inputs, and for each group of weights the value that takes care of
+// weight offsets.
+#pragma once
+
+#include <stdint.h>
+
+#include "backend/cpu/linear_kernels.h"
+
+namespace citius::cpu::CITIUS_ISA_NAME {
+namespace {
+
+/// q = round(x · inverse) for `count` inputs, a multiple of 16 or the last ones of a row; returns Σ q.
+inline int32_t quantize_part(const float* x, int64_t count, float inverse, int8_t* codes) {
+  I32x16 sum = zero_i32();
+  for (int64_t i = 0; i < count; i += 16) {
+    const I32x16 q = to_i32(load_first(x + i, count - i) * set_f32(inverse));
+    store_u8(reinterpret_cast<uint8_t*>(codes + i), q);
+    sum = sum + q;
+  }
+  return sum_lanes(sum);
+}
+
+/// The largest |x|; NaN where there is one. As integers NaN compare above everything, where fp32 maxima would lose them.
+inline float max_magnitude(const float* x, int64_t count) {
+  I32x16 most = zero_i32();
+  for (int64_t i = 0; i < count; i += 16) most = max(as_i32(abs(load_first(x + i, count - i))), most);
+  const int32_t bits = max_lanes(most);
+  float value;
+  __builtin_memcpy(&value, &bits, 4);
+  return value;
+}
+
+inline void store_aux(const QuantizeTask& t, int64_t row, int64_t index, int32_t sum, float scale) {
+  const int64_t at = row * t.aux_stride + index;
+  switch (t.aux) {
+    case AuxKind::kNone: break;
+    case AuxKind::kOffset: static_cast<int32_t*>(t.aux_out)[at] = -t.offset * sum; break;
+    case AuxKind::kSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum); break;
+    case AuxKind::kScaledSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum) * scale; break;
+  }
+}
+
+void quantize(const QuantizeTask& t) {
+  const int64_t group = t.group == 0 ? t.cols : t.group;
+  const int64_t part = t.aux_group == 0 ? group : t.aux_group;
+  for (int64_t row = 0; row < t.rows; ++row) {
+    const float* x = t.x + row * t.x_stride;
+    int8_t* codes = t.codes + row * t.code_stride;
+    for (int64_t k = 0; k < t.cols; k += group) {
+      const float most = max_magnitude(x + k, group);
+      const float scale = most / 127.0f;
+      const float inverse = most > 0 ? 127.0f / most : 0.0f;
+      t.scales[row * t.scale_stride + k / group] = scale;
+      for (int64_t i = k; i < k + group; i += part) {
+        store_aux(t, row, i / part, quantize_part(x + i, part, inverse, codes + i), scale);
+      }
+    }
+    for (int64_t i = (t.cols + 15) / 16 * 16; i < t.code_stride; ++i) codes[i] = 0;
+  }
+}
+
+}  // namespace
+}  // namespace citius::cpu::CITIUS_ISA_NAME

@@ -1,0 +1,164 @@
+#include "backend/cpu/linear.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/check.h"
+
+namespace citius::cpu {
+namespace {
+
+// Products below this many multiplications take less time than waking a thread.
+constexpr int64_t kSmallProduct = 1 << 15;
+// Rows from which pieces of a product are handed out as threads become free, not divided beforehand.
+constexpr int64_t kManyRows = 16;
+
+int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+const PackedTiles& packed_tiles(const PackedWeight& weight) {
+  const auto* tiles = dynamic_cast<const PackedTiles*>(&weight);
+  CHECK(tiles != nullptr);  // packed by another backend
+  return *tiles;
+}
+
+// Hands out consecutive parts of one allocation, each aligned to 64 bytes.
+class Slices {
+ public:
+  explicit Slices(uint8_t* memory) : next_(memory) {}
+  template <typename T>
+  T* take(int64_t count) {
+    T* slice = reinterpret_cast<T*>(next_);
+    next_ += round_up(count * static_cast<int64_t>(sizeof(T)), 64);
+    return slice;
+  }
+
+ private:
+  uint8_t* next_;
+};
+
+}  // namespace
+
+CpuLinear::CpuLinear(ThreadPool& pool, const Target& target)
+    : pool_(pool), target_(target), scratch_(static_cast<size_t>(kLinearScratch * pool.num_threads())) {}
+
+std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) {
+  return pack_matrix(parts, *target_.linear, pool_);
+}
+
+KernelChoice CpuLinear::explain(const PackedWeight& weight, Compute compute) const {
+  const FormatKernels& kernels = packed_tiles(weight).kernels();
+  const std::string isa(target_.name);
+  const bool same = kernels.fast == kernels.exact;
+  if (same || compute == Compute::kFast) return {fmt::format("{}/{}", isa, kernels.name), {}};
+  return {fmt::format("{}/decode-f32", isa),
+          {fmt::format("{}/{}: rounds activations, which exact mode does not allow", isa, kernels.name)}};
+}
+
+Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& plan) {
+  const int64_t rows = args.x.shape[0];
+  const int64_t cols = args.x.shape[1];
+  const float* x = args.x.row(0);
+  Activations a{.x = x, .x_stride = args.x.stride};
+  if (plan.bf16) {
+    a.x_stride = round_up(cols, 16);
+    activations_.reserve(static_cast<size_t>(rows * a.x_stride * 4));
+    float* rounded = reinterpret_cast<float*>(activations_.data());
+    a.x = rounded;
+    pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
+      target_.linear->round_bf16(x + begin * args.x.stride, args.x.stride, end - begin, cols, rounded + begin * a.x_stride,
+                                 a.x_stride);
+    });
+  } else if (plan.integer) {
+    QuantizeTask task{.x = x, .x_stride = args.x.stride, .rows = rows, .cols = cols, .group = plan.group,
+                      .aux_group = plan.aux_group, .aux = plan.aux, .offset = plan.offset};
+    task.code_stride = round_up(cols, 64);
+    task.scale_stride = plan.group == 0 ? 1 : cols / plan.group;
+    task.aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
+    activations_.reserve(
+        static_cast<size_t>(rows * (task.code_stride + task.scale_stride * 4 + task.aux_stride * 4) + 3 * 64));
+    Slices slices(activations_.data());
+    task.codes = slices.take<int8_t>(rows * task.code_stride);
+    task.scales = slices.take<float>(rows * task.scale_stride);
+    task.aux_out = slices.take<float>(rows * task.aux_stride);
+    pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
+      QuantizeTask part = task;
+      part.x += begin * part.x_stride;
+      part.codes += begin * part.code_stride;
+      part.scales += begin * part.scale_stride;
+      part.aux_out = static_cast<float*>(part.aux_out) + begin * part.aux_stride;
+      part.rows = end - begin;
+      target_.linear->quantize(part);
+    });
+    a.codes = task.codes;
+    a.code_stride = task.code_stride;
+    a.scales = task.scales;
+    a.scale_stride = task.scale_stride;
+    a.aux = task.aux_out;
+    a.aux_stride = task.aux_stride;
+  }
+  return a;
+}
+
+void CpuLinear::run(const LinearArgs& args) {
+  CHECK(args.weight != nullptr);
+  const PackedTiles& weight = packed_tiles(*args.weight);
+  const int64_t rows = args.x.shape[0];
+  CHECK(args.x.shape.rank() == 2 && args.x.shape[1] == weight.cols());
+  CHECK(args.y.shape.rank() == 2 && args.y.shape[0] == rows && args.y.shape[1] == weight.rows());
+  CHECK(!args.residual || args.residual.shape == args.y.shape);
+  if (rows == 0 || weight.rows() == 0) return;
+  const FormatKernels& kernels = weight.kernels();
+  const bool fast = args.compute == Compute::kFast;
+  LinearTask task;
+  task.w = weight.tiles();
+  task.a = prepare(args, fast ? kernels.plan : ActivationPlan{});
+  task.out = {.bias = args.bias,
+              .activation = static_cast<int>(args.activation),
+              .residual = args.residual ? args.residual.row(0) : nullptr,
+              .residual_stride = args.residual.stride,
+              .y = args.y.row(0),
+              .y_stride = args.y.stride};
+  const auto kernel = fast ? kernels.fast : kernels.exact;
+  const int64_t tiles = weight.num_tiles();
+  const int64_t panel = target_.linear->panel_tiles;
+  const int threads = pool_.num_threads();
+  task.row_end = rows;
+  task.tile_end = tiles;
+  task.scratch = scratch_.data();
+  const int64_t panels = (tiles + panel - 1) / panel;
+  if (threads == 1 || panels == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
+    FlushDenormals flush;
+    kernel(task);
+    return;
+  }
+  if (rows < kManyRows) {
+    pool_.run([&](int thread, int num_threads) {
+      LinearTask part = task;
+      part.scratch += kLinearScratch * thread;
+      part.tile_begin = tiles * thread / num_threads;
+      part.tile_end = tiles * (thread + 1) / num_threads;
+      if (part.tile_begin < part.tile_end) kernel(part);
+    });
+    return;
+  }
+  // Blocks of rows outermost, so that the threads work on the same activations at any one time.
+  int64_t block = kRowBlock;
+  while (block > 32 && panels * ((rows + block - 1) / block) < 4 * threads) block /= 2;
+  const int64_t pieces = panels * ((rows + block - 1) / block);
+  std::atomic<int64_t> next{0};
+  pool_.run([&](int thread, int) {
+    LinearTask part = task;
+    part.scratch += kLinearScratch * thread;
+    for (int64_t i = next.fetch_add(1); i < pieces; i = next.fetch_add(1)) {
+      part.row_begin = i / panels * block;
+      part.row_end = std::min(rows, part.row_begin + block);
+      part.tile_begin = i % panels * panel;
+      part.tile_end = std::min(tiles, part.tile_begin + panel);
+      kernel(part);
+    }
+  });
+}
+
+}  // namespace citius::cpu

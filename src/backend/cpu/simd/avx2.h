@@ -1,0 +1,234 @@
+// Vectors of 16 lanes for AVX2 with FMA and F16C: two registers each. See simd/avx512.h for what the functions mean.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+
+namespace citius::cpu::CITIUS_ISA_NAME {
+namespace {
+
+struct Mask16 {
+  __m256i lo, hi;  // all ones or zero in every lane
+};
+struct I32x16 {
+  __m256i lo, hi;
+};
+struct F32x16 {
+  __m256 lo, hi;
+};
+struct U8x64 {
+  __m256i lo, hi;
+};
+
+inline constexpr int kFloatRows = 6, kFloatVectors = 1;
+inline constexpr int kInt8Rows = 5, kInt8Vectors = 1;
+inline constexpr int kGroupRows = 3, kGroupVectors = 1;
+inline constexpr bool kHasFma = true;
+
+inline F32x16 zero_f32() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+inline F32x16 set_f32(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline F32x16 load_f32(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline void store_f32(float* p, F32x16 a) {
+  _mm256_storeu_ps(p, a.lo);
+  _mm256_storeu_ps(p + 8, a.hi);
+}
+inline Mask16 first_lanes(int64_t count) {
+  const __m256i n = _mm256_set1_epi32(count > 16 ? 16 : static_cast<int32_t>(count));
+  return {_mm256_cmpgt_epi32(n, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+          _mm256_cmpgt_epi32(n, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))};
+}
+inline F32x16 load_first(const float* p, int64_t count) {
+  const Mask16 m = first_lanes(count);
+  return {_mm256_maskload_ps(p, m.lo), _mm256_maskload_ps(p + 8, m.hi)};
+}
+inline void store_first(float* p, F32x16 a, int64_t count) {
+  const Mask16 m = first_lanes(count);
+  _mm256_maskstore_ps(p, m.lo, a.lo);
+  _mm256_maskstore_ps(p + 8, m.hi, a.hi);
+}
+
+inline F32x16 operator+(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+inline F32x16 operator-(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+inline F32x16 operator*(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline F32x16 operator/(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) {
+  return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline F32x16 sqrt(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
+inline F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+inline F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+inline F32x16 abs(F32x16 a) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
+}
+inline F32x16 round_even(F32x16 a) {
+  return {_mm256_round_ps(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+          _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+template <int kPredicate>
+inline Mask16 compare(F32x16 a, F32x16 b) {
+  return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, kPredicate)),
+          _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, kPredicate))};
+}
+inline Mask16 less(F32x16 a, F32x16 b) { return compare<_CMP_LT_OQ>(a, b); }
+inline Mask16 less_equal(F32x16 a, F32x16 b) { return compare<_CMP_LE_OQ>(a, b); }
+inline Mask16 unordered(F32x16 a) { return compare<_CMP_UNORD_Q>(a, a); }
+inline F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(m.lo)),
+          _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(m.hi))};
+}
+inline I32x16 select(Mask16 m, I32x16 a, I32x16 b) {
+  return {_mm256_blendv_epi8(b.lo, a.lo, m.lo), _mm256_blendv_epi8(b.hi, a.hi, m.hi)};
+}
+
+inline __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline __m128i load_128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline I32x16 zero_i32() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+inline I32x16 set_i32(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline I32x16 load_i32(const int32_t* p) { return {load_256(p), load_256(p + 8)}; }
+inline void store_i32(int32_t* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), a.hi);
+}
+inline I32x16 operator+(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+inline I32x16 operator-(I32x16 a, I32x16 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
+inline I32x16 operator*(I32x16 a, I32x16 b) {
+  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
+}
+inline I32x16 operator&(I32x16 a, I32x16 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
+inline I32x16 operator|(I32x16 a, I32x16 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+inline I32x16 operator^(I32x16 a, I32x16 b) { return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)}; }
+template <int kBits>
+inline I32x16 shift_left(I32x16 a) {
+  return {_mm256_slli_epi32(a.lo, kBits), _mm256_slli_epi32(a.hi, kBits)};
+}
+template <int kBits>
+inline I32x16 shift_right(I32x16 a) {
+  return {_mm256_srli_epi32(a.lo, kBits), _mm256_srli_epi32(a.hi, kBits)};
+}
+inline I32x16 min(I32x16 a, I32x16 b) { return {_mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi)}; }
+inline I32x16 max(I32x16 a, I32x16 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
+inline Mask16 less(I32x16 a, I32x16 b) {
+  return {_mm256_cmpgt_epi32(b.lo, a.lo), _mm256_cmpgt_epi32(b.hi, a.hi)};
+}
+inline Mask16 equal(I32x16 a, I32x16 b) {
+  return {_mm256_cmpeq_epi32(a.lo, b.lo), _mm256_cmpeq_epi32(a.hi, b.hi)};
+}
+
+inline F32x16 to_f32(I32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+inline I32x16 to_i32(F32x16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+inline F32x16 as_f32(I32x16 a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
+inline I32x16 as_i32(F32x16 a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
+
+inline I32x16 load_u16(const uint16_t* p) {
+  return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 8))};
+}
+inline I32x16 load_u8_to_i32(const uint8_t* p) {
+  const __m128i bytes = load_128(p);
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+inline I32x16 load_s8_to_i32(const int8_t* p) {
+  const __m128i bytes = load_128(p);
+  return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+}
+inline F32x16 load_f16(const uint16_t* p) { return {_mm256_cvtph_ps(load_128(p)), _mm256_cvtph_ps(load_128(p + 8))}; }
+inline void store_u16(uint16_t* p, I32x16 a) {
+  const __m256i low = _mm256_set1_epi32(0xffff);
+  const __m256i packed = _mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
+}
+inline void store_u8(uint8_t* p, I32x16 a) {
+  const __m256i low = _mm256_set1_epi32(0xff);
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low)), 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+inline float sum_lanes(F32x16 a) {
+  const __m256 b = _mm256_add_ps(a.lo, a.hi);
+  const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+inline float max_lanes(F32x16 a) {
+  const __m256 b = _mm256_max_ps(a.lo, a.hi);
+  const __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  const __m128 d = _mm_max_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+}
+inline int32_t sum_lanes(I32x16 a) {
+  const __m256i b = _mm256_add_epi32(a.lo, a.hi);
+  const __m128i c = _mm_add_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+  const __m128i d = _mm_add_epi32(c, _mm_shuffle_epi32(c, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(d, _mm_shuffle_epi32(d, 0xb1)));
+}
+inline int32_t max_lanes(I32x16 a) {
+  const __m256i b = _mm256_max_epi32(a.lo, a.hi);
+  const __m128i c = _mm_max_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+  const __m128i d = _mm_max_epi32(c, _mm_shuffle_epi32(c, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(d, _mm_shuffle_epi32(d, 0xb1)));
+}
+
+inline U8x64 load_u8(const void* p) { return {load_256(p), load_256(static_cast<const char*>(p) + 32)}; }
+inline void store_u8x64(void* p, U8x64 a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), a.lo);
+  _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, a.hi);
+}
+inline U8x64 set_u8(int x) {
+  return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))};
+}
+inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
+inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+template <int kBits>
+inline U8x64 shift_right(U8x64 a) {
+  if constexpr (kBits == 0) return a;
+  return {_mm256_srli_epi16(a.lo, kBits), _mm256_srli_epi16(a.hi, kBits)};
+}
+template <int kBits>
+inline U8x64 shift_left(U8x64 a) {
+  if constexpr (kBits == 0) return a;
+  return {_mm256_slli_epi16(a.lo, kBits), _mm256_slli_epi16(a.hi, kBits)};
+}
+inline U8x64 lookup16(const uint8_t* table, U8x64 index) {
+  const __m256i t = _mm256_broadcastsi128_si256(load_128(table));
+  return {_mm256_shuffle_epi8(t, index.lo), _mm256_shuffle_epi8(t, index.hi)};
+}
+
+inline I32x16 load_quad(const int8_t* p) {
+  int32_t quad;
+  __builtin_memcpy(&quad, p, 4);
+  return set_i32(quad);
+}
+
+inline __m256i dot_half(__m256i acc, __m256i w, __m256i x) {
+  const __m256i pairs = _mm256_maddubs_epi16(w, x);
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
+  return {dot_half(acc.lo, w.lo, x.lo), dot_half(acc.hi, w.hi, x.hi)};
+}
+inline constexpr bool kDotTakesOffset = true;
+// vpmaddubsw would saturate with weights above 128, so it gets |w - 128| and x with the sign of w - 128.
+inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) {
+  const __m256i offset = _mm256_set1_epi8(static_cast<char>(0x80));
+  const __m256i a = _mm256_xor_si256(w.lo, offset);
+  const __m256i b = _mm256_xor_si256(w.hi, offset);
+  return {dot_half(acc.lo, _mm256_abs_epi8(a), _mm256_sign_epi8(x.lo, a)),
+          dot_half(acc.hi, _mm256_abs_epi8(b), _mm256_sign_epi8(x.hi, b))};
+}
+
+inline constexpr bool kHasBf16Dot = false;
+inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
+  const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
+  acc = fma(as_f32(w & high), as_f32(x & high), acc);
+  return fma(as_f32(shift_left<16>(w)), as_f32(shift_left<16>(x)), acc);
+}
+
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
+}  // namespace
+}  // namespace citius::cpu::CITIUS_ISA_NAME

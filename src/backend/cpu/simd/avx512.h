@@ -1,0 +1,205 @@
+// Vectors of 16 lanes for AVX-512 (F, BW, DQ, VL), with VNNI where the unit is compiled for it. The names are the same in
+// every simd/<isa>.h: a kernel is written once against them. No standard library here: an inline function of it,
+// compiled for this machine, could be picked by the linker for another.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+
+namespace citius::cpu::CITIUS_ISA_NAME {
+namespace {
+
+struct Mask16 {
+  __mmask16 v;
+};
+struct I32x16 {
+  __m512i v;
+};
+struct F32x16 {
+  __m512 v;
+};
+/// 64 bytes: for weights, byte 4 n + j is input j of output n.
+struct U8x64 {
+  __m512i v;
+};
+
+// Tiles that keep all accumulators in registers: rows × vectors of 16 outputs.
+inline constexpr int kFloatRows = 8, kFloatVectors = 3;    // one fp32 accumulator
+inline constexpr int kInt8Rows = 8, kInt8Vectors = 3;      // one int32 accumulator
+inline constexpr int kGroupRows = 4, kGroupVectors = 3;    // an int32 and an fp32 accumulator
+inline constexpr bool kHasFma = true;
+
+inline F32x16 zero_f32() { return {_mm512_setzero_ps()}; }
+inline F32x16 set_f32(float x) { return {_mm512_set1_ps(x)}; }
+inline F32x16 load_f32(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline void store_f32(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
+inline Mask16 first_lanes(int64_t count) {
+  return {static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1)};
+}
+/// The first `count` lanes; the others are zero and not touched in memory.
+inline F32x16 load_first(const float* p, int64_t count) { return {_mm512_maskz_loadu_ps(first_lanes(count).v, p)}; }
+inline void store_first(float* p, F32x16 a, int64_t count) { _mm512_mask_storeu_ps(p, first_lanes(count).v, a.v); }
+
+inline F32x16 operator+(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F32x16 operator-(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F32x16 operator*(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F32x16 operator/(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+/// a · b + c, rounded once.
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+/// c - a · b, rounded once.
+inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+inline F32x16 sqrt(F32x16 a) { return {_mm512_sqrt_ps(a.v)}; }
+/// b where either is NaN, as the x86 instruction does.
+inline F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline F32x16 abs(F32x16 a) { return {_mm512_abs_ps(a.v)}; }
+inline F32x16 round_even(F32x16 a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+inline Mask16 less(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+inline Mask16 less_equal(F32x16 a, F32x16 b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+inline Mask16 unordered(F32x16 a) { return {_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q)}; }
+/// a where the mask is set, else b.
+inline F32x16 select(Mask16 m, F32x16 a, F32x16 b) { return {_mm512_mask_blend_ps(m.v, b.v, a.v)}; }
+inline I32x16 select(Mask16 m, I32x16 a, I32x16 b) { return {_mm512_mask_blend_epi32(m.v, b.v, a.v)}; }
+
+inline I32x16 zero_i32() { return {_mm512_setzero_si512()}; }
+inline I32x16 set_i32(int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline I32x16 load_i32(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_i32(int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+inline I32x16 operator+(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I32x16 operator-(I32x16 a, I32x16 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline I32x16 operator*(I32x16 a, I32x16 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+inline I32x16 operator&(I32x16 a, I32x16 b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline I32x16 operator|(I32x16 a, I32x16 b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline I32x16 operator^(I32x16 a, I32x16 b) { return {_mm512_xor_si512(a.v, b.v)}; }
+template <int kBits>
+inline I32x16 shift_left(I32x16 a) {
+  return {_mm512_slli_epi32(a.v, kBits)};
+}
+/// Logical: zeros come in from above.
+template <int kBits>
+inline I32x16 shift_right(I32x16 a) {
+  return {_mm512_srli_epi32(a.v, kBits)};
+}
+inline I32x16 min(I32x16 a, I32x16 b) { return {_mm512_min_epi32(a.v, b.v)}; }
+inline I32x16 max(I32x16 a, I32x16 b) { return {_mm512_max_epi32(a.v, b.v)}; }
+inline Mask16 less(I32x16 a, I32x16 b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
+inline Mask16 equal(I32x16 a, I32x16 b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+
+inline F32x16 to_f32(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+/// Nearest, ties to even; the value must fit.
+inline I32x16 to_i32(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }
+inline F32x16 as_f32(I32x16 a) { return {_mm512_castsi512_ps(a.v)}; }
+inline I32x16 as_i32(F32x16 a) { return {_mm512_castps_si512(a.v)}; }
+
+inline I32x16 load_u16(const uint16_t* p) {
+  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline I32x16 load_u8_to_i32(const uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline I32x16 load_s8_to_i32(const int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline F32x16 load_f16(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+/// The low 16 bits of every lane.
+inline void store_u16(uint16_t* p, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+/// The low 8 bits of every lane.
+inline void store_u8(uint8_t* p, I32x16 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+
+/// Sum and maximum over the lanes, by one fixed tree: lane i with i + 8, then i + 4, i + 2, i + 1.
+inline float sum_lanes(F32x16 a) {
+  const __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  const __m128 d = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+inline float max_lanes(F32x16 a) {
+  const __m256 b = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  const __m128 d = _mm_max_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
+}
+inline int32_t sum_lanes(I32x16 a) { return _mm512_reduce_add_epi32(a.v); }
+inline int32_t max_lanes(I32x16 a) { return _mm512_reduce_max_epi32(a.v); }
+
+inline U8x64 load_u8(const void* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_u8x64(void* p, U8x64 a) { _mm512_storeu_si512(p, a.v); }
+inline U8x64 set_u8(int x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm512_or_si512(a.v, b.v)}; }
+/// Bits move within 16-bit pairs: mask afterwards.
+template <int kBits>
+inline U8x64 shift_right(U8x64 a) {
+  if constexpr (kBits == 0) return a;
+  return {_mm512_srli_epi16(a.v, kBits)};
+}
+template <int kBits>
+inline U8x64 shift_left(U8x64 a) {
+  if constexpr (kBits == 0) return a;
+  return {_mm512_slli_epi16(a.v, kBits)};
+}
+/// table[i & 15] for every byte i below 16.
+inline U8x64 lookup16(const uint8_t* table, U8x64 index) {
+  const __m512i t = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm512_shuffle_epi8(t, index.v)};
+}
+
+/// Four signed bytes, in every lane.
+inline I32x16 load_quad(const int8_t* p) {
+  int32_t quad;
+  __builtin_memcpy(&quad, p, 4);
+  return {_mm512_set1_epi32(quad)};
+}
+
+/// acc[n] + Σ_j w[4n + j] · x[j], w unsigned and below 128, x a quad of signed bytes.
+inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
+#if defined(__AVX512VNNI__)
+  return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)};
+#else
+  const __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+#endif
+}
+
+#if defined(__AVX512VNNI__)
+/// Whether dot_offset() takes the 128 off the weights itself. Where not, the accumulator starts at -128 Σ x.
+inline constexpr bool kDotTakesOffset = false;
+/// acc[n] + Σ_j (w[4n + j] - (kDotTakesOffset ? 128 : 0)) · x[j].
+inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
+#else
+inline constexpr bool kDotTakesOffset = true;
+// vpmaddubsw would saturate with weights above 128, so it gets |w - 128| and x with the sign of w - 128.
+inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) {
+  const __m512i s = _mm512_xor_si512(w.v, _mm512_set1_epi8(static_cast<char>(0x80)));
+  const __mmask64 negative = _mm512_movepi8_mask(s);
+  const __m512i y = _mm512_mask_sub_epi8(x.v, negative, _mm512_setzero_si512(), x.v);
+  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(s), y);
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+#endif
+
+#if defined(__AVX512BF16__)
+inline constexpr bool kHasBf16Dot = true;
+/// Pairs of bf16: fma(w[2n+1], x[1], acc), then fma(w[2n], x[0], .).
+inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
+  return {_mm512_dpbf16_ps(acc.v, reinterpret_cast<__m512bh>(w.v), reinterpret_cast<__m512bh>(x.v))};
+}
+#else
+inline constexpr bool kHasBf16Dot = false;
+inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
+  const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
+  acc = fma(as_f32(w & high), as_f32(x & high), acc);
+  return fma(as_f32(shift_left<16>(w)), as_f32(shift_left<16>(x)), acc);
+}
+#endif
+
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
+}  // namespace
+}  // namespace citius::cpu::CITIUS_ISA_NAME

@@ -1,0 +1,127 @@
+#include "backend/cpu/target.h"
+
+#include <fmt/ranges.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace citius::cpu {
+
+#define CITIUS_TARGET(isa, simd, machine, flags) \
+  namespace isa {                                \
+  const LinearKernels& linear_kernels();         \
+  }
+#include "backend/cpu/targets.inc"
+#undef CITIUS_TARGET
+
+namespace {
+
+#if defined(__x86_64__)
+
+struct CpuBits {
+  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
+};
+
+uint64_t enabled_state() {
+  uint32_t low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t{high} << 32) | low;
+}
+
+// An instruction set counts when the processor has it and the system saves its registers (XCR0).
+CpuBits read_cpu() {
+  CpuBits bits;
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return bits;
+  constexpr uint32_t kFma = 1u << 12, kXsave = 1u << 27, kAvx = 1u << 28, kF16c = 1u << 29;
+  if ((c & (kFma | kXsave | kAvx | kF16c)) != (kFma | kXsave | kAvx | kF16c)) return bits;
+  const uint64_t state = enabled_state();
+  if ((state & 0x6) != 0x6 || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return bits;
+  constexpr uint32_t kAvx2 = 1u << 5, kBmi2 = 1u << 8;
+  bits.avx2 = (b & (kAvx2 | kBmi2)) == (kAvx2 | kBmi2);
+  constexpr uint32_t kAvx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // F, DQ, BW, VL
+  bits.avx512 = bits.avx2 && (state & 0xe6) == 0xe6 && (b & kAvx512) == kAvx512;
+  bits.vnni = bits.avx512 && (c & (1u << 11)) != 0;
+  if (bits.vnni && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) bits.bf16 = (a & (1u << 5)) != 0;
+  return bits;
+}
+
+bool machine_has(std::string_view isa) {
+  static const CpuBits bits = read_cpu();
+  if (isa == "avx512_bf16") return bits.bf16;
+  if (isa == "avx512_vnni") return bits.vnni;
+  if (isa == "avx512") return bits.avx512;
+  if (isa == "avx2") return bits.avx2;
+  return isa == "portable";
+}
+
+#else
+
+bool machine_has(std::string_view isa) { return isa == "portable"; }
+
+#endif
+
+// Whether a line of targets.inc was compiled for this machine.
+#if defined(__x86_64__)
+constexpr bool kCompiled_x86_64 = true;
+#else
+constexpr bool kCompiled_x86_64 = false;
+#endif
+constexpr bool kCompiled_any = true;
+
+std::vector<std::string_view> known_names() {
+  return {
+#define CITIUS_TARGET(isa, simd, machine, flags) #isa,
+#include "backend/cpu/targets.inc"
+#undef CITIUS_TARGET
+  };
+}
+
+std::vector<Target> find_targets() {
+  std::vector<Target> targets;
+#define CITIUS_TARGET(isa, simd, machine, flags)              \
+  if constexpr (kCompiled_##machine) {                        \
+    if (machine_has(#isa)) {                                  \
+      targets.push_back({#isa, &isa::linear_kernels()});      \
+    }                                                         \
+  }
+#include "backend/cpu/targets.inc"
+#undef CITIUS_TARGET
+  return targets;
+}
+
+}  // namespace
+
+const std::vector<Target>& available_targets() {
+  static const std::vector<Target> targets = find_targets();
+  return targets;
+}
+
+const Target& choose_target(std::string_view name) {
+  std::string_view wanted = name;
+  if (wanted.empty()) {
+    const char* forced = std::getenv("CITIUS_ISA");
+    if (forced == nullptr || *forced == '\0') return available_targets().front();
+    wanted = forced;
+  }
+  std::vector<std::string_view> names;
+  for (const Target& target : available_targets()) {
+    if (target.name == wanted) return target;
+    names.push_back(target.name);
+  }
+  const std::string_view where = name.empty() ? "CITIUS_ISA" : "isa";
+  for (const std::string_view known : known_names()) {
+    if (known == wanted) {
+      fail(ErrorKind::kUsage, where, "this machine cannot run '{}', expected one of {}", wanted, fmt::join(names, ", "));
+    }
+  }
+  fail(ErrorKind::kUsage, where, "got '{}', expected one of {}", wanted, fmt::join(names, ", "));
+}
+
+}  // namespace citius::cpu

@@ -1,0 +1,24 @@
+// The instruction sets this program has kernels for, and the choice of one at run time.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backend/cpu/linear_kernels.h"
+
+namespace citius::cpu {
+
+/// One instruction set and its kernels.
+struct Target {
+  std::string_view name;
+  const LinearKernels* linear = nullptr;
+};
+
+/// Those that this machine can run, best first. Never empty: `portable` runs everywhere.
+const std::vector<Target>& available_targets();
+/// The target of this name; where empty, of CITIUS_ISA; where that is unset, the best. Throws Error{kUsage} for an unknown
+/// name or one this machine cannot run.
+const Target& choose_target(std::string_view name);
+
+}  // namespace citius::cpu
