@@ -148,11 +148,14 @@ class StreamDecoder {
   std::string finish();
 
  private:
+  std::string push_bytes(std::string_view bytes);
+  std::string take();
+
   const Tokenizer& tokenizer_;
   bool skip_special_;
   std::vector<int32_t> pending_;  // ids whose text may still change, after a context that fixes their beginning
   size_t num_context_ = 0;        // leading ids of pending_ that were given out already
-  std::string given_;             // the text of pending_ that was given out already
+  std::string given_;             // their text; in byte-level vocabularies the bytes that were not given out yet
 };
 
 }  // namespace citius

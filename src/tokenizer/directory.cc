@@ -1,0 +1,225 @@
+// Tokenizers told by plain vocabulary files, and the roles of tokens (which one begins a text, which one ends it).
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tokenizer/pipeline.h"
+
+namespace citius::tok {
+namespace {
+
+constexpr size_t kMaxFileBytes = size_t{256} << 20;
+
+std::vector<std::string> read_lines(const std::filesystem::path& path) {
+  const std::string text = read_file(path, kMaxFileBytes);
+  if (!is_valid_utf8(text)) fail_input(path.string(), "is not valid UTF-8");
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view line = std::string_view(text).substr(begin, end - begin);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.emplace_back(line);
+    begin = end + 1;
+  }
+  return lines;
+}
+
+/// A token named in a configuration: a string, or an object with `content`.
+std::string named_token(const json::object& config, std::string_view key) {
+  const json::value* value = config.if_contains(key);
+  if (value != nullptr && value->is_object()) value = value->get_object().if_contains("content");
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+bool get_flag(const json::object& config, std::string_view key, bool fallback) {
+  const json::value* value = config.if_contains(key);
+  return value != nullptr && value->is_bool() ? value->get_bool() : fallback;
+}
+
+/// Adds the tokens of `added_tokens_decoder`, and those named in roles that the vocabulary has.
+void add_config_tokens(const json::object& config, std::initializer_list<std::string_view> defaults, Parts& parts) {
+  std::vector<AddedToken>& tokens = parts.added_tokens;
+  const auto known = [&](std::string_view content) {
+    return std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) { return token.content == content; });
+  };
+  if (const json::value* listed = config.if_contains("added_tokens_decoder"); listed != nullptr && listed->is_object()) {
+    for (const auto& [key, value] : listed->get_object()) {
+      const JsonObject object(value, parts.where + ": added_tokens_decoder");
+      AddedToken token;
+      const std::string digits(key);
+      const auto* end = digits.data() + digits.size();
+      if (const auto [at, error] = std::from_chars(digits.data(), end, token.id); error != std::errc() || at != end || token.id < 0) {
+        fail_input(object.where(), "got token id '{}', expected a number", digits);
+      }
+      token.content = object.get_string("content");
+      token.special = object.get_bool("special", false);
+      token.single_word = object.get_bool("single_word", false);
+      token.lstrip = object.get_bool("lstrip", false);
+      token.rstrip = object.get_bool("rstrip", false);
+      token.normalized = object.get_bool("normalized", !token.special);
+      if (!token.content.empty() && !known(token.content)) tokens.push_back(std::move(token));
+    }
+  }
+  for (const std::string_view content : defaults) {
+    const auto id = parts.model->vocabulary().find(content);
+    if (!id || known(content)) continue;
+    AddedToken token;
+    token.id = *id;
+    token.content = content;
+    token.special = true;
+    token.normalized = false;
+    tokens.push_back(std::move(token));
+  }
+}
+
+Parts read_wordpiece(const std::filesystem::path& path, const json::object& config) {
+  Parts parts;
+  parts.where = path.string();
+  std::vector<std::pair<std::string, int64_t>> pairs;
+  std::vector<std::string> lines = read_lines(path);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const size_t end = lines[i].find_last_not_of(" \t");
+    pairs.emplace_back(lines[i].substr(0, end == std::string::npos ? 0 : end + 1), static_cast<int64_t>(i));
+  }
+  std::vector<std::string> tokens;
+  for (auto& [token, id] : pairs) tokens.push_back(std::move(token));
+  const std::string unk = named_token(config, "unk_token");
+  parts.model = make_wordpiece(Vocabulary::from_list(std::move(tokens), parts.where), unk.empty() ? "[UNK]" : unk, "##",
+                               /*max_chars=*/100, parts.where);
+  const bool lowercase = get_flag(config, "do_lower_case", true);
+  parts.normalizer = make_bert_normalizer(/*clean_text=*/true, get_flag(config, "tokenize_chinese_chars", true),
+                                          get_flag(config, "strip_accents", lowercase), lowercase);
+  parts.pre_tokenizer = make_bert_pre_tokenizer();
+  parts.decoder = make_wordpiece_decoder("##", /*cleanup=*/true);
+  const auto cls = parts.model->vocabulary().find("[CLS]"), sep = parts.model->vocabulary().find("[SEP]");
+  if (cls && sep) parts.post_processor = make_bert_processing(*cls, *sep);
+  add_config_tokens(config, {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, parts);
+  return parts;
+}
+
+MergeList read_merges_file(const std::filesystem::path& path) {
+  MergeList merges;
+  for (const std::string& line : read_lines(path)) {
+    if (line.empty() || line.starts_with("#version")) continue;
+    const size_t space = line.find(' ');
+    if (space == std::string::npos || line.find(' ', space + 1) != std::string::npos) {
+      fail_input(path.string(), "merge {}: got '{}', expected two parts with a space between", merges.size(), line);
+    }
+    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+  }
+  return merges;
+}
+
+Vocabulary read_vocab_json(const std::filesystem::path& path) {
+  const json::value root = read_json(path, kMaxFileBytes);
+  const JsonObject vocab(root, path.string());
+  std::vector<std::pair<std::string, int64_t>> pairs;
+  for (const auto& [token, id] : vocab.object()) {
+    if (!id.is_int64()) fail_input(vocab.where(), "token '{}' has no number as id", std::string_view(token));
+    pairs.emplace_back(token, id.get_int64());
+  }
+  return Vocabulary::from_pairs(std::move(pairs), vocab.where());
+}
+
+/// Byte-level BPE. The class in tokenizer_config.json tells the family: how words are cut and what stands around a text.
+Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesystem::path& merges, const json::object& config) {
+  Parts parts;
+  parts.where = vocab.string();
+  const std::string family = named_token(config, "tokenizer_class");
+  const bool qwen = family.starts_with("Qwen2");
+  const bool roberta = family.starts_with("Roberta") || family.starts_with("Longformer") || family.starts_with("Bart");
+  parts.model = make_bpe(read_vocab_json(vocab), read_merges_file(merges), {}, parts.where);
+  const bool prefix_space = get_flag(config, "add_prefix_space", false);
+  if (qwen) {
+    parts.normalizer = make_unicode_normalizer("NFC", parts.where);
+    parts.pre_tokenizer = make_gguf_pre("qwen2", parts.where).pre_tokenizer;
+  } else {
+    parts.pre_tokenizer = make_byte_level(prefix_space, /*use_regex=*/true);
+  }
+  parts.decoder = make_byte_level_decoder();
+  add_config_tokens(config, {"<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>"}, parts);
+  const auto cls = parts.model->vocabulary().find("<s>"), sep = parts.model->vocabulary().find("</s>");
+  if (roberta) {
+    if (!cls || !sep) fail_input(parts.where, "the vocabulary lacks <s> or </s>, which {} puts around a text", family);
+    parts.post_processor = make_roberta_processing(*cls, *sep, /*trim_offsets=*/true, prefix_space);
+    for (AddedToken& token : parts.added_tokens) token.lstrip |= token.content == "<mask>";
+  } else {
+    parts.post_processor = make_byte_level_processing(/*trim_offsets=*/false, prefix_space);
+  }
+  return parts;
+}
+
+struct Role {
+  std::string_view key;
+  int32_t SpecialIds::*id;
+  std::array<std::string_view, 4> customary;
+};
+
+constexpr Role kRoles[] = {
+    {"bos_token", &SpecialIds::bos, {"<s>", "<bos>", "<|begin_of_text|>", "<|endoftext|>"}},
+    {"eos_token", &SpecialIds::eos, {"</s>", "<eos>", "<|im_end|>", "<|endoftext|>"}},
+    {"unk_token", &SpecialIds::unk, {"[UNK]", "<unk>", "", ""}},
+    {"sep_token", &SpecialIds::sep, {"[SEP]", "", "", ""}},
+    {"pad_token", &SpecialIds::pad, {"[PAD]", "<pad>", "", ""}},
+    {"cls_token", &SpecialIds::cls, {"[CLS]", "", "", ""}},
+    {"mask_token", &SpecialIds::mask, {"[MASK]", "<mask>", "", ""}},
+};
+
+std::optional<int32_t> find_token(const Parts& parts, std::string_view content) {
+  if (content.empty()) return std::nullopt;
+  for (const AddedToken& token : parts.added_tokens) {
+    if (token.content == content) return token.id;
+  }
+  return parts.model->vocabulary().find(content);
+}
+
+}  // namespace
+
+Parts read_vocabulary_files(const std::filesystem::path& directory, const json::value& config) {
+  const auto exists = [&](const char* name) { return std::filesystem::exists(directory / name); };
+  if (exists("vocab.txt")) return read_wordpiece(directory / "vocab.txt", config.as_object());
+  for (const auto& [vocab, merges] : {std::pair{"vocab.json", "merges.txt"}, std::pair{"encoder.json", "vocab.bpe"}}) {
+    if (exists(vocab) && exists(merges)) {
+      return read_byte_level_bpe(directory / vocab, directory / merges, config.as_object());
+    }
+  }
+  const char* hint = exists("tokenizer.model") || exists("spiece.model") || exists("sentencepiece.bpe.model")
+                         ? "; a SentencePiece model file alone is not supported, convert it to tokenizer.json"
+                         : "";
+  fail_input(directory.string(), "has no tokenizer, expected tokenizer.json, vocab.txt, or vocab.json and merges.txt{}", hint);
+}
+
+void guess_roles(Parts& parts) {
+  for (const Role& role : kRoles) {
+    int32_t& id = parts.special.*role.id;
+    for (const std::string_view content : role.customary) {
+      if (id < 0) id = find_token(parts, content).value_or(-1);
+    }
+  }
+}
+
+void read_roles(const std::filesystem::path& directory, const json::value& config, Parts& parts) {
+  json::value map = json::object{};
+  const std::filesystem::path map_path = directory / "special_tokens_map.json";
+  if (std::filesystem::exists(map_path)) map = read_json(map_path, size_t{16} << 20);
+  bool told = false;
+  for (const Role& role : kRoles) {
+    std::string content = named_token(config.as_object(), role.key);
+    if (content.empty() && map.is_object()) content = named_token(map.get_object(), role.key);
+    if (const auto id = find_token(parts, content)) {
+      parts.special.*role.id = *id;
+      told = true;
+    }
+  }
+  if (!told) guess_roles(parts);
+  // "No limit" is written as 1e30 or so.
+  if (const json::value* limit = config.as_object().if_contains("model_max_length"); limit != nullptr && limit->is_number()) {
+    const double length = limit->to_number<double>();
+    if (length >= 1 && length <= 1e8) parts.model_max_length = static_cast<size_t>(length);
+  }
+}
+
+}  // namespace citius::tok

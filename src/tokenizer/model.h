@@ -1,0 +1,55 @@
+// Models: what cuts a word into tokens of the vocabulary. One class a file: bpe.cc, wordpiece.cc, unigram.cc, spm.cc.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tokenizer/vocabulary.h"
+
+namespace citius::tok {
+
+/// A token of a word: bytes [begin, end) of it.
+struct Token {
+  int32_t id = 0;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+class Model {
+ public:
+  explicit Model(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  virtual ~Model() = default;
+  /// Appends the tokens of `word` (valid UTF-8, not empty). Time is linear in its length but for a logarithm.
+  virtual void tokenize(std::string_view word, std::vector<Token>& out) const = 0;
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+ protected:
+  Vocabulary vocabulary_;
+};
+
+struct BpeOptions {
+  std::optional<std::string> unk_token;
+  std::string continuing_subword_prefix;
+  std::string end_of_word_suffix;
+  bool fuse_unk = false;
+  bool byte_fallback = false;
+  bool ignore_merges = false;  // a word that is in the vocabulary is one token
+};
+using MergeList = std::vector<std::pair<std::string, std::string>>;
+
+std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options,
+                                std::string_view where);
+std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix,
+                                      size_t max_chars, std::string_view where);
+std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string unk_token, std::string_view where);
+/// `scores`: natural logarithm of the probability of token i.
+std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id,
+                                    bool byte_fallback, std::string_view where);
+/// SentencePiece BPE of GGUF files: neighbours merge in the order of the score of what they make.
+std::unique_ptr<Model> make_spm(Vocabulary vocabulary, std::vector<float> scores, int32_t unk_id, std::string_view where);
+
+}  // namespace citius::tok
