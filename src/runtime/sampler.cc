@@ -54,7 +54,7 @@ void keep_typical(std::vector<Candidate>& candidates, double p) {
   std::sort(candidates.begin(), candidates.end(), better);
 }
 
-std::vector<Candidate> truncated(const SamplingOptions& options, const std::vector<float>& logits) {
+std::vector<Candidate> truncated(const SamplingOptions& options, std::span<const float> logits) {
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] != kExcluded) candidates.push_back({static_cast<int32_t>(i), logits[i] / options.temperature, 0});
@@ -173,6 +173,12 @@ std::vector<float> process_logits(const SamplingOptions& options, std::span<cons
   return result;
 }
 
+std::vector<std::pair<int32_t, double>> sampling_distribution(const SamplingOptions& options, std::span<const float> logits) {
+  std::vector<std::pair<int32_t, double>> distribution;
+  for (const Candidate& c : truncated(options, logits)) distribution.emplace_back(c.token, c.probability);
+  return distribution;
+}
+
 int32_t sample(const SamplingOptions& options, std::span<const float> logits, std::span<const int32_t> prompt,
                std::span<const int32_t> reply) {
   const bool plain = options.forced.empty() && options.logit_bias.empty() && options.banned.empty() &&
@@ -184,14 +190,14 @@ int32_t sample(const SamplingOptions& options, std::span<const float> logits, st
   if (options.temperature == 0) {
     return static_cast<int32_t>(std::max_element(processed.begin(), processed.end()) - processed.begin());
   }
-  const std::vector<Candidate> candidates = truncated(options, processed);
+  const std::vector<std::pair<int32_t, double>> candidates = sampling_distribution(options, processed);
   const double random = CounterRng(options.seed).uniform(reply.size());
   double sum = 0;
-  for (const Candidate& candidate : candidates) {
-    sum += candidate.probability;
-    if (random < sum) return candidate.token;
+  for (const auto& [token, probability] : candidates) {
+    sum += probability;
+    if (random < sum) return token;
   }
-  return candidates.back().token;
+  return candidates.back().first;
 }
 
 }  // namespace citius

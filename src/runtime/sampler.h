@@ -40,6 +40,10 @@ std::vector<std::pair<int32_t, double>> top_log_probabilities(std::span<const fl
 std::vector<float> process_logits(const SamplingOptions& options, std::span<const float> logits,
                                   std::span<const int32_t> prompt, std::span<const int32_t> reply);
 
+/// The distribution that `sample` draws from where the temperature is not 0: {token, probability} of what is left after the
+/// truncations, by token. `logits` are processed ones (process_logits).
+std::vector<std::pair<int32_t, double>> sampling_distribution(const SamplingOptions& options, std::span<const float> logits);
+
 /// Next token of a reply that has `reply` so far. The random number depends on seed and reply length alone.
 int32_t sample(const SamplingOptions& options, std::span<const float> logits, std::span<const int32_t> prompt,
                std::span<const int32_t> reply);

@@ -1,0 +1,316 @@
+#include "io/safetensors.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "tensor/float_types.h"
+
+namespace citius {
+namespace {
+
+constexpr size_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
+constexpr DType kTypes[] = {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2,
+                            DType::kI8,  DType::kI16, DType::kI32, DType::kI64,  DType::kU8,     DType::kBool};
+
+std::optional<DType> parse_type(std::string_view name) {
+  for (DType type : kTypes) {
+    if (dtype_name(type) == name) return type;
+  }
+  return std::nullopt;
+}
+
+// Boost.JSON keeps the last of duplicated keys; this handler only looks for them.
+struct DuplicateKeys {
+  [[maybe_unused]] static constexpr size_t max_object_size = size_t(-1), max_array_size = size_t(-1);
+  [[maybe_unused]] static constexpr size_t max_key_size = size_t(-1), max_string_size = size_t(-1);
+
+  std::vector<std::set<std::string>> open;
+  std::string key, duplicate;
+
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) {
+    open.emplace_back();
+    return true;
+  }
+  bool on_object_end(size_t, json::error_code&) {
+    open.pop_back();
+    return true;
+  }
+  bool on_array_begin(json::error_code&) { return true; }
+  bool on_array_end(size_t, json::error_code&) { return true; }
+  bool on_key_part(json::string_view part, size_t, json::error_code&) {
+    key.append(part);
+    return true;
+  }
+  bool on_key(json::string_view part, size_t, json::error_code&) {
+    key.append(part);
+    if (!open.back().insert(key).second && duplicate.empty()) duplicate = key;
+    key.clear();
+    return true;
+  }
+  bool on_string_part(json::string_view, size_t, json::error_code&) { return true; }
+  bool on_string(json::string_view, size_t, json::error_code&) { return true; }
+  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_int64(int64_t, json::string_view, json::error_code&) { return true; }
+  bool on_uint64(uint64_t, json::string_view, json::error_code&) { return true; }
+  bool on_double(double, json::string_view, json::error_code&) { return true; }
+  bool on_bool(bool, json::error_code&) { return true; }
+  bool on_null(json::error_code&) { return true; }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+};
+
+void refuse_duplicate_keys(std::string_view text, const std::string& where) {
+  json::basic_parser<DuplicateKeys> parser{json::parse_options()};
+  json::error_code error;
+  parser.write_some(false, text.data(), text.size(), error);
+  const std::string& duplicate = parser.handler().duplicate;
+  if (!duplicate.empty()) fail_input(where, "key '{}' appears twice in the header", duplicate);
+}
+
+float to_f32(DType dtype, const std::byte* source) {
+  auto as = [&]<typename T>(T value) {
+    std::memcpy(&value, source, sizeof(value));
+    return value;
+  };
+  switch (dtype) {
+    case DType::kF64: return static_cast<float>(as(double{}));
+    case DType::kF32: return as(float{});
+    case DType::kF16: return f16_to_f32(as(uint16_t{}));
+    case DType::kBF16: return bf16_to_f32(as(uint16_t{}));
+    case DType::kF8E4M3: return f8_e4m3_to_f32(as(uint8_t{}));
+    case DType::kF8E5M2: return f8_e5m2_to_f32(as(uint8_t{}));
+    case DType::kI8: return static_cast<float>(as(int8_t{}));
+    case DType::kI16: return static_cast<float>(as(int16_t{}));
+    case DType::kI32: return static_cast<float>(as(int32_t{}));
+    case DType::kI64: return static_cast<float>(as(int64_t{}));
+    case DType::kU8:
+    case DType::kBool: return static_cast<float>(as(uint8_t{}));
+  }
+  return 0;
+}
+
+// All files of a checkpoint as one container.
+class SafetensorsContainer : public TensorContainer {
+ public:
+  SafetensorsContainer(std::string where, std::vector<std::shared_ptr<const SafetensorsFile>> files)
+      : where_(std::move(where)) {
+    for (const auto& file : files) {
+      for (const auto& [name, entry] : file->entries()) {
+        if (!tensors_.emplace(name, Located{file, &entry}).second) {
+          fail_input(where_, "tensor '{}' is in more than one shard", name);
+        }
+        names_.push_back(name);
+      }
+    }
+  }
+
+  const std::vector<std::string>& names() const override { return names_; }
+  bool has(std::string_view name) const override { return tensors_.find(name) != tensors_.end(); }
+  Shape shape(std::string_view name) const override { return find(name).entry->shape; }
+  bool is_float(std::string_view name) const override {
+    const DType type = find(name).entry->dtype;
+    return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
+           type == DType::kF8E4M3 || type == DType::kF8E5M2;
+  }
+  OwnedMatrix matrix(std::string_view name) const override {
+    const Located& located = find(name);
+    return to_matrix(*located.entry, located.file);
+  }
+  std::string where() const override { return where_; }
+  bool is_gguf() const override { return false; }
+
+ private:
+  struct Located {
+    std::shared_ptr<const SafetensorsFile> file;
+    const SafetensorsEntry* entry;
+  };
+  const Located& find(std::string_view name) const {
+    const auto it = tensors_.find(name);
+    if (it == tensors_.end()) fail_input(where_, "tensor '{}' is missing", name);
+    return it->second;
+  }
+
+  std::string where_;
+  std::map<std::string, Located, std::less<>> tensors_;
+  std::vector<std::string> names_;
+};
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
+  const std::span<const std::byte> bytes = file_.bytes();
+  const std::string where = path.string();
+  if (bytes.size() < 10) fail_input(where, "is too short for a safetensors file, got {} bytes", bytes.size());
+  uint64_t header_bytes = 0;
+  for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | static_cast<uint8_t>(bytes[static_cast<size_t>(i)]);
+  if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - 8) {
+    fail_input(where, "header size: got {}, expected at most {} (file size and limit)", header_bytes,
+               std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - 8));
+  }
+  read_header(file_.text().substr(8, header_bytes), bytes.subspan(8 + header_bytes));
+}
+
+SafetensorsEntry SafetensorsFile::read_entry(const std::string& name, const json::value& value,
+                                             std::span<const std::byte> data) const {
+  const JsonObject object(value, path().string() + ": tensor '" + name + "'");
+  for (const auto& item : object.object()) {
+    if (item.key() != "dtype" && item.key() != "shape" && item.key() != "data_offsets") {
+      fail_input(object.where(), "unexpected key '{}'", std::string_view(item.key()));
+    }
+  }
+  const std::string type_name = object.get_string("dtype");
+  const std::optional<DType> type = parse_type(type_name);
+  if (!type) fail_input(object.where(), "type '{}' is not supported", type_name);
+  const json::array& dims = object.get_array("shape");
+  if (dims.size() > Shape::kMaxRank) {
+    fail_input(object.where(), "got {} dimensions, expected at most {}", dims.size(), int{Shape::kMaxRank});
+  }
+  int64_t sizes[Shape::kMaxRank] = {};
+  uint64_t count = 1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (!dims[i].is_int64() || dims[i].get_int64() < 0) fail_input(object.where(), "shape is not a list of sizes");
+    sizes[i] = dims[i].get_int64();
+    if (__builtin_mul_overflow(count, static_cast<uint64_t>(sizes[i]), &count) || count > uint64_t{1} << 48) {
+      fail_input(object.where(), "shape is too large");
+    }
+  }
+  const json::array& offsets = object.get_array("data_offsets");
+  if (offsets.size() != 2 || !offsets[0].is_int64() || !offsets[1].is_int64()) {
+    fail_input(object.where(), "data_offsets: expected two integers");
+  }
+  const int64_t begin = offsets[0].get_int64(), end = offsets[1].get_int64();
+  if (begin < 0 || end < begin || static_cast<uint64_t>(end) > data.size()) {
+    fail_input(object.where(), "data_offsets [{}, {}] leave the {} bytes of data; is the file truncated?", begin, end, data.size());
+  }
+  const uint64_t expected = count * dtype_bytes(*type);
+  if (static_cast<uint64_t>(end - begin) != expected) {
+    fail_input(object.where(), "got {} bytes, expected {} for its shape and type", end - begin, expected);
+  }
+  SafetensorsEntry entry;
+  entry.dtype = *type;
+  switch (dims.size()) {
+    case 0: break;
+    case 1: entry.shape = {sizes[0]}; break;
+    case 2: entry.shape = {sizes[0], sizes[1]}; break;
+    case 3: entry.shape = {sizes[0], sizes[1], sizes[2]}; break;
+    default: entry.shape = {sizes[0], sizes[1], sizes[2], sizes[3]}; break;
+  }
+  entry.bytes = data.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  return entry;
+}
+
+void SafetensorsFile::read_header(std::string_view header, std::span<const std::byte> data) {
+  const std::string where = path().string();
+  refuse_duplicate_keys(header, where);
+  const json::value root = parse_json(header, where + ": header");
+  for (const auto& item : JsonObject(root, where + ": header").object()) {
+    const std::string name(item.key());
+    if (name == "__metadata__") {
+      for (const auto& pair : JsonObject(item.value(), where + ": __metadata__").object()) {
+        if (!pair.value().is_string()) fail_input(where, "__metadata__ '{}' is not a string", std::string_view(pair.key()));
+        metadata_[std::string(pair.key())] = std::string(pair.value().get_string());
+      }
+    } else {
+      entries_[name] = read_entry(name, item.value(), data);
+    }
+  }
+  std::vector<std::pair<std::span<const std::byte>, const std::string*>> order;
+  for (const auto& [name, entry] : entries_) order.emplace_back(entry.bytes, &name);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first.data(), a.first.size()) < std::pair(b.first.data(), b.first.size());
+  });
+  const std::byte* next = data.data();
+  for (const auto& [bytes, name] : order) {
+    if (bytes.data() != next) {
+      fail_input(where, "tensor '{}' {}", *name, bytes.data() < next ? "overlaps another one" : "leaves a hole before it");
+    }
+    next = bytes.data() + bytes.size();
+  }
+  if (next != data.data() + data.size()) {
+    fail_input(where, "has {} bytes after the last tensor", data.data() + data.size() - next);
+  }
+}
+
+OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void> owner) {
+  const int64_t rows = entry.shape.rank() < 2 ? 1 : entry.shape[0];
+  const int64_t cols = rows == 0 ? 0 : entry.shape.num_elements() / rows;
+  switch (entry.dtype) {
+    case DType::kF32: return {{Format::kF32, rows, cols, entry.bytes.data()}, std::move(owner)};
+    case DType::kF16: return {{Format::kF16, rows, cols, entry.bytes.data()}, std::move(owner)};
+    case DType::kBF16: return {{Format::kBF16, rows, cols, entry.bytes.data()}, std::move(owner)};
+    default: break;
+  }
+  auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(rows * cols));
+  const size_t size = dtype_bytes(entry.dtype);
+  for (size_t i = 0; i < values->size(); ++i) (*values)[i] = to_f32(entry.dtype, entry.bytes.data() + i * size);
+  return {{Format::kF32, rows, cols, reinterpret_cast<const std::byte*>(values->data())}, values};
+}
+
+std::shared_ptr<const TensorContainer> open_safetensors(const std::filesystem::path& directory) {
+  const std::filesystem::path single = directory / "model.safetensors";
+  const std::filesystem::path index = directory / "model.safetensors.index.json";
+  if (std::filesystem::exists(single)) {
+    return std::make_shared<SafetensorsContainer>(single.string(), std::vector{std::make_shared<const SafetensorsFile>(single)});
+  }
+  if (!std::filesystem::exists(index)) return nullptr;
+  const json::value root = read_json(index);
+  const JsonObject map = JsonObject(root, index.string()).get_object("weight_map");
+  std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
+  for (const auto& item : map.object()) {
+    const std::string file = map.get_string(item.key());
+    if (file.empty() || file.find('/') != std::string::npos || file[0] == '.') {
+      fail_input(index.string(), "shard name '{}' is not a plain file name", file);
+    }
+    auto& shard = shards[file];
+    if (shard == nullptr) shard = std::make_shared<const SafetensorsFile>(directory / file);
+    if (!shard->entries().contains(std::string_view(item.key()))) {
+      fail_input(index.string(), "tensor '{}' is not in {}", std::string_view(item.key()), file);
+    }
+  }
+  std::vector<std::shared_ptr<const SafetensorsFile>> files;
+  for (const auto& [name, file] : shards) {
+    for (const auto& [tensor, entry] : file->entries()) {
+      if (!map.has(tensor)) fail_input(index.string(), "tensor '{}' of {} is not in the index", tensor, name);
+    }
+    files.push_back(file);
+  }
+  return std::make_shared<SafetensorsContainer>(index.string(), std::move(files));
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  json::object header;
+  if (!metadata.empty()) {
+    json::object strings;
+    for (const auto& [key, value] : metadata) strings[key] = value;
+    header["__metadata__"] = std::move(strings);
+  }
+  size_t offset = 0;
+  for (const SafetensorsTensor& tensor : tensors) {
+    json::array shape;
+    for (int64_t dim : tensor.shape) shape.push_back(dim);
+    const std::string_view type = dtype_name(tensor.dtype);
+    header[tensor.name] = {{"dtype", json::string_view(type.data(), type.size())},
+                           {"shape", std::move(shape)},
+                           {"data_offsets", json::array{offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  std::string text = json::serialize(header);
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // data starts aligned to 8 bytes
+  AtomicFile file(path);
+  uint8_t size[8];
+  for (int i = 0; i < 8; ++i) size[i] = static_cast<uint8_t>(text.size() >> (8 * i));
+  file.write(size, sizeof(size));
+  file.write(text);
+  for (const SafetensorsTensor& tensor : tensors) file.write(tensor.bytes.data(), tensor.bytes.size());
+  file.commit();
+}
+
+}  // namespace citius
