@@ -1,6 +1,7 @@
 #include "io/safetensors.h"
 
 #include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
 #include <bit>
 #include <cstring>
 #include <optional>

@@ -1,0 +1,32 @@
+// What a sentence-transformers directory says beside the model: modules.json, the pooling, dense and normalize modules, the
+// length limit and the default prompt.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace citius {
+
+struct SentenceTransformersConfig {
+  struct Dense {
+    std::filesystem::path directory;  // holds model.safetensors with linear.weight and linear.bias
+    int64_t inputs = 0;
+    int64_t outputs = 0;
+    bool bias = true;
+    std::string activation;  // "identity", "tanh", ...: the last part of the class name, in lower case
+  };
+  std::vector<std::string> pooling;       // modes whose rows are concatenated, in order: "cls", "max", "mean", ...
+  std::vector<Dense> dense;
+  bool normalize = false;
+  std::optional<int64_t> max_seq_length;  // tokens, special ones included
+  std::string prompt;                     // put before every text
+};
+
+/// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.
+/// Throws Error{kInput} for a damaged file or a module that is not supported.
+SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory);
+
+}  // namespace citius
