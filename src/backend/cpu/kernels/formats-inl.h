@@ -56,7 +56,7 @@ struct SuperWithMin {
   static void scales(const uint8_t* record, int64_t group, F32x16& scale, F32x16& shift) {
     const uint8_t* bytes = record + 64 + group * 32;
     scale = load_f16(halves(record)) * to_f32(load_u8_to_i32(bytes));
-    shift = zero_f32() - load_f16(halves(record) + kTile) * to_f32(load_u8_to_i32(bytes + kTile));
+    shift = set_f32(-1.0f) * load_f16(halves(record) + kTile) * to_f32(load_u8_to_i32(bytes + kTile));
   }
 };
 
@@ -68,7 +68,7 @@ struct Q2K {
   static void scales(const uint8_t* record, int64_t group, F32x16& scale, F32x16& shift) {
     const I32x16 bytes = load_u8_to_i32(record + 64 + group * 16);
     scale = load_f16(halves(record)) * to_f32(bytes & set_i32(15));
-    shift = zero_f32() - load_f16(halves(record) + kTile) * to_f32(shift_right<4>(bytes));
+    shift = set_f32(-1.0f) * load_f16(halves(record) + kTile) * to_f32(shift_right<4>(bytes));
   }
 };
 

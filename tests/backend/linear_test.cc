@@ -1,0 +1,322 @@
+// Linear on the CPU, over instruction sets, weight formats and odd sizes: against a sum in double precision with a tolerance
+// derived from the magnitudes of the terms, and bit for bit against one row at a time and one thread.
+#include "backend/contract/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "backend/cpu/linear.h"
+#include "tensor/float_types.h"
+
+namespace citius::cpu {
+namespace {
+
+struct Case {
+  int64_t rows, outputs, inputs;
+};
+
+std::vector<float> random_floats(int64_t count, uint32_t seed, float spread = 1.0f) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0f, spread);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+// Where a block of the format keeps its f16 scales; random bits elsewhere make every code and 6-bit scale occur.
+std::vector<size_t> half_offsets(Format format) {
+  switch (format) {
+    case Format::kQ2K: return {80, 82};
+    case Format::kQ3K: return {108};
+    case Format::kQ6K: return {208};
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ4K:
+    case Format::kQ5K: return {0, 2};
+    case Format::kMXFP4: return {};
+    default: return {0};
+  }
+}
+
+// Random valid bytes of a matrix.
+std::vector<std::byte> random_matrix(Format format, int64_t rows, int64_t cols, uint32_t seed) {
+  std::mt19937 random(seed);
+  const size_t row_bytes = format_row_bytes(format, cols);
+  std::vector<std::byte> bytes(static_cast<size_t>(rows) * row_bytes);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  std::uniform_real_distribution<float> scale(-0.05f, 0.05f);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::byte* row = bytes.data() + static_cast<size_t>(r) * row_bytes;
+    if (format_is_float(format)) {
+      for (int64_t k = 0; k < cols; ++k) {
+        const float value = scale(random);
+        const uint16_t half = format == Format::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
+        if (format == Format::kF32) {
+          std::memcpy(row + k * 4, &value, 4);
+        } else {
+          std::memcpy(row + k * 2, &half, 2);
+        }
+      }
+    } else if (format == Format::kInt8) {
+      const float value = scale(random);
+      std::memcpy(row, &value, 4);
+    } else {
+      const size_t block_bytes = format_row_bytes(format, format_block_elements(format));
+      for (size_t at = 0; at < row_bytes; at += block_bytes) {
+        for (const size_t offset : half_offsets(format)) {
+          const uint16_t half = f32_to_f16(scale(random));
+          std::memcpy(row + at + offset, &half, 2);
+        }
+        if (format == Format::kMXFP4) row[at] = static_cast<std::byte>(110 + random() % 20);
+        if (format == Format::kInt4ZG32 || format == Format::kInt4ZG64 || format == Format::kInt4ZG128) {
+          row[at + 2] = static_cast<std::byte>(random() % 16);
+        }
+      }
+    }
+  }
+  return bytes;
+}
+
+OwnedMatrix owned(Format format, int64_t rows, int64_t cols, const std::vector<std::byte>& bytes) {
+  return {{format, rows, cols, bytes.data()}, nullptr};
+}
+
+struct Fixture {
+  Format format;
+  int64_t N, K;
+  std::vector<std::byte> bytes;
+  std::vector<float> weights;  // [N, K]
+
+  Fixture(Format f, int64_t outputs, int64_t inputs, uint32_t seed)
+      : format(f), N(outputs), K(inputs), bytes(random_matrix(f, outputs, inputs, seed)) {
+    weights.resize(static_cast<size_t>(N * K));
+    const EncodedMatrix matrix{format, N, K, bytes.data()};
+    for (int64_t n = 0; n < N; ++n) decode_row(format, matrix.row(n), K, weights.data() + n * K);
+  }
+  std::unique_ptr<PackedWeight> pack(CpuLinear& linear) const {
+    const OwnedMatrix part = owned(format, N, K, bytes);
+    return linear.pack({&part, 1});
+  }
+};
+
+std::vector<float> multiply(CpuLinear& linear, const PackedWeight& weight, const std::vector<float>& x, int64_t T,
+                            Compute compute) {
+  std::vector<float> xs = x;
+  std::vector<float> y(static_cast<size_t>(T * weight.rows()), -1.0f);
+  LinearArgs args;
+  args.x = TensorView(xs.data(), DType::kF32, {T, weight.cols()});
+  args.y = TensorView(y.data(), DType::kF32, {T, weight.rows()});
+  args.weight = &weight;
+  args.compute = compute;
+  linear.run(args);
+  return y;
+}
+
+// x as the fast mode of the format sees it.
+std::vector<double> prepared(const std::vector<float>& x, int64_t T, int64_t K, Format format, Compute compute) {
+  const ActivationFormat activation = compute == Compute::kFast ? format_activation(format) : ActivationFormat::kF32;
+  std::vector<double> out(x.begin(), x.end());
+  if (activation == ActivationFormat::kBF16) {
+    for (size_t i = 0; i < x.size(); ++i) out[i] = bf16_to_f32(f32_to_bf16(x[i]));
+  } else if (activation != ActivationFormat::kF32) {
+    const int64_t group = activation == ActivationFormat::kInt8PerToken ? K : static_cast<int64_t>(activation);
+    for (int64_t begin = 0; begin < T * K; begin += group) {
+      float most = 0;
+      for (int64_t i = begin; i < begin + group; ++i) most = std::max(most, std::fabs(x[static_cast<size_t>(i)]));
+      for (int64_t i = begin; i < begin + group && most > 0; ++i) {
+        const float q = std::nearbyint(x[static_cast<size_t>(i)] * (127.0f / most));
+        out[static_cast<size_t>(i)] = double{q} * double{most / 127.0f};
+      }
+    }
+  }
+  return out;
+}
+
+// Every fp32 step rounds by at most half a unit of the sum of magnitudes so far, and each scale product and conversion by
+// one more: (K + 8) · 2^-24 · Σ |x · w| bounds the sum whatever the grouping. Formats with mins are sums of two larger parts.
+void expect_near(const Fixture& f, const std::vector<float>& x, int64_t T, Compute compute, const std::vector<float>& y) {
+  const std::vector<double> in = prepared(x, T, f.K, f.format, compute);
+  double parts = 1;
+  switch (f.format) {
+    case Format::kQ4_1: case Format::kQ5_1: case Format::kQ2K: case Format::kQ4K: case Format::kQ5K: parts = 40; break;
+    default: break;
+  }
+  for (int64_t t = 0; t < T; ++t) {
+    for (int64_t n = 0; n < f.N; ++n) {
+      double sum = 0, magnitude = 0;
+      for (int64_t k = 0; k < f.K; ++k) {
+        const double term = in[static_cast<size_t>(t * f.K + k)] * double{f.weights[static_cast<size_t>(n * f.K + k)]};
+        sum += term;
+        magnitude += std::fabs(term);
+      }
+      const double tolerance = static_cast<double>(f.K + 8) * 0x1p-24 * magnitude * parts + 1e-30;
+      ASSERT_NEAR(y[static_cast<size_t>(t * f.N + n)], sum, tolerance)
+          << format_name(f.format) << " token " << t << " output " << n << " of " << f.N << " x " << f.K;
+    }
+  }
+}
+
+class LinearTest : public testing::TestWithParam<std::string> {
+ protected:
+  ThreadPool one_{1}, three_{3};
+  const Target& target_ = choose_target(GetParam());
+  CpuLinear linear_{one_, target_}, threaded_{three_, target_};
+};
+
+std::vector<std::string> isas() {
+  std::vector<std::string> names;
+  for (const Target& target : available_targets()) names.emplace_back(target.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, LinearTest, testing::ValuesIn(isas()), [](const auto& param) { return param.param; });
+
+int64_t odd_width(Format format, int64_t blocks) {
+  const int64_t block = format_block_elements(format);
+  return block == 1 ? blocks * 37 : block * blocks;
+}
+
+TEST_P(LinearTest, MatchesDoubleSums) {
+  for (const Format format : all_formats()) {
+    for (const int64_t blocks : {1, 3, 5}) {
+      for (const int64_t N : {1, 16, 53}) {
+        const Fixture f(format, N, odd_width(format, blocks), static_cast<uint32_t>(N));
+        const auto weight = f.pack(linear_);
+        for (const int64_t T : {1, 3, 11}) {
+          const std::vector<float> x = random_floats(T * f.K, 7);
+          for (const Compute compute : {Compute::kFast, Compute::kExact}) {
+            expect_near(f, x, T, compute, multiply(linear_, *weight, x, T, compute));
+            if (HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, SameBitsForAnyNumberOfRowsAndThreads) {
+  constexpr int64_t kMost = 512, kOutputs = 115;
+  std::vector<int64_t> counts;
+  for (int64_t T = 1; T <= 64; ++T) counts.push_back(T);
+  if (GetParam() == "portable") counts.resize(12);  // slow, and the same code for any number of rows
+  counts.insert(counts.end(), {127, 512});
+  for (const Format format : all_formats()) {
+    const Fixture f(format, kOutputs, odd_width(format, format_block_elements(format) < 256 ? 5 : 3), 3);
+    const auto weight = f.pack(linear_);
+    const std::vector<float> x = random_floats(kMost * f.K, 11);
+    for (const Compute compute : {Compute::kFast, Compute::kExact}) {
+      std::vector<float> single;
+      for (int64_t t = 0; t < kMost; ++t) {
+        const std::vector<float> row(x.begin() + t * f.K, x.begin() + (t + 1) * f.K);
+        const std::vector<float> y = multiply(linear_, *weight, row, 1, compute);
+        single.insert(single.end(), y.begin(), y.end());
+      }
+      for (const int64_t T : counts) {
+        const std::vector<float> some(x.begin(), x.begin() + T * f.K);
+        for (CpuLinear* linear : {&linear_, &threaded_}) {
+          if (linear == &threaded_ && T > 1 && T % 16 != 1 && T < 100) continue;
+          const std::vector<float> y = multiply(*linear, *weight, some, T, compute);
+          ASSERT_EQ(std::memcmp(y.data(), single.data(), y.size() * 4), 0)
+              << format_name(format) << " with " << T << " rows, " << (linear == &linear_ ? "one thread" : "three threads");
+        }
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, DecodesExactly) {
+  for (const Format format : all_formats()) {
+    const Fixture f(format, 35, odd_width(format, 5), 23);
+    const auto weight = f.pack(threaded_);
+    std::vector<float> row(static_cast<size_t>(f.K));
+    for (int64_t n = 0; n < f.N; ++n) {
+      weight->decode(n, row.data());
+      ASSERT_EQ(std::memcmp(row.data(), f.weights.data() + n * f.K, row.size() * 4), 0) << format_name(format) << " " << n;
+    }
+  }
+}
+
+TEST_P(LinearTest, FusesBiasActivationAndResidual) {
+  constexpr int64_t T = 9, N = 41, K = 64;
+  const Fixture f(Format::kF32, N, K, 5);
+  const auto weight = f.pack(linear_);
+  const std::vector<float> x = random_floats(T * K, 1, 6.0f), bias = random_floats(N, 2), residual = random_floats(T * N, 3);
+  const std::vector<float> plain = multiply(linear_, *weight, x, T, Compute::kFast);
+  const auto expected = [](ActivationKind kind, double v) {
+    switch (kind) {
+      case ActivationKind::kRelu: return v > 0 ? v : 0;
+      case ActivationKind::kGelu: return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+      case ActivationKind::kGeluTanh: return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+      case ActivationKind::kQuickGelu: return v / (1 + std::exp(-1.702 * v));
+      case ActivationKind::kSilu: return v / (1 + std::exp(-v));
+      case ActivationKind::kTanh: return std::tanh(v);
+      case ActivationKind::kSigmoid: return 1 / (1 + std::exp(-v));
+      default: return v;
+    }
+  };
+  for (int kind = 0; kind <= static_cast<int>(ActivationKind::kSigmoid); ++kind) {
+    // In place over the residual, as models do; rows wider than the product.
+    std::vector<float> xs = x, y(T * (N + 3), 9.0f);
+    for (int64_t t = 0; t < T; ++t) std::copy_n(residual.begin() + t * N, N, y.begin() + t * (N + 3));
+    LinearArgs args;
+    args.x = TensorView(xs.data(), DType::kF32, {T, K});
+    args.y = TensorView(y.data(), DType::kF32, {T, N});
+    args.y.stride = N + 3;
+    args.residual = args.y;
+    args.weight = weight.get();
+    args.bias = bias.data();
+    args.activation = static_cast<ActivationKind>(kind);
+    linear_.run(args);
+    for (int64_t t = 0; t < T; ++t) {
+      for (int64_t n = 0; n < N; ++n) {
+        const double sum = double{plain[static_cast<size_t>(t * N + n)] + bias[static_cast<size_t>(n)]};
+        const double want = expected(args.activation, sum) + double{residual[static_cast<size_t>(t * N + n)]};
+        ASSERT_NEAR(y[static_cast<size_t>(t * (N + 3) + n)], want, 4e-7 * (1 + std::fabs(sum) + std::fabs(want)))
+            << "activation " << kind << " of " << sum;
+      }
+      for (int64_t n = N; n < N + 3; ++n) ASSERT_EQ(y[static_cast<size_t>(t * (N + 3) + n)], 9.0f);
+    }
+  }
+}
+
+TEST_P(LinearTest, PartsAreStacked) {
+  const Fixture a(Format::kInt8G32, 20, 96, 1), b(Format::kInt8G32, 7, 96, 2);
+  const OwnedMatrix parts[] = {owned(a.format, a.N, a.K, a.bytes), owned(b.format, b.N, b.K, b.bytes)};
+  const auto weight = linear_.pack(parts);
+  ASSERT_EQ(weight->rows(), 27);
+  std::vector<float> row(96);
+  weight->decode(25, row.data());
+  EXPECT_EQ(std::memcmp(row.data(), b.weights.data() + 5 * 96, 96 * 4), 0);
+}
+
+TEST_P(LinearTest, ResidentBytesAreThoseOfTheFile) {
+  for (const Format format : all_formats()) {
+    const Fixture f(format, 64, 512, 1);
+    const auto weight = f.pack(linear_);
+    EXPECT_LE(static_cast<double>(weight->bytes()), 1.05 * static_cast<double>(f.bytes.size())) << format_name(format);
+  }
+}
+
+TEST_P(LinearTest, ZeroAndNanInputs) {
+  for (const Format format : {Format::kInt8, Format::kQ8_0, Format::kQ4_1, Format::kInt4ZG32}) {
+    const Fixture f(format, 33, 64, 1);
+    const auto weight = f.pack(linear_);
+    std::vector<float> x(2 * 64, 0.0f);
+    x[64 + 5] = std::nanf("");
+    const std::vector<float> y = multiply(linear_, *weight, x, 2, Compute::kFast);
+    for (int64_t n = 0; n < 33; ++n) {
+      ASSERT_EQ(y[static_cast<size_t>(n)], 0.0f) << format_name(format);
+      ASSERT_TRUE(std::isnan(y[static_cast<size_t>(33 + n)])) << format_name(format);
+    }
+  }
+}
+
+TEST(Target, RefusesUnknownNames) { EXPECT_ANY_THROW(choose_target("avx9000")); }
+
+}  // namespace
+}  // namespace citius::cpu
