@@ -1,80 +1,17 @@
 #include "io/safetensors.h"
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
-#include <bit>
 #include <cstring>
-#include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "io/safetensors_header.h"
 #include "tensor/float_types.h"
 
 namespace citius {
 namespace {
 
 constexpr size_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
-constexpr DType kTypes[] = {DType::kF64, DType::kF32, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2,
-                            DType::kI8,  DType::kI16, DType::kI32, DType::kI64,  DType::kU8,     DType::kBool};
-
-std::optional<DType> parse_type(std::string_view name) {
-  for (DType type : kTypes) {
-    if (dtype_name(type) == name) return type;
-  }
-  return std::nullopt;
-}
-
-// Boost.JSON keeps the last of duplicated keys; this handler only looks for them.
-struct DuplicateKeys {
-  [[maybe_unused]] static constexpr size_t max_object_size = size_t(-1), max_array_size = size_t(-1);
-  [[maybe_unused]] static constexpr size_t max_key_size = size_t(-1), max_string_size = size_t(-1);
-
-  std::vector<std::set<std::string>> open;
-  std::string key, duplicate;
-
-  bool on_document_begin(json::error_code&) { return true; }
-  bool on_document_end(json::error_code&) { return true; }
-  bool on_object_begin(json::error_code&) {
-    open.emplace_back();
-    return true;
-  }
-  bool on_object_end(size_t, json::error_code&) {
-    open.pop_back();
-    return true;
-  }
-  bool on_array_begin(json::error_code&) { return true; }
-  bool on_array_end(size_t, json::error_code&) { return true; }
-  bool on_key_part(json::string_view part, size_t, json::error_code&) {
-    key.append(part);
-    return true;
-  }
-  bool on_key(json::string_view part, size_t, json::error_code&) {
-    key.append(part);
-    if (!open.back().insert(key).second && duplicate.empty()) duplicate = key;
-    key.clear();
-    return true;
-  }
-  bool on_string_part(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_string(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(int64_t, json::string_view, json::error_code&) { return true; }
-  bool on_uint64(uint64_t, json::string_view, json::error_code&) { return true; }
-  bool on_double(double, json::string_view, json::error_code&) { return true; }
-  bool on_bool(bool, json::error_code&) { return true; }
-  bool on_null(json::error_code&) { return true; }
-  bool on_comment_part(json::string_view, json::error_code&) { return true; }
-  bool on_comment(json::string_view, json::error_code&) { return true; }
-};
-
-void refuse_duplicate_keys(std::string_view text, const std::string& where) {
-  json::basic_parser<DuplicateKeys> parser{json::parse_options()};
-  json::error_code error;
-  parser.write_some(false, text.data(), text.size(), error);
-  const std::string& duplicate = parser.handler().duplicate;
-  if (!duplicate.empty()) fail_input(where, "key '{}' appears twice in the header", duplicate);
-}
-
 float to_f32(DType dtype, const std::byte* source) {
   auto as = [&]<typename T>(T value) {
     std::memcpy(&value, source, sizeof(value));
@@ -155,88 +92,13 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
     fail_input(where, "header size: got {}, expected at most {} (file size and limit)", header_bytes,
                std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - 8));
   }
-  read_header(file_.text().substr(8, header_bytes), bytes.subspan(8 + header_bytes));
-}
-
-SafetensorsEntry SafetensorsFile::read_entry(const std::string& name, const json::value& value,
-                                             std::span<const std::byte> data) const {
-  const JsonObject object(value, path().string() + ": tensor '" + name + "'");
-  for (const auto& item : object.object()) {
-    if (item.key() != "dtype" && item.key() != "shape" && item.key() != "data_offsets") {
-      fail_input(object.where(), "unexpected key '{}'", std::string_view(item.key()));
-    }
+  const std::span<const std::byte> data = bytes.subspan(8 + header_bytes);
+  SafetensorsHeader header = parse_safetensors_header(file_.text().substr(8, header_bytes), data.size(), where);
+  for (SafetensorsRecord& record : header.entries) {
+    entries_.emplace(std::move(record.name),
+                     SafetensorsEntry{record.dtype, record.shape, data.subspan(record.begin, record.end - record.begin)});
   }
-  const std::string type_name = object.get_string("dtype");
-  const std::optional<DType> type = parse_type(type_name);
-  if (!type) fail_input(object.where(), "type '{}' is not supported", type_name);
-  const json::array& dims = object.get_array("shape");
-  if (dims.size() > Shape::kMaxRank) {
-    fail_input(object.where(), "got {} dimensions, expected at most {}", dims.size(), int{Shape::kMaxRank});
-  }
-  int64_t sizes[Shape::kMaxRank] = {};
-  uint64_t count = 1;
-  for (size_t i = 0; i < dims.size(); ++i) {
-    if (!dims[i].is_int64() || dims[i].get_int64() < 0) fail_input(object.where(), "shape is not a list of sizes");
-    sizes[i] = dims[i].get_int64();
-    if (__builtin_mul_overflow(count, static_cast<uint64_t>(sizes[i]), &count) || count > uint64_t{1} << 48) {
-      fail_input(object.where(), "shape is too large");
-    }
-  }
-  const json::array& offsets = object.get_array("data_offsets");
-  if (offsets.size() != 2 || !offsets[0].is_int64() || !offsets[1].is_int64()) {
-    fail_input(object.where(), "data_offsets: expected two integers");
-  }
-  const int64_t begin = offsets[0].get_int64(), end = offsets[1].get_int64();
-  if (begin < 0 || end < begin || static_cast<uint64_t>(end) > data.size()) {
-    fail_input(object.where(), "data_offsets [{}, {}] leave the {} bytes of data; is the file truncated?", begin, end, data.size());
-  }
-  const uint64_t expected = count * dtype_bytes(*type);
-  if (static_cast<uint64_t>(end - begin) != expected) {
-    fail_input(object.where(), "got {} bytes, expected {} for its shape and type", end - begin, expected);
-  }
-  SafetensorsEntry entry;
-  entry.dtype = *type;
-  switch (dims.size()) {
-    case 0: break;
-    case 1: entry.shape = {sizes[0]}; break;
-    case 2: entry.shape = {sizes[0], sizes[1]}; break;
-    case 3: entry.shape = {sizes[0], sizes[1], sizes[2]}; break;
-    default: entry.shape = {sizes[0], sizes[1], sizes[2], sizes[3]}; break;
-  }
-  entry.bytes = data.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-  return entry;
-}
-
-void SafetensorsFile::read_header(std::string_view header, std::span<const std::byte> data) {
-  const std::string where = path().string();
-  refuse_duplicate_keys(header, where);
-  const json::value root = parse_json(header, where + ": header");
-  for (const auto& item : JsonObject(root, where + ": header").object()) {
-    const std::string name(item.key());
-    if (name == "__metadata__") {
-      for (const auto& pair : JsonObject(item.value(), where + ": __metadata__").object()) {
-        if (!pair.value().is_string()) fail_input(where, "__metadata__ '{}' is not a string", std::string_view(pair.key()));
-        metadata_[std::string(pair.key())] = std::string(pair.value().get_string());
-      }
-    } else {
-      entries_[name] = read_entry(name, item.value(), data);
-    }
-  }
-  std::vector<std::pair<std::span<const std::byte>, const std::string*>> order;
-  for (const auto& [name, entry] : entries_) order.emplace_back(entry.bytes, &name);
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.data(), a.first.size()) < std::pair(b.first.data(), b.first.size());
-  });
-  const std::byte* next = data.data();
-  for (const auto& [bytes, name] : order) {
-    if (bytes.data() != next) {
-      fail_input(where, "tensor '{}' {}", *name, bytes.data() < next ? "overlaps another one" : "leaves a hole before it");
-    }
-    next = bytes.data() + bytes.size();
-  }
-  if (next != data.data() + data.size()) {
-    fail_input(where, "has {} bytes after the last tensor", data.data() + data.size() - next);
-  }
+  metadata_ = std::move(header.metadata);
 }
 
 OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void> owner) {

@@ -34,9 +34,6 @@ class SafetensorsFile {
   const std::filesystem::path& path() const { return file_.path(); }
 
  private:
-  void read_header(std::string_view header, std::span<const std::byte> data);
-  SafetensorsEntry read_entry(const std::string& name, const json::value& value, std::span<const std::byte> data) const;
-
   MappedFile file_;
   std::map<std::string, SafetensorsEntry, std::less<>> entries_;
   std::map<std::string, std::string, std::less<>> metadata_;

@@ -1,0 +1,99 @@
+#include "io/checkpoint.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "io/config.h"
+#include "io/gguf.h"
+#include "io/safetensors.h"
+
+namespace citius {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // id2label of tens of thousands of classes fits
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+json::object read_object(const fs::path& path) {
+  json::value document = read_json(path, kMaxConfigBytes);
+  if (!document.is_object()) fail_input(path.string(), "got {}, expected an object", std::string_view(json::to_string(document.kind())));
+  return std::move(document.get_object());
+}
+
+// The only .gguf file of a directory, or the first part of the only split one; empty where there is none.
+fs::path gguf_of_directory(const fs::path& directory) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.ends_with(".gguf")) continue;
+    if (name.find("-of-") != std::string::npos && name.find("-00001-of-") == std::string::npos) continue;
+    found.push_back(it->path());
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > 1) {
+    fail_input(directory.string(), "holds {} .gguf files ('{}', '{}', ...); name one of them", found.size(),
+               found[0].filename().string(), found[1].filename().string());
+  }
+  return found.empty() ? fs::path() : found[0];
+}
+
+Checkpoint open_gguf(const fs::path& path) {
+  Checkpoint checkpoint;
+  checkpoint.path = path;
+  checkpoint.gguf = GgufFile::open(path);
+  checkpoint.config = config_from_gguf(*checkpoint.gguf);
+  checkpoint.generation_config = generation_config_from_gguf(*checkpoint.gguf);
+  checkpoint.weights = checkpoint.gguf;
+  return checkpoint;
+}
+
+void refuse_quantized(const json::object& config, const fs::path& path) {
+  const json::value* quantization = config.if_contains("quantization_config");
+  if (quantization == nullptr || quantization->is_null()) return;
+  const std::string method = JsonObject(*quantization, path.string() + ": quantization_config").get_string("quant_method", "unknown");
+  fail_input(path.string(), "is quantized by '{}', which is not supported; use the original weights or a GGUF file", method);
+}
+
+Checkpoint open_directory(const fs::path& path) {
+  if (!is_there(path / "config.json")) {
+    if (const fs::path gguf = gguf_of_directory(path); !gguf.empty()) return open_gguf(gguf);
+    fail_input(path.string(), "has neither a config.json nor a .gguf file; expected a model directory");
+  }
+  Checkpoint checkpoint;
+  checkpoint.path = path;
+  const fs::path config = path / "config.json";
+  checkpoint.config = normalize_config(read_object(config), config.string());
+  if (is_there(path / "generation_config.json")) checkpoint.generation_config = read_object(path / "generation_config.json");
+  refuse_quantized(checkpoint.config, config);
+  checkpoint.weights = open_safetensors(path);
+  return checkpoint;
+}
+
+}  // namespace
+
+std::string Checkpoint::model_type() const { return JsonObject(config, path.string()).get_string("model_type"); }
+
+Checkpoint open_checkpoint(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) fail_input(path.string(), "does not exist; expected a model directory, a .gguf file or a config.json");
+  if (fs::is_directory(status)) return open_directory(path);
+  const std::string name = path.filename().string();
+  if (name.ends_with(".gguf")) return open_gguf(path);
+  if (name.ends_with(".json")) {
+    Checkpoint checkpoint;
+    checkpoint.path = path;
+    checkpoint.config = normalize_config(read_object(path), path.string());
+    return checkpoint;
+  }
+  if (name.ends_with(".safetensors")) fail_input(path.string(), "has no configuration; name the directory that holds it");
+  fail_input(path.string(), "is not a model; expected a model directory, a .gguf file or a config.json");
+}
+
+}  // namespace citius
