@@ -213,7 +213,7 @@ class HeaderReader {
       at = info->offset + info->bytes;
     }
     const uint64_t padded = (at + alignment_ - 1) / alignment_ * alignment_;
-    if (data_bytes > padded) fail_input(where_, "{} bytes follow the last tensor, expected none", data_bytes - padded);
+    if (data_bytes > padded) fail_input(where_, "has {} bytes after the last tensor, expected none", data_bytes - padded);
   }
 
   std::span<const std::byte> file_;

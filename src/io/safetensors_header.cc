@@ -213,7 +213,7 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
     }
     at = entry.end;
   }
-  if (at != data_bytes) fail_input(where, "{} bytes follow the last tensor, expected none", data_bytes - at);
+  if (at != data_bytes) fail_input(where, "has {} bytes after the last tensor, expected none", data_bytes - at);
 }
 
 }  // namespace
