@@ -114,8 +114,8 @@ MergeList read_merges_file(const std::filesystem::path& path) {
 }
 
 Vocabulary read_vocab_json(const std::filesystem::path& path) {
-  const json::value root = read_json(path, kMaxFileBytes);
-  const JsonObject vocab(root, path.string());
+  const JsonDocument document(read_file(path, kMaxFileBytes), path.string());
+  const JsonObject vocab(document.root(), path.string());
   std::vector<std::pair<std::string, int64_t>> pairs;
   for (const auto& [token, id] : vocab.object()) {
     if (!id.is_int64()) fail_input(vocab.where(), "token '{}' has no number as id", std::string_view(token));

@@ -352,6 +352,15 @@ std::optional<Truncation> read_truncation(const JsonObject& root) {
 
 }  // namespace
 
+JsonDocument::JsonDocument(std::string_view text, std::string_view where) : root_(&arena_) {
+  json::parse_options options;
+  options.max_depth = 64;
+  json::error_code error;
+  // Escapes aside, a value takes a few times its text.
+  root_ = json::parse(json::string_view(text.data(), text.size()), error, &arena_, options);
+  if (error) fail_input(where, "is not valid JSON: {}", error.message());
+}
+
 Parts read_tokenizer_json(const json::value& value, std::string_view where) {
   const JsonObject root(value, std::string(where));
   if (root.has("version") && root.get_string("version") != "1.0") {

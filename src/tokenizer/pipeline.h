@@ -64,6 +64,17 @@ class Pipeline {
   size_t vocab_size_ = 0;
 };
 
+/// A parsed JSON text whose values lie in one arena: large vocabularies parse and go away several times faster.
+class JsonDocument {
+ public:
+  JsonDocument(std::string_view text, std::string_view where);
+  const json::value& root() const { return root_; }
+
+ private:
+  json::monotonic_resource arena_;
+  json::value root_;
+};
+
 /// Parts of a tokenizer.json. Throws Error{kInput}.
 Parts read_tokenizer_json(const json::value& root, std::string_view where);
 /// Parts of a directory with vocab.txt, or vocab.json and merges.txt, as its tokenizer_config.json says.

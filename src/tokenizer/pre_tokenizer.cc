@@ -240,7 +240,7 @@ class UnicodeScripts final : public PreTokenizer {
       bool started = false;
       for (size_t i = 0; i < text.size();) {
         const size_t at = i;
-        const int script = script_of(next_char(text, i));
+        const int script = joined_script(next_char(text, i));
         if (script == kAny) continue;
         if (last != script) {
           if (started) parts.push_back({begin, at, true});
@@ -254,13 +254,12 @@ class UnicodeScripts final : public PreTokenizer {
   }
 
  private:
-  static int script_of(char32_t c) {
+  static int joined_script(char32_t c) {
     if (c == ' ') return -1;
     if (c == 0x30FC) return USCRIPT_HAN;
-    UErrorCode error = U_ZERO_ERROR;
-    const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &error);
+    const int script = script_of(c);
     if (script == USCRIPT_UNKNOWN) return -1;
-    return script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA ? USCRIPT_HAN : script;
+    return script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA ? int{USCRIPT_HAN} : script;
   }
 };
 

@@ -198,7 +198,7 @@ class Translator {
     at_ = close + 2;
     static constexpr std::string_view kKnown[] = {"alpha", "digit", "lower", "upper", "space", "punct", "alnum", "word"};
     if (std::find(std::begin(kKnown), std::end(kKnown), name) == std::end(kKnown)) refuse("[:" + name + ":]");
-    out_ += property_members(name, name);
+    out_ += name == "punct" ? "\\p{P}\\p{S}" : property_members(name, name);
   }
 
   std::string_view in_;

@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tokenizer/pipeline.h"
 
 namespace citius {
@@ -10,6 +11,8 @@ Tokenizer::~Tokenizer() = default;
 
 namespace {
 
+constexpr size_t kMaxFileBytes = size_t{256} << 20;
+
 json::value read_optional_json(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path)) return json::object{};
   json::value value = read_json(path, size_t{64} << 20);
@@ -17,19 +20,26 @@ json::value read_optional_json(const std::filesystem::path& path) {
   return value;
 }
 
+tok::Parts read_file_parts(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  if (file.text().size() > kMaxFileBytes) {
+    fail_input(path.string(), "has {} bytes, expected at most {}", file.text().size(), kMaxFileBytes);
+  }
+  return tok::read_tokenizer_json(tok::JsonDocument(file.text(), path.string()).root(), path.string());
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path& directory) {
   const json::value config = read_optional_json(directory / "tokenizer_config.json");
   const std::filesystem::path file = directory / "tokenizer.json";
-  tok::Parts parts = std::filesystem::exists(file) ? tok::read_tokenizer_json(read_json(file), file.string())
-                                                   : tok::read_vocabulary_files(directory, config);
+  tok::Parts parts = std::filesystem::exists(file) ? read_file_parts(file) : tok::read_vocabulary_files(directory, config);
   tok::read_roles(directory, config, parts);
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view where) {
-  tok::Parts parts = tok::read_tokenizer_json(parse_json(text, where), where);
+  tok::Parts parts = tok::read_tokenizer_json(tok::JsonDocument(text, where).root(), where);
   tok::guess_roles(parts);
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
 }

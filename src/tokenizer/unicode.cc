@@ -46,22 +46,37 @@ bool is_ascii_punctuation(char32_t c) {
   return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
 }
 
-bool is_punctuation(char32_t c) { return (category(c) & U_GC_P_MASK) != 0 && assigned_by(c, 8); }
+// Code points whose category changed after Unicode 8 and 9 are named where they matter.
+bool is_punctuation(char32_t c) {
+  if (c == 0x166D || c == 0x111C9) return true;
+  return (category(c) & U_GC_P_MASK) != 0 && assigned_by(c, 8);
+}
 
 bool is_other(char32_t c) {
   if (c < 0x80) return c < 32 || c == 127;
   return (category(c) & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)) != 0 && assigned_by(c, 8);
 }
 
-bool is_nonspacing_mark(char32_t c) { return c >= 0x300 && (category(c) & U_GC_MN_MASK) != 0 && assigned_by(c, 8); }
+bool is_nonspacing_mark(char32_t c) {
+  if (c < 0x300 || c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9) return false;
+  return c == 0x1734 || ((category(c) & U_GC_MN_MASK) != 0 && assigned_by(c, 8));
+}
 
-bool is_combining_mark(char32_t c) { return c >= 0x300 && (category(c) & U_GC_M_MASK) != 0 && assigned_by(c, 9); }
+bool is_combining_mark(char32_t c) {
+  if (c < 0x300 || c == 0x111C9) return false;
+  return c == 0x1CF2 || c == 0x1CF3 || ((category(c) & U_GC_M_MASK) != 0 && assigned_by(c, 9));
+}
 
 bool is_chinese(char32_t c) {
   if (c < 0x3400) return false;
   return (c >= 0x4E00 && c <= 0x9FFF) || c <= 0x4DBF || (c >= 0x20000 && c <= 0x2A6DF) ||
          (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+int script_of(char32_t c) {
+  UErrorCode error = U_ZERO_ERROR;
+  return assigned_by(c, 9) ? uscript_getScript(icu(c), &error) : int{USCRIPT_UNKNOWN};
 }
 
 int to_lower(char32_t c, char32_t out[2]) {

@@ -20,6 +20,8 @@ bool is_nonspacing_mark(char32_t c);   // Mn of Unicode 8
 bool is_combining_mark(char32_t c);    // M* of Unicode 9
 bool is_chinese(char32_t c);           // the CJK blocks of the BERT tokenizer
 
+int script_of(char32_t c);             // UScriptCode, as of Unicode 9
+
 /// Full lower case of one character, without context: one or two code points.
 int to_lower(char32_t c, char32_t out[2]);
 
