@@ -58,6 +58,8 @@ inline HeadStep linear_step(const std::string& name, ActivationKind activation =
   return {HeadStep::Kind::kLinear, name, name + ".bias", activation};
 }
 
-inline HeadStep norm_step(const std::string& name) { return {HeadStep::Kind::kNorm, name, ""}; }
+inline HeadStep norm_step(const std::string& name, bool bias = true) {
+  return {HeadStep::Kind::kNorm, name, bias ? name + ".bias" : ""};
+}
 
 }  // namespace citius

@@ -128,27 +128,41 @@ class Llama : public Model {
 
   Layer load_layer(LoadContext& load, const WeightSource& source, const Names& names, const JsonObject& json, int64_t index) {
     const int64_t C = config_.hidden_size, F = config_.intermediate_size;
+    const Biases biases = find_biases(source, names, json);
     Layer layer;
     layer.attention_norm = nn::Norm::load(source, names.attention_norm, C, NormKind::kRmsNorm, epsilon_);
     layer.mlp_norm = nn::Norm::load(source, names.mlp_norm, C, NormKind::kRmsNorm, epsilon_);
     nn::Attention& attention = layer.attention;
     attention.config = {config_.heads, config_.kv_heads, config_.head_dim, 0, true, window(json, index)};
     attention.qkv = nn::LinearGroup::load(
-        load, source, nn::qkv_specs(attention.config, names.q, names.k, names.v, source.has(names.q + ".bias")), C);
-    attention.out = nn::Linear::load(load, source, optional_bias(source, names.out, C), config_.heads * config_.head_dim);
+        load, source, nn::qkv_specs(attention.config, names.q, names.k, names.v, biases.qkv), C);
+    attention.out = nn::Linear::load(load, source, spec(names.out, C, biases.out), config_.heads * config_.head_dim);
     attention.rope = &rope_;
-    if (source.has(names.q_norm + ".weight")) {
+    if (config_.architecture == "qwen3") {
       attention.q_norm = nn::Norm::load(source, names.q_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
       attention.k_norm = nn::Norm::load(source, names.k_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
     }
     layer.gate_up = nn::LinearGroup::load(
-        load, source, {optional_bias(source, names.gate, F), optional_bias(source, names.up, F)}, C);
-    layer.down = nn::Linear::load(load, source, optional_bias(source, names.down, C), F);
+        load, source, {spec(names.gate, F, biases.mlp), spec(names.up, F, biases.mlp)}, C);
+    layer.down = nn::Linear::load(load, source, spec(names.down, C, biases.mlp), F);
     return layer;
   }
 
-  static nn::LinearSpec optional_bias(const WeightSource& source, const std::string& name, int64_t outputs) {
-    return {name + ".weight", source.has(name + ".bias") ? name + ".bias" : "", outputs};
+  // Which projections have biases: the configuration says it; a GGUF file has no such key, its tensors say it.
+  struct Biases {
+    bool qkv, out, mlp;
+  };
+  Biases find_biases(const WeightSource& source, const Names& names, const JsonObject& json) const {
+    const bool is_qwen2 = config_.architecture == "qwen2";
+    if (source.is_gguf()) {
+      return {is_qwen2 || source.has(names.q + ".bias"), source.has(names.out + ".bias"), source.has(names.up + ".bias")};
+    }
+    const bool attention = json.get_bool("attention_bias", false);
+    return {is_qwen2 || attention, !is_qwen2 && attention, json.get_bool("mlp_bias", false)};
+  }
+
+  static nn::LinearSpec spec(const std::string& name, int64_t outputs, bool bias) {
+    return {name + ".weight", bias ? name + ".bias" : "", outputs};
   }
 
   double epsilon_ = 0;

@@ -45,7 +45,7 @@ struct Batch {
 struct HeadStep {
   enum class Kind { kLinear, kNorm } kind = Kind::kLinear;
   std::string weight;  // name in the checkpoint without ".weight"; empty: the token embedding (tied)
-  std::string bias;    // full name of the bias, or empty
+  std::string bias;    // full name of the bias; empty where there is none
   ActivationKind activation = ActivationKind::kNone;
   bool optional = false;  // left out where the checkpoint has no such weight
 };

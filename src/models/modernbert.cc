@@ -27,8 +27,6 @@ class ModernBert : public Model {
     local_rope_ = make_rope(json, "sliding_attention", "local_rope_theta", 10000.0);
     for (int64_t i = 0; i < config_.num_layers; ++i) layers_.push_back(load_layer(load, source, json, i));
     final_norm_ = load_norm(source, "final_norm");
-    head_bias_ = root.has("head.dense.bias");
-    decoder_bias_ = root.has("decoder.bias");
   }
 
   TensorView forward(const ForwardContext& ctx, const Batch& batch, nn::KvCache& kv) const override {
@@ -59,7 +57,7 @@ class ModernBert : public Model {
     HeadLayout layout;
     layout.norm_epsilon = epsilon_;
     layout.steps = {{HeadStep::Kind::kLinear, "head.dense", head_bias_ ? "head.dense.bias" : "", head_activation_},
-                    norm_step("head.norm")};
+                    norm_step("head.norm", norm_bias_)};
     switch (kind) {
       case HeadKind::kSequenceClassification:
       case HeadKind::kMultipleChoice:
@@ -93,6 +91,9 @@ class ModernBert : public Model {
     activation_ = parse_activation(json, json.get_string("hidden_activation", "gelu"));
     head_activation_ = parse_activation(json, json.get_string("classifier_activation", "gelu"));
     tied_ = json.get_bool("tie_word_embeddings", true);
+    norm_bias_ = json.get_bool("norm_bias", false);
+    head_bias_ = json.get_bool("classifier_bias", false);
+    decoder_bias_ = json.get_bool("decoder_bias", true);
     const std::string pooling = json.get_string("classifier_pooling", "cls");
     if (pooling != "cls" && pooling != "mean") {
       fail_input(json.where(), "classifier_pooling '{}' is not supported, expected cls or mean", pooling);
@@ -129,31 +130,32 @@ class ModernBert : public Model {
   }
 
   nn::Norm load_norm(const WeightSource& source, const std::string& name) const {
-    return nn::Norm::load(source, name, config_.hidden_size, NormKind::kLayerNorm, epsilon_);
+    return nn::Norm::load(source, name, config_.hidden_size, NormKind::kLayerNorm, epsilon_, norm_bias_);
   }
 
   Layer load_layer(LoadContext& load, const WeightSource& root, const JsonObject& json, int64_t index) const {
     const int64_t C = config_.hidden_size, F = config_.intermediate_size;
     const WeightSource source = root.scope(fmt::format("layers.{}", index));
-    const auto spec = [&](const std::string& name, int64_t outputs) {
-      return nn::LinearSpec{name + ".weight", source.has(name + ".bias") ? name + ".bias" : "", outputs};
+    const bool attention_bias = json.get_bool("attention_bias", false), mlp_bias = json.get_bool("mlp_bias", false);
+    const auto spec = [](const std::string& name, int64_t outputs, bool bias) {
+      return nn::LinearSpec{name + ".weight", bias ? name + ".bias" : "", outputs};
     };
     const bool local = is_local(json, index);
     Layer layer;
     if (index > 0) layer.attention_norm = load_norm(source, "attn_norm");
     layer.attention.config = {config_.heads, config_.heads, config_.head_dim, /*scale=*/0, /*causal=*/false, local ? window_ : 0};
-    layer.attention.qkv = nn::LinearGroup::load(load, source, {spec("attn.Wqkv", 3 * C)}, C);
-    layer.attention.out = nn::Linear::load(load, source, spec("attn.Wo", C), C);
+    layer.attention.qkv = nn::LinearGroup::load(load, source, {spec("attn.Wqkv", 3 * C, attention_bias)}, C);
+    layer.attention.out = nn::Linear::load(load, source, spec("attn.Wo", C, attention_bias), C);
     layer.attention.rope = local ? &local_rope_ : &full_rope_;
     layer.mlp_norm = load_norm(source, "mlp_norm");
-    layer.in = nn::Linear::load(load, source, spec("mlp.Wi", 2 * F), C);
-    layer.out = nn::Linear::load(load, source, spec("mlp.Wo", C), F);
+    layer.in = nn::Linear::load(load, source, spec("mlp.Wi", 2 * F, mlp_bias), C);
+    layer.out = nn::Linear::load(load, source, spec("mlp.Wo", C, mlp_bias), F);
     return layer;
   }
 
   int64_t window_ = 0;
   double epsilon_ = 0;
-  bool tied_ = true, head_bias_ = false, decoder_bias_ = false;
+  bool tied_ = true, norm_bias_ = false, head_bias_ = false, decoder_bias_ = true;
   ActivationKind activation_ = ActivationKind::kGelu, head_activation_ = ActivationKind::kGelu;
   HeadLayout::Pooling pooling_ = HeadLayout::Pooling::kFirst;
   nn::Embedding words_;

@@ -12,16 +12,16 @@ namespace citius::nn {
 class Norm {
  public:
   Norm() = default;
-  /// Loads `name`.weight and, for LayerNorm, `name`.bias where it is there. Files that were converted from TensorFlow call
-  /// them gamma and beta.
-  static Norm load(const WeightSource& source, const std::string& name, int64_t channels, NormKind kind, double epsilon) {
+  /// Loads `name`.weight and, for LayerNorm unless told otherwise, `name`.bias. Files that were converted from TensorFlow
+  /// call them gamma and beta.
+  static Norm load(const WeightSource& source, const std::string& name, int64_t channels, NormKind kind, double epsilon,
+                   bool bias = true) {
     Norm norm;
     norm.kind_ = kind;
     norm.epsilon_ = static_cast<float>(epsilon);
     const bool greek = !source.has(name + ".weight") && source.has(name + ".gamma");
     norm.weight_ = source.vector(name + (greek ? ".gamma" : ".weight"), channels);
-    const std::string bias = name + (greek ? ".beta" : ".bias");
-    if (kind == NormKind::kLayerNorm && source.has(bias)) norm.bias_ = source.vector(bias, channels);
+    if (kind == NormKind::kLayerNorm && bias) norm.bias_ = source.vector(name + (greek ? ".beta" : ".bias"), channels);
     return norm;
   }
 
