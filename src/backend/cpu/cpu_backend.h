@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/backend.h"
+#include "backend/cpu/dispatch_trace.h"
 #include "backend/cpu/linear.h"
 #include "backend/cpu/target.h"
 #include "base/thread_pool.h"
@@ -23,7 +24,7 @@ class CpuBackend final : public Backend {
     return linear_.explain(weight, compute);
   }
 
-  void linear(const LinearArgs& args) override { linear_.run(args); }
+  void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;
   void activation(const ActivationArgs& args) override;
   void gated(const GatedArgs& args) override;
@@ -36,6 +37,14 @@ class CpuBackend final : public Backend {
   const Target& target_;
   ThreadPool pool_;
   CpuLinear linear_;
+  DispatchTrace trace_;
+
+  // What threads share out between them in kv_write and attention: tokens [begin, begin + count) of a sequence.
+  struct Piece {
+    int64_t sequence, head, begin, count;
+  };
+  std::vector<Piece> pieces_;
+  AlignedBuffer scratch_;
 };
 
 }  // namespace citius::cpu

@@ -16,6 +16,7 @@ namespace citius::cpu {
 #define CITIUS_TARGET(isa, simd, machine, flags) \
   namespace isa {                                \
   const LinearKernels& linear_kernels();         \
+  const OpKernels& op_kernels();                 \
   }
 #include "backend/cpu/targets.inc"
 #undef CITIUS_TARGET
@@ -85,11 +86,11 @@ std::vector<std::string_view> known_names() {
 
 std::vector<Target> find_targets() {
   std::vector<Target> targets;
-#define CITIUS_TARGET(isa, simd, machine, flags)              \
-  if constexpr (kCompiled_##machine) {                        \
-    if (machine_has(#isa)) {                                  \
-      targets.push_back({#isa, &isa::linear_kernels()});      \
-    }                                                         \
+#define CITIUS_TARGET(isa, simd, machine, flags)                             \
+  if constexpr (kCompiled_##machine) {                                       \
+    if (machine_has(#isa)) {                                                 \
+      targets.push_back({#isa, &isa::linear_kernels(), &isa::op_kernels()}); \
+    }                                                                        \
   }
 #include "backend/cpu/targets.inc"
 #undef CITIUS_TARGET

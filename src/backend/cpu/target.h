@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/cpu/linear_kernels.h"
+#include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu {
 
@@ -13,6 +14,7 @@ namespace citius::cpu {
 struct Target {
   std::string_view name;
   const LinearKernels* linear = nullptr;
+  const OpKernels* ops = nullptr;
 };
 
 /// Those that this machine can run, best first. Never empty: `portable` runs everywhere.

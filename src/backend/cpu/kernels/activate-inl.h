@@ -10,7 +10,7 @@ namespace {
 template <typename Body>
 inline void with_activation(int kind, const Body& body) {
   switch (kind) {
-    case 1: body([](F32x16 x) { return max(x, zero_f32()); }); break;
+    case 1: body([](F32x16 x) { return max(zero_f32(), x); }); break;  // NaN stays NaN
     case 2: body([](F32x16 x) { return gelu(x); }); break;
     case 3: body([](F32x16 x) { return gelu_tanh(x); }); break;
     case 4: body([](F32x16 x) { return x * sigmoid(set_f32(1.702f) * x); }); break;

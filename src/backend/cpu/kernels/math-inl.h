@@ -7,9 +7,9 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
-/// exp(x): 0 below -104, infinity above 88.72.
+/// exp(x): 0 below -104, infinity above 88.72. NaN stays NaN: min and max give their second operand then.
 inline F32x16 exp(F32x16 x) {
-  x = min(max(x, set_f32(-105.0f)), set_f32(89.5f));
+  x = min(set_f32(89.5f), max(set_f32(-105.0f), x));
   const F32x16 n = round_even(x * set_f32(1.44269504f));
   // ln 2 in two parts, the first short enough that n · ln2_high is exact.
   const F32x16 r = fnma(n, set_f32(-2.12194440e-4f), fnma(n, set_f32(0.693359375f), x));

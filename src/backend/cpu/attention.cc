@@ -1,0 +1,133 @@
+// Writing keys and values, and attention: both are cut into pieces (a sequence, a key and value head, some tokens) that
+// threads take as they become free. A piece is computed alike whoever takes it.
+#include <algorithm>
+#include <atomic>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/check.h"
+
+namespace citius::cpu {
+namespace {
+
+// Below this many elements written, or multiplications, one thread is done sooner than another wakes.
+constexpr int64_t kSmallWrite = 1 << 14;
+constexpr int64_t kSmallAttention = 1 << 16;
+
+int64_t tokens(const SequenceSpan& sequence) { return sequence.end - sequence.begin; }
+
+void check_sequences(const SequenceSpan* sequences, int64_t count, const KvLayer& kv, int64_t rows) {
+  for (int64_t s = 0; s < count; ++s) {
+    const SequenceSpan& sequence = sequences[s];
+    CHECK(sequence.begin >= 0 && sequence.begin <= sequence.end && sequence.end <= rows && sequence.past >= 0);
+    const int64_t length = sequence.past + tokens(sequence);
+    for (int64_t b = 0; b < (length + kKvBlock - 1) / kKvBlock; ++b) {
+      CHECK(sequence.blocks[b] >= 0 && sequence.blocks[b] < kv.num_blocks);
+    }
+  }
+}
+
+// Calls body(index, thread) for every index below `count`, each on the first thread that is free; on the caller's alone
+// where the work is small.
+template <typename Body>
+void share_out(ThreadPool& pool, int64_t count, bool small, const Body& body) {
+  std::atomic<int64_t> next{0};
+  pool.parallel_for(small ? 1 : pool.num_threads(), 1, [&](int64_t thread, int64_t) {
+    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i, thread);
+  });
+}
+
+const char* type_name(KvType type) { return type == KvType::kF32 ? "f32" : "bf16"; }
+
+}  // namespace
+
+void CpuBackend::kv_write(const KvWriteArgs& args) {
+  KvLayer& kv = *args.kv;
+  const int64_t D = kv.head_dim;
+  CHECK(args.k.shape == args.v.shape && args.k.shape.rank() == 3 && args.k.shape[1] == kv.heads && args.k.shape[2] == D);
+  check_sequences(args.sequences, args.num_sequences, kv, args.k.rows());
+  pieces_.clear();
+  for (int64_t s = 0; s < args.num_sequences; ++s) {
+    const SequenceSpan& sequence = args.sequences[s];
+    for (int64_t t = 0; t < tokens(sequence);) {
+      const int64_t slot = (sequence.past + t) % kKvBlock;
+      const int64_t count = std::min(kKvBlock - slot, tokens(sequence) - t);
+      for (int64_t head = 0; head < kv.heads; ++head) pieces_.push_back({s, head, t, count});
+      t += count;
+    }
+  }
+  const auto kernel = kv.type == KvType::kF32 ? target_.ops->kv_write_f32 : target_.ops->kv_write_bf16;
+  if (trace_.on()) trace_.print("kv_write {} [{}, {}]: {}", type_name(kv.type), kv.heads, D, target_.name);
+  const auto block_bytes = static_cast<int64_t>(kv.block_bytes());
+  share_out(pool_, std::ssize(pieces_), args.k.shape.num_elements() < kSmallWrite, [&](int64_t i, int64_t) {
+    const Piece& piece = pieces_[static_cast<size_t>(i)];
+    const SequenceSpan& sequence = args.sequences[piece.sequence];
+    const int64_t position = sequence.past + piece.begin;
+    KvWriteTask task;
+    task.k = args.k.row(sequence.begin + piece.begin) + piece.head * D;
+    task.k_stride = args.k.stride;
+    task.v = args.v.row(sequence.begin + piece.begin) + piece.head * D;
+    task.v_stride = args.v.stride;
+    task.count = piece.count;
+    task.slot = position % kKvBlock;
+    task.head_dim = D;
+    task.block = static_cast<char*>(kv.data) + sequence.blocks[position / kKvBlock] * block_bytes +
+                 piece.head * (block_bytes / kv.heads);
+    kernel(task);
+  });
+}
+
+void CpuBackend::attention(const AttentionArgs& args) {
+  const KvLayer& kv = *args.kv;
+  const int64_t H = args.q.shape[1], D = kv.head_dim;
+  CHECK(args.q.shape.rank() == 3 && args.q.shape[2] == D && H % kv.heads == 0 && args.out.shape == args.q.shape);
+  check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
+  AttentionShape shape;
+  shape.kv = kv.data;
+  shape.kv_heads = kv.heads;
+  shape.group = H / kv.heads;
+  shape.head_dim = D;
+  shape.scale = args.scale;
+  shape.causal = args.causal;
+  shape.window = args.window;
+  shape.softcap = args.softcap;
+  shape.bias = args.bias;
+  shape.bias_radius = args.bias_radius;
+
+  pieces_.clear();
+  int64_t work = 0;
+  const int64_t step = attention_queries(shape.group);
+  for (int64_t s = 0; s < args.num_sequences; ++s) {
+    const int64_t count = tokens(args.sequences[s]);
+    work += count * (args.sequences[s].past + count) * H * D * 2;
+    for (int64_t head = 0; head < kv.heads; ++head) {
+      // The last queries first: where causal they have the most keys, and the long pieces should not come last.
+      for (int64_t t = (count - 1) / step * step; t >= 0 && count > 0; t -= step) {
+        pieces_.push_back({s, head, t, std::min(step, count - t)});
+      }
+    }
+  }
+  const int64_t scratch = (attention_scratch(shape.group, D) + 15) / 16 * 16;
+  scratch_.reserve(static_cast<size_t>(scratch * pool_.num_threads()) * sizeof(float));
+  auto* memory = reinterpret_cast<float*>(scratch_.data());
+  const auto kernel = kv.type == KvType::kF32 ? target_.ops->attention_f32 : target_.ops->attention_bf16;
+  if (trace_.on()) trace_.print("attention {} [{}, {}, {}]: {}", type_name(kv.type), H, kv.heads, D, target_.name);
+  share_out(pool_, std::ssize(pieces_), work < kSmallAttention, [&](int64_t i, int64_t thread) {
+    const Piece& piece = pieces_[static_cast<size_t>(i)];
+    const SequenceSpan& sequence = args.sequences[piece.sequence];
+    AttentionTask task;
+    task.shape = &shape;
+    task.q = args.q.row(sequence.begin + piece.begin) + piece.head * shape.group * D;
+    task.q_stride = args.q.stride;
+    task.out = args.out.row(sequence.begin + piece.begin) + piece.head * shape.group * D;
+    task.out_stride = args.out.stride;
+    task.blocks = sequence.blocks;
+    task.kv_head = piece.head;
+    task.position = sequence.past + piece.begin;
+    task.num_queries = piece.count;
+    task.length = sequence.past + tokens(sequence);
+    task.scratch = memory + thread * scratch;
+    kernel(task);
+  });
+}
+
+}  // namespace citius::cpu

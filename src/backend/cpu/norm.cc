@@ -1,0 +1,44 @@
+// Norms: rows are shared out to threads.
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/check.h"
+
+namespace citius::cpu {
+
+void CpuBackend::norm(const NormArgs& args) {
+  // A thread takes at least this many elements: fewer are done sooner than another thread wakes.
+  constexpr int64_t kGrain = 8192;
+  CHECK(args.x && args.y && args.y.shape == args.x.shape && args.x.shape.rank() >= 2);
+  NormTask task;
+  task.x = args.x.row(0);
+  task.x_stride = args.x.stride;
+  if (args.residual) {
+    CHECK(args.residual.shape == args.x.shape);
+    task.residual = args.residual.row(0);
+    task.residual_stride = args.residual.stride;
+  }
+  if (args.sum) {
+    CHECK(args.sum.shape == args.x.shape);
+    task.sum = args.sum.row(0);
+    task.sum_stride = args.sum.stride;
+  }
+  task.y = args.y.row(0);
+  task.y_stride = args.y.stride;
+  task.weight = args.weight;
+  task.bias = args.bias;
+  task.epsilon = args.epsilon;
+  task.center = args.kind == NormKind::kLayerNorm;
+  task.channels = args.x.shape[-1];
+  task.heads = args.x.shape.rank() == 3 ? args.x.shape[1] : 1;
+  if (trace_.on()) trace_.print("norm [{}]: {}", task.channels, target_.name);
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, args.x.shape.row_elements()));
+  pool_.parallel_for(args.x.rows(), grain, [&](int64_t begin, int64_t end) {
+    NormTask part = task;
+    part.begin = begin;
+    part.end = end;
+    target_.ops->norm(part);
+  });
+}
+
+}  // namespace citius::cpu

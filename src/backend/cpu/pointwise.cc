@@ -1,0 +1,78 @@
+// Activations, gated products, sums and rotary embedding: rows are shared out to threads.
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/check.h"
+
+namespace citius::cpu {
+namespace {
+
+// A thread takes at least this many elements: fewer are done sooner than another thread wakes.
+constexpr int64_t kGrain = 8192;
+
+int64_t row_grain(const TensorView& x) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, x.shape.row_elements())); }
+
+PointwiseTask pointwise_task(const TensorView& a, const TensorView& b, const TensorView& y) {
+  CHECK(a && y && a.shape.rank() == 2 && y.shape == a.shape);
+  PointwiseTask task;
+  task.a = a.row(0);
+  task.a_stride = a.stride;
+  if (b) {
+    CHECK(b.shape == a.shape);
+    task.b = b.row(0);
+    task.b_stride = b.stride;
+  }
+  task.y = y.row(0);
+  task.y_stride = y.stride;
+  task.channels = a.shape[1];
+  return task;
+}
+
+template <typename Task>
+void run_rows(ThreadPool& pool, const TensorView& x, const Task& task, void (*kernel)(const Task&)) {
+  pool.parallel_for(x.rows(), row_grain(x), [&](int64_t begin, int64_t end) {
+    Task part = task;
+    part.begin = begin;
+    part.end = end;
+    kernel(part);
+  });
+}
+
+}  // namespace
+
+void CpuBackend::activation(const ActivationArgs& args) {
+  PointwiseTask task = pointwise_task(args.x, {}, args.y);
+  task.activation = static_cast<int>(args.kind);
+  if (trace_.on()) trace_.print("activation: {}", target_.name);
+  run_rows(pool_, args.x, task, target_.ops->activation);
+}
+
+void CpuBackend::gated(const GatedArgs& args) {
+  PointwiseTask task = pointwise_task(args.gate, args.up, args.y);
+  task.activation = static_cast<int>(args.kind);
+  if (trace_.on()) trace_.print("gated: {}", target_.name);
+  run_rows(pool_, args.gate, task, target_.ops->gated);
+}
+
+void CpuBackend::add(const AddArgs& args) {
+  if (trace_.on()) trace_.print("add: {}", target_.name);
+  run_rows(pool_, args.a, pointwise_task(args.a, args.b, args.y), target_.ops->add);
+}
+
+void CpuBackend::rope(const RopeArgs& args) {
+  CHECK(args.x && args.x.shape.rank() == 3 && args.rotary % 2 == 0 && args.rotary <= args.x.shape[2]);
+  RopeTask task;
+  task.x = args.x.row(0);
+  task.x_stride = args.x.stride;
+  task.positions = args.positions;
+  task.cos = args.cos;
+  task.sin = args.sin;
+  task.rotary = args.rotary;
+  task.interleaved = args.interleaved;
+  task.heads = args.x.shape[1];
+  task.head_dim = args.x.shape[2];
+  if (trace_.on()) trace_.print("rope: {}", target_.name);
+  run_rows(pool_, args.x, task, target_.ops->rope);
+}
+
+}  // namespace citius::cpu

@@ -1,0 +1,265 @@
+// Attention and the writing of keys and values: against the scalar reference, and the same bits whatever the threads, the
+// batch and the chunks. Memory that no token was written to is NaN throughout.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "backend/op_test_util.h"
+#include "tensor/float_types.h"
+
+namespace citius {
+namespace {
+
+class AttentionTest : public IsaTest {};
+CITIUS_FOR_EACH_ISA(AttentionTest);
+
+struct Setting {
+  int64_t H = 2, K = 2, D = 32;
+  bool causal = true;
+  int64_t window = 0;
+  float softcap = 0;
+  int64_t bias_radius = 0;  // 0: no bias
+  KvType type = KvType::kF32;
+  std::vector<int64_t> lengths;
+};
+
+// Queries, keys and values of all tokens of all sequences, and blocks of memory that they are written to in a shuffled order.
+struct Problem {
+  explicit Problem(const Setting& setting) : s(setting), T(std::accumulate(s.lengths.begin(), s.lengths.end(), int64_t{0})) {
+    q = std::make_unique<TestTensor>(TestTensor::random({T, s.H, s.D}, 1, 1.5f, 3));
+    k = std::make_unique<TestTensor>(TestTensor::random({T, s.K, s.D}, 2, 1, 5));
+    v = std::make_unique<TestTensor>(TestTensor::random({T, s.K, s.D}, 3, 1, 2));
+    if (s.bias_radius > 0) bias = std::make_unique<TestTensor>(TestTensor::random({s.H, 2 * s.bias_radius + 1}, 4));
+    int64_t num_blocks = 1;
+    for (const int64_t length : s.lengths) num_blocks += (length + kKvBlock - 1) / kKvBlock;
+    std::vector<int32_t> order(static_cast<size_t>(num_blocks));
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), std::mt19937(5));
+    auto next = order.begin();
+    for (const int64_t length : s.lengths) {
+      const auto count = (length + kKvBlock - 1) / kKvBlock;
+      tables.emplace_back(next, next + count);
+      next += count;
+    }
+    kv = {nullptr, s.type, num_blocks, s.K, s.D};
+  }
+
+  // Runs the tokens in steps: in each, every sequence gives its next `chunk` tokens (0: all).
+  TestTensor run(Backend& backend, int64_t chunk = 0) {
+    memory.assign(kv.block_bytes() * static_cast<size_t>(kv.num_blocks), 0xff);  // NaN in both types
+    kv.data = memory.data();
+    TestTensor out({T, s.H, s.D}, 4);
+    for (int64_t done = 0;; done += chunk) {
+      std::vector<SequenceSpan> spans;
+      std::vector<int64_t> rows;  // of all tokens, which go into this step
+      int64_t start = 0;
+      for (size_t i = 0; i < tables.size(); ++i) {
+        const int64_t length = s.lengths[i];
+        const int64_t count = std::clamp<int64_t>(length - done, 0, chunk > 0 ? chunk : length);
+        const auto begin = static_cast<int32_t>(rows.size());
+        for (int64_t t = 0; t < count; ++t) rows.push_back(start + done + t);
+        if (count > 0) {
+          spans.push_back({begin, static_cast<int32_t>(rows.size()), static_cast<int32_t>(done), tables[i].data()});
+        }
+        start += length;
+      }
+      if (rows.empty()) break;
+      step(backend, spans, rows, out);
+      if (chunk == 0) break;
+    }
+    out.check_gaps();
+    return out;
+  }
+
+  void step(Backend& backend, const std::vector<SequenceSpan>& spans, const std::vector<int64_t>& rows, TestTensor& out) {
+    const auto n = std::ssize(rows);
+    const auto num_spans = std::ssize(spans);
+    const auto pick = [&](const TestTensor& from, int64_t gap) {
+      TestTensor to({n, from.shape()[1], from.shape()[2]}, gap);
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t c = 0; c < from.shape().row_elements(); ++c) to.at(i, c) = from.at(rows[static_cast<size_t>(i)], c);
+      }
+      return to;
+    };
+    TestTensor step_q = pick(*q, 3), step_k = pick(*k, 0), step_v = pick(*v, 1), step_out({n, s.H, s.D}, 2);
+    backend.kv_write({step_k.view(), step_v.view(), spans.data(), num_spans, &kv});
+    AttentionArgs args;
+    args.q = step_q.view();
+    args.sequences = spans.data();
+    args.num_sequences = num_spans;
+    args.kv = &kv;
+    args.scale = scale();
+    args.causal = s.causal;
+    args.window = s.window;
+    args.softcap = s.softcap;
+    args.bias = bias ? &bias->at(0, 0) : nullptr;
+    args.bias_radius = s.bias_radius;
+    args.out = step_out.view();
+    backend.attention(args);
+    step_out.check_gaps();
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t c = 0; c < s.H * s.D; ++c) out.at(rows[static_cast<size_t>(i)], c) = step_out.at(i, c);
+    }
+  }
+
+  float scale() const { return 1 / std::sqrt(static_cast<float>(s.D)); }
+
+  // A score is a sum of D products, wrong by at most D units of ‖q‖ ‖k‖ · scale (less: softcap flattens); weights then err by
+  // twice that and a few units; the weighted mean of n values adds n units.
+  double bound(int64_t t, double rounding) const {
+    double q_norm = 0, k_norm = 0, largest = 0;
+    for (int64_t h = 0; h < s.H; ++h) q_norm = std::max(q_norm, norm(*q, t, h));
+    for (int64_t j = 0; j < T; ++j) {
+      for (int64_t g = 0; g < s.K; ++g) k_norm = std::max(k_norm, norm(*k, j, g));
+      for (int64_t c = 0; c < s.K * s.D; ++c) largest = std::max(largest, std::fabs(static_cast<double>(v->at(j, c))));
+    }
+    const double score = q_norm * k_norm * static_cast<double>(scale()) + (bias ? 5 : 0);
+    const double keys = static_cast<double>(*std::max_element(s.lengths.begin(), s.lengths.end()));
+    return rounding * kUnit * largest * (2 * (static_cast<double>(s.D) + 8) * score + keys + 16);
+  }
+
+  double norm(const TestTensor& x, int64_t t, int64_t h) const {
+    double sum = 0;
+    for (int64_t d = 0; d < s.D; ++d) sum += static_cast<double>(x.at(t, h * s.D + d)) * static_cast<double>(x.at(t, h * s.D + d));
+    return std::sqrt(sum);
+  }
+
+  Setting s;
+  int64_t T;
+  std::unique_ptr<TestTensor> q, k, v, bias;
+  std::vector<std::vector<int32_t>> tables;
+  std::vector<uint8_t> memory;
+  KvLayer kv;
+};
+
+std::vector<Setting> settings() {
+  std::vector<Setting> all;
+  const std::vector<int64_t> lengths = {1, 63, 64, 65, 7, 200};
+  for (const bool causal : {true, false}) {
+    for (const int64_t window : {0, 1, 40, 64, 100}) {
+      all.push_back({.H = 3, .K = 3, .D = 32, .causal = causal, .window = window, .lengths = lengths});
+    }
+    all.push_back({.H = 9, .K = 3, .D = 64, .causal = causal, .lengths = lengths});
+    all.push_back({.H = 9, .K = 3, .D = 64, .causal = causal, .type = KvType::kBF16, .lengths = lengths});
+    all.push_back({.H = 4, .K = 1, .D = 128, .causal = causal, .window = 70, .softcap = 5, .lengths = lengths});
+    all.push_back({.H = 2, .K = 2, .D = 1, .causal = causal, .lengths = {130}});
+    all.push_back({.H = 2, .K = 1, .D = 17, .causal = causal, .lengths = {3, 129}});
+    all.push_back({.H = 2, .K = 2, .D = 80, .causal = causal, .type = KvType::kBF16, .lengths = {90}});
+    all.push_back({.H = 14, .K = 2, .D = 8, .causal = causal, .bias_radius = 20, .lengths = {5, 150}});
+    all.push_back({.H = 12, .K = 12, .D = 40, .causal = causal, .bias_radius = 300, .type = KvType::kBF16, .lengths = {100, 20}});
+    all.push_back({.H = 70, .K = 1, .D = 16, .causal = causal, .lengths = {5, 70}});
+  }
+  return all;
+}
+
+std::string describe(const Setting& s) {
+  return fmt::format("H {} K {} D {} causal {} window {} softcap {} bias {} type {}", s.H, s.K, s.D, s.causal, s.window,
+                     s.softcap, s.bias_radius, static_cast<int>(s.type));
+}
+
+TEST_P(AttentionTest, MatchesReference) {
+  const auto backend = cpu();
+  for (const Setting& setting : settings()) {
+    Problem problem(setting);
+    const TestTensor want = problem.run(reference());
+    const TestTensor got = problem.run(*backend);
+    std::vector<double> bounds;
+    for (int64_t t = 0; t < problem.T; ++t) bounds.push_back(problem.bound(t, rounding()));
+    EXPECT_TRUE(within(got, want, [&](int64_t t, int64_t) { return bounds[static_cast<size_t>(t)]; })) << describe(setting);
+  }
+}
+
+TEST_P(AttentionTest, ThreadsGiveTheSameBits) {
+  for (const Setting& setting : settings()) {
+    Problem problem(setting);
+    const TestTensor want = problem.run(*cpu(1));
+    EXPECT_TRUE(same_bits(problem.run(*cpu(2)), want)) << describe(setting);
+    EXPECT_TRUE(same_bits(problem.run(*cpu(3)), want)) << describe(setting);
+  }
+}
+
+TEST_P(AttentionTest, ChunksAndDecodingGiveTheSameBits) {
+  const auto backend = cpu(2);
+  for (const Setting& setting : settings()) {
+    if (!setting.causal) continue;
+    Problem problem(setting);
+    const TestTensor want = problem.run(*backend);
+    for (const int64_t chunk : {1, 5, 64, 100}) {
+      EXPECT_TRUE(same_bits(problem.run(*backend, chunk), want)) << describe(setting) << " chunk " << chunk;
+    }
+  }
+}
+
+TEST_P(AttentionTest, SequencesAloneGiveTheSameBits) {
+  const auto backend = cpu(2);
+  for (const Setting& setting : settings()) {
+    Problem together(setting);
+    const TestTensor want = together.run(*backend);
+    int64_t start = 0;
+    for (const int64_t length : setting.lengths) {
+      Setting single = setting;
+      single.lengths = {length};
+      Problem alone(single);
+      for (auto [to, from] : {std::pair{&alone.q, &together.q}, {&alone.k, &together.k}, {&alone.v, &together.v}}) {
+        for (int64_t t = 0; t < length; ++t) {
+          for (int64_t c = 0; c < (*to)->shape().row_elements(); ++c) (*to)->at(t, c) = (*from)->at(start + t, c);
+        }
+      }
+      const TestTensor got = alone.run(*backend);
+      for (int64_t t = 0; t < length; ++t) {
+        for (int64_t c = 0; c < setting.H * setting.D; ++c) {
+          ASSERT_EQ(std::bit_cast<uint32_t>(got.at(t, c)), std::bit_cast<uint32_t>(want.at(start + t, c))) << describe(setting);
+        }
+      }
+      start += length;
+    }
+  }
+}
+
+TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
+  for (const auto& [H, K] : {std::pair<int64_t, int64_t>{9, 3}, {1, 1}, {8, 1}}) {
+    for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+      Problem problem({.H = H, .K = K, .D = 64, .type = type, .lengths = {1500}});
+      const TestTensor want = problem.run(*cpu(1));
+      for (const int threads : {1, 2, 3}) {
+        const auto backend = cpu(threads);
+        TestTensor got = want;
+        for (const int64_t position : {1499, 1407, 1300}) {  // these tokens again, their keys and values being there already
+          const SequenceSpan span{0, 1, static_cast<int32_t>(position), problem.tables[0].data()};
+          for (int64_t c = 0; c < H * 64; ++c) got.at(position, c) = 0;
+          problem.step(*backend, {span}, {position}, got);
+        }
+        EXPECT_TRUE(same_bits(got, want)) << H << " " << K << " threads " << threads;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+    for (const int64_t D : {5, 16, 40}) {
+      Problem problem({.H = 2, .K = 2, .D = D, .type = type, .lengths = {3, 100}});
+      problem.k->at(0, 0) = std::numeric_limits<float>::quiet_NaN();
+      problem.v->at(1, 1) = -std::numeric_limits<float>::infinity();
+      problem.run(reference(), 7);
+      const std::vector<uint8_t> want = problem.memory;
+      problem.run(*cpu(), 7);
+      // NaN may carry any payload.
+      const auto is_nan = [&](const std::vector<uint8_t>& memory, size_t i) {
+        uint32_t bits = 0;
+        std::memcpy(&bits, memory.data() + i, type == KvType::kF32 ? 4 : 2);
+        return std::isnan(type == KvType::kF32 ? std::bit_cast<float>(bits) : bf16_to_f32(static_cast<uint16_t>(bits)));
+      };
+      const size_t step = type == KvType::kF32 ? 4 : 2;
+      for (size_t i = 0; i < want.size(); i += step) {
+        if (is_nan(want, i) && is_nan(problem.memory, i)) continue;
+        ASSERT_EQ(std::memcmp(want.data() + i, problem.memory.data() + i, step), 0) << i / step << " D " << D;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace citius
