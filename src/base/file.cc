@@ -113,6 +113,17 @@ void AtomicFile::flush() {
   }
 }
 
+void AtomicFile::overwrite(uint64_t offset, std::string_view text) {
+  flush();
+  while (!text.empty()) {
+    const ssize_t put = ::pwrite(fd_, text.data(), text.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) fail_write("write");
+    text.remove_prefix(static_cast<size_t>(put));
+    offset += static_cast<uint64_t>(put);
+  }
+}
+
 void AtomicFile::commit() {
   flush();
   if (::fsync(fd_) != 0) fail_write("fsync");

@@ -46,6 +46,8 @@ class AtomicFile {
 
   void write(const void* data, size_t size);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  /// Replaces bytes that were written before, at `offset` from the beginning.
+  void overwrite(uint64_t offset, std::string_view text);
   void commit();
 
  private:

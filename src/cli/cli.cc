@@ -3,25 +3,42 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "base/error.h"
+#include "base/signal.h"
+#include "base/version.h"
+#include "cli/commands.h"
 
 namespace citius {
+namespace {
+
+int say(const char* message, int code) {
+  std::fprintf(stderr, "citius: %s\n", message);
+  return code;
+}
+
+}  // namespace
 
 int cli_main(int argc, char** argv) {
   CLI::App app("citius: the fastest transformer that still passes", "citius");
   app.require_subcommand(1);
+  app.set_version_flag("--version", version());
+  app.footer("citius COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input.");
+  for (const cli::AddCommand add : cli::commands()) add(app);
+  catch_interrupts();
   try {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : exit_code(ErrorKind::kUsage);
   } catch (const Error& error) {
-    std::fprintf(stderr, "citius: %s\n", error.what());
-    return exit_code(error.kind());
+    // A system call that the interrupt broke off may have failed in its own words.
+    return say(error.what(), interrupted() ? exit_code(ErrorKind::kInterrupted) : exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return say("out of memory", exit_code(ErrorKind::kResource));
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "citius: %s\n", error.what());
-    return 1;
+    return say(error.what(), exit_code(ErrorKind::kFailed));
   }
 }
 

@@ -3,7 +3,8 @@
 
 namespace citius {
 
-/// Runs the command line. Returns the process exit code: 0 done, 1 the thing asked for failed, 2 wrong usage, 3 bad input.
+/// Runs the command line. Returns the process exit code: 0 done, 1 the thing asked for failed, 2 wrong usage, 3 bad input,
+/// 130 interrupted.
 int cli_main(int argc, char** argv);
 
 }  // namespace citius

@@ -1,0 +1,33 @@
+#include "base/signal.h"
+
+#include <csignal>
+
+#include "base/error.h"
+
+namespace citius {
+namespace {
+
+// The one piece of state a signal handler can reach.
+volatile std::sig_atomic_t stop_requested = 0;
+
+void on_signal(int) { stop_requested = 1; }
+
+}  // namespace
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  // No SA_RESTART: a read that waits for input must return. SA_RESETHAND: the second signal has its default effect.
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return stop_requested != 0; }
+
+void check_interrupted() {
+  if (interrupted()) throw Error(ErrorKind::kInterrupted, "interrupted");
+}
+
+}  // namespace citius

@@ -1,0 +1,14 @@
+// Ctrl-C. The first one sets a flag that long work looks at between steps, so that it can stop without leaving partial
+// output; a second one ends the process at once.
+#pragma once
+
+namespace citius {
+
+/// Makes SIGINT and SIGTERM set the flag. System calls that wait return EINTR.
+void catch_interrupts();
+/// Whether the user asked to stop.
+bool interrupted();
+/// Throws Error{kInterrupted} where the user asked to stop.
+void check_interrupted();
+
+}  // namespace citius

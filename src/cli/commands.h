@@ -1,0 +1,18 @@
+// The subcommands, one function and one short file each; registry.cc lists them in the order of --help. A command is added
+// by a declaration here and a line there.
+//
+// An add_ function registers options whose storage it keeps alive in a shared_ptr, sets a footer that begins with
+// "Example:", and gives the work to `callback`. Work throws Error; its kind decides the exit code.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+namespace citius::cli {
+
+using AddCommand = void (*)(CLI::App& app);
+const std::vector<AddCommand>& commands();
+
+void add_pull(CLI::App& app);
+
+}  // namespace citius::cli

@@ -1,0 +1,12 @@
+#include "cli/commands.h"
+
+namespace citius::cli {
+
+const std::vector<AddCommand>& commands() {
+  static const std::vector<AddCommand> list = {
+      add_pull,
+  };
+  return list;
+}
+
+}  // namespace citius::cli

@@ -1,0 +1,112 @@
+#include "store/model_files.h"
+
+#include <algorithm>
+#include <map>
+#include <regex>
+
+#include "base/error.h"
+
+namespace citius {
+namespace {
+
+std::string directory_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+std::string file_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Files of a Hugging Face directory that citius reads, `inner` relative to that directory. Folders are those of
+// sentence-transformers modules ("1_Pooling/config.json").
+bool is_model_file(const std::string& inner) {
+  static const std::regex folders("([0-9]+_[A-Za-z]+/)?[^/]+");
+  if (!std::regex_match(inner, folders)) return false;
+  const std::string file = file_of(inner);
+  for (const char* ending : {".json", ".txt", ".model", ".safetensors", ".jinja"}) {
+    if (file.ends_with(ending)) return true;
+  }
+  return false;
+}
+
+// Parts of a split GGUF count as one file: the name without "-00001-of-00003".
+std::string split_name(const std::string& path) {
+  static const std::regex part("-[0-9]{5}-of-([0-9]{5})\\.gguf$");
+  return std::regex_replace(path, part, "-of-$1.gguf");
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  return fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min<ptrdiff_t>(std::ssize(names), 10), ", "));
+}
+
+using GgufGroups = std::map<std::string, std::vector<std::string>>;
+
+ModelFiles choose_gguf(const GgufGroups& groups, const std::string& wanted, const std::string& where) {
+  std::vector<std::string> names;
+  const std::vector<std::string>* chosen = nullptr;
+  for (const auto& [name, files] : groups) {
+    names.push_back(file_of(files.front()));
+    const auto is_wanted = [&](const std::string& file) { return file == wanted || file_of(file) == wanted; };
+    if (wanted.empty() ? groups.size() == 1 : std::any_of(files.begin(), files.end(), is_wanted)) chosen = &files;
+  }
+  if (chosen == nullptr && wanted.empty()) {
+    fail_input(where, "has {} .gguf models: {}; choose one with --file", groups.size(), joined(names));
+  }
+  if (chosen == nullptr) fail_input(where, "has no file '{}', got: {}", wanted, joined(names));
+  return {directory_of(chosen->front()), *chosen};
+}
+
+}  // namespace
+
+void check_inner_path(const std::string& path, const std::string& where) {
+  bool good = !path.empty() && path.front() != '/' && path.size() < 1024;
+  for (const char c : path) good = good && static_cast<unsigned char>(c) >= 0x20 && c != '\\' && c != 0x7F;
+  for (size_t begin = 0; good && begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string part = path.substr(begin, end - begin);
+    // A directory entry of an archive ends in '/': its last part is empty.
+    good = part != "." && part != ".." && (!part.empty() || (end == path.size() && begin > 0));
+    begin = end + 1;
+  }
+  if (!good) fail_input(where, "holds a file with the path '{}', expected one that stays inside", path);
+}
+
+ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::string& wanted,
+                              const std::string& where) {
+  std::vector<std::string> directories;
+  GgufGroups groups;
+  for (const std::string& path : paths) {
+    if (path.ends_with(".gguf")) groups[split_name(path)].push_back(path);
+    if (file_of(path) != "config.json") continue;
+    const std::string directory = directory_of(path);
+    const bool weights = std::any_of(paths.begin(), paths.end(), [&](const std::string& other) {
+      return other.ends_with(".safetensors") && directory_of(other) == directory;
+    });
+    if (weights) directories.push_back(directory);
+  }
+  for (auto& [name, files] : groups) std::sort(files.begin(), files.end());
+  if (!wanted.empty()) return choose_gguf(groups, wanted, where);
+  // A dense layer of sentence-transformers has a config.json and weights too; it belongs to the model above it.
+  const std::vector<std::string> all = directories;
+  std::erase_if(directories, [&](const std::string& directory) {
+    return std::any_of(all.begin(), all.end(), [&](const std::string& other) {
+      return other != directory && directory.starts_with(other);
+    });
+  });
+  if (directories.size() > 1) {
+    fail_input(where, "has {} models, in the folders: {}; pull one of them by its path", directories.size(),
+               joined(directories));
+  }
+  if (directories.empty() && groups.empty()) {
+    fail_input(where, "has no model: expected a .gguf file, or config.json with .safetensors beside it");
+  }
+  if (directories.empty()) return choose_gguf(groups, wanted, where);
+  ModelFiles chosen{directories.front(), {}};
+  for (const std::string& path : paths) {
+    if (path.starts_with(chosen.directory) && is_model_file(path.substr(chosen.directory.size()))) {
+      chosen.files.push_back(path);
+    }
+  }
+  return chosen;
+}
+
+}  // namespace citius

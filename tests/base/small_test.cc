@@ -1,0 +1,57 @@
+// The small tools of base/: digests, progress lines, atomic files.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+
+namespace citius {
+namespace {
+
+TEST(Sha256, VectorsOfTheStandard) {
+  EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("citius_sha_{}", ::getpid());
+  write_file(path, std::string(1000000, 'a'));
+  EXPECT_EQ(sha256_file(path), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  std::filesystem::remove(path);
+  EXPECT_THROW(sha256_file(path), Error);
+}
+
+TEST(Progress, Lines) {
+  const Progress items("encode", 200);
+  EXPECT_EQ(items.line(50, 10, 0), "encode: 50 of 200, 5/s, 30 s left");
+  EXPECT_EQ(items.line(50, 10, 70), "encode [=======                       ] 50 of 200, 5/s, 30 s left");
+  EXPECT_LT(items.line(50, 10, 20).size(), 20U);
+  Progress bytes("download", 3'000'000'000, ProgressUnit::kBytes);
+  bytes.skip(1'000'000'000);
+  EXPECT_EQ(bytes.line(1'500'000'000, 5, 0), "download: 1.5 GB of 3.0 GB, 100 MB/s, 15 s left");
+  const Progress unknown("read", 0);
+  EXPECT_EQ(unknown.line(7, 2, 0), "read: 7, 3.5/s");
+}
+
+TEST(Progress, Units) {
+  EXPECT_EQ(format_bytes(999), "999 B");
+  EXPECT_EQ(format_bytes(98362432), "98.4 MB");
+  EXPECT_EQ(format_bytes(999.6e6), "1.0 GB");
+  EXPECT_EQ(format_duration(59.4), "59 s");
+  EXPECT_EQ(format_duration(61), "1 min 01 s");
+  EXPECT_EQ(format_duration(7260), "2 h 01 min");
+}
+
+TEST(AtomicFile, OverwriteReplacesWhatWasWritten) {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("citius_over_{}", ::getpid());
+  AtomicFile file(path);
+  file.write("0000rest");
+  file.overwrite(0, "1234");
+  file.commit();
+  EXPECT_EQ(read_file(path, 100), "1234rest");
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace citius
