@@ -13,6 +13,7 @@ namespace citius::cli {
 using AddCommand = void (*)(CLI::App& app);
 const std::vector<AddCommand>& commands();
 
+void add_doctor(CLI::App& app);
 void add_pull(CLI::App& app);
 
 }  // namespace citius::cli

@@ -1,4 +1,6 @@
 // citius pull: puts a model in the local store.
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "base/progress.h"

@@ -4,6 +4,7 @@ namespace citius::cli {
 
 const std::vector<AddCommand>& commands() {
   static const std::vector<AddCommand> list = {
+      add_doctor,
       add_pull,
   };
   return list;

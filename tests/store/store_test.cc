@@ -210,7 +210,7 @@ TEST_F(StoreTest, NamesStayInTheStore) {
     options.name = name;
     error_of([&] { pull_path(make_model(), options); }, ErrorKind::kUsage);
   }
-  error_of([] { resolve_model("../models"); }, ErrorKind::kInput);
+  error_of([] { resolve_model("../no-such-model"); }, ErrorKind::kInput);
 }
 
 }  // namespace

@@ -1,0 +1,102 @@
+// citius doctor: what this machine can do, measured.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "base/progress.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "cli/outputs.h"
+#include "eval/machine.h"
+
+namespace citius::cli {
+namespace {
+
+struct Options {
+  double seconds = 0.3;
+  int threads = 0;
+  bool json = false;
+};
+
+MachineRates measure(int threads, double seconds, Progress& progress, uint64_t& done) {
+  ThreadPool pool(threads);
+  MachineRates rates = measure_reads(pool, seconds);
+  progress.update(++done);
+  measure_peaks(pool, seconds, rates);
+  progress.update(++done);
+  return rates;
+}
+
+std::string machine_text(const MachineInfo& machine) {
+  std::string text = fmt::format("citius {}\n\nProcessor     {}\n", version(), machine.cpu);
+  text += fmt::format("Cores         {} in {} socket(s), {} hardware threads, {} NUMA node(s); {} threads usable\n",
+                      machine.cores, machine.sockets, machine.hardware_threads, machine.numa_nodes,
+                      machine.usable_threads);
+  if (machine.cpu_quota) text += fmt::format("CPU quota     {:.2f} cores (cgroup)\n", *machine.cpu_quota);
+  for (const CacheLevel& cache : machine.caches) {
+    text += fmt::format("L{} cache      {} x {} KiB\n", cache.level, cache.count, cache.bytes / 1024);
+  }
+  text += fmt::format("Instructions  {} (kernels here: {})\n", machine.isa, fmt::join(machine.isas, ", "));
+  text += fmt::format("Memory        {}, {} available\n", format_bytes(static_cast<double>(machine.memory_bytes)),
+                      format_bytes(static_cast<double>(machine.available_bytes)));
+  if (machine.memory_limit_bytes) {
+    text += fmt::format("Memory limit  {} (cgroup)\n", format_bytes(static_cast<double>(*machine.memory_limit_bytes)));
+  }
+  for (const Accelerator& item : machine.accelerators) text += fmt::format("Seen          {}: {}\n", item.name, item.note);
+  if (machine.accelerators.empty()) text += "Seen          no GPU and no other accelerator\n";
+  return text;
+}
+
+std::string rates_text(const MachineRates& one, const MachineRates& all) {
+  const auto line = [](const std::string& name, double first, double second, const char* unit) {
+    return fmt::format("{:<28}{:>12.1f}{:>14.1f}  {}\n", name, first, second, unit);
+  };
+  std::string text = fmt::format("\n{:<28}{:>12}{:>14}\n", "Measured", "1 thread", fmt::format("{} threads", all.threads));
+  for (size_t i = 0; i < all.reads.size(); ++i) {
+    text += line("read, " + all.reads[i].variant, one.reads[i].gb_per_s, all.reads[i].gb_per_s, "GB/s");
+  }
+  text += line("read, best", one.read_gb_per_s, all.read_gb_per_s, "GB/s");
+  text += line("FP32 peak", one.fp32_gflops, all.fp32_gflops, "GFLOP/s");
+  if (all.bf16_gflops) text += line("BF16 peak", *one.bf16_gflops, *all.bf16_gflops, "GFLOP/s");
+  text += line("INT8 peak", one.int8_gops, all.int8_gops, "GOP/s");
+  return text + "\n";
+}
+
+void run(const Options& options) {
+  const MachineInfo machine = describe_machine();
+  const int threads = options.threads > 0 ? options.threads : machine.usable_threads;
+  Progress progress("measure", 4);
+  uint64_t done = 0;
+  const MachineRates one = measure(1, options.seconds, progress, done);
+  const MachineRates all = threads == 1 ? one : measure(threads, options.seconds, progress, done);
+  progress.finish();
+  const std::vector<std::string> advice = advise(machine, all);
+  if (options.json) {
+    print_json(json::object{{"version", version()},
+                            {"machine", to_json(machine)},
+                            {"one_thread", to_json(one)},
+                            {"all_threads", to_json(all)},
+                            {"advice", json::value_from(advice)}});
+    return;
+  }
+  print(machine_text(machine) + rates_text(one, all));
+  for (const std::string& sentence : advice) print("- " + sentence + "\n");
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("doctor", "What this machine can do: cores, instructions, measured rates; advice");
+  command->add_option("--seconds", options->seconds, "Time for each measurement")
+      ->check(CLI::Range(0.001, 60.0))
+      ->capture_default_str();
+  command->add_option("--threads", options->threads, "Threads (default: those this process may use)")
+      ->check(CLI::Range(1, 1024));
+  add_json_option(*command, options->json);
+  command->footer("Example:\n  citius doctor --json");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace citius::cli

@@ -1,0 +1,278 @@
+#include "eval/machine.h"
+
+#include <hwloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "backend/backend.h"
+#include "backend/probe.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "base/signal.h"
+
+namespace citius {
+namespace {
+
+namespace fs = std::filesystem;
+
+// First line of a small file of /proc or /sys; empty where there is none.
+std::string first_line(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// A value of /proc/meminfo or /proc/cpuinfo.
+std::string proc_value(const char* path, std::string_view key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const size_t begin = line.find_first_not_of(" \t", colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return "";
+}
+
+int64_t meminfo_bytes(std::string_view key) {
+  return std::strtoll(proc_value("/proc/meminfo", key).c_str(), nullptr, 10) * 1024;
+}
+
+void read_topology(MachineInfo& machine) {
+  hwloc_topology_t raw = nullptr;
+  if (hwloc_topology_init(&raw) != 0) return;
+  const std::unique_ptr<hwloc_topology, decltype(&hwloc_topology_destroy)> topology(raw, hwloc_topology_destroy);
+  if (hwloc_topology_load(raw) != 0) return;
+  const auto count = [&](hwloc_obj_type_t type) { return std::max(0, hwloc_get_nbobjs_by_type(raw, type)); };
+  machine.sockets = count(HWLOC_OBJ_PACKAGE);
+  machine.cores = count(HWLOC_OBJ_CORE);
+  machine.hardware_threads = count(HWLOC_OBJ_PU);
+  machine.numa_nodes = count(HWLOC_OBJ_NUMANODE);
+  const hwloc_obj_type_t levels[] = {HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_L3CACHE};
+  for (int level = 1; level <= 3; ++level) {
+    const hwloc_obj_t cache = hwloc_get_obj_by_type(raw, levels[level - 1], 0);
+    if (cache == nullptr) continue;
+    machine.caches.push_back({level, static_cast<int64_t>(cache->attr->cache.size), count(levels[level - 1])});
+  }
+}
+
+void read_limits(MachineInfo& machine) {
+  machine.usable_threads = default_num_threads();
+  machine.memory_bytes = meminfo_bytes("MemTotal");
+  machine.available_bytes = meminfo_bytes("MemAvailable");
+  std::istringstream quota(first_line("/sys/fs/cgroup/cpu.max"));
+  std::string share;
+  double period = 0;
+  if (quota >> share >> period && share != "max" && period > 0) machine.cpu_quota = std::stod(share) / period;
+  const std::string limit = first_line("/sys/fs/cgroup/memory.max");
+  if (!limit.empty() && limit.find_first_not_of("0123456789") == std::string::npos && limit.size() < 19) {
+    machine.memory_limit_bytes = std::stoll(limit);
+  }
+}
+
+struct PciVendor {
+  unsigned id;
+  const char* name;
+};
+constexpr PciVendor kVendors[] = {{0x10de, "NVIDIA"}, {0x1002, "AMD"},    {0x8086, "Intel"},  {0x1ae0, "Google"},
+                                  {0x1d0f, "Amazon"}, {0x1da3, "Habana"}, {0x10ee, "Xilinx"}, {0x1d22, "Baidu"},
+                                  {0x19e5, "Huawei"}, {0x1cc9, "Cambricon"}, {0x17cb, "Qualcomm"}};
+
+unsigned pci_number(const fs::path& path) {
+  return static_cast<unsigned>(std::strtoul(first_line(path).c_str(), nullptr, 16));
+}
+
+// Display controllers (PCI class 03) and processing accelerators (12) of makers of accelerators; a virtual machine's
+// frame buffer is neither.
+void find_pci(std::vector<Accelerator>& found) {
+  std::error_code error;
+  for (const auto& device : fs::directory_iterator("/sys/bus/pci/devices", error)) {
+    const unsigned kind = pci_number(device.path() / "class") >> 16;
+    const unsigned vendor = pci_number(device.path() / "vendor");
+    if (kind != 0x03 && kind != 0x12) continue;
+    for (const PciVendor& known : kVendors) {
+      if (known.id != vendor) continue;
+      found.push_back({fmt::format("{} {} [{:04x}:{:04x}]", known.name, kind == 0x03 ? "GPU" : "accelerator", vendor,
+                                   pci_number(device.path() / "device")),
+                       "not supported: citius runs on the processor"});
+    }
+  }
+}
+
+void find_accelerators(MachineInfo& machine) {
+  std::error_code error;
+  for (const auto& gpu : fs::directory_iterator("/proc/driver/nvidia/gpus", error)) {
+    machine.accelerators.push_back({"NVIDIA " + proc_value((gpu.path() / "information").c_str(), "Model"),
+                                    "not supported: citius runs on the processor"});
+  }
+  if (machine.accelerators.empty()) find_pci(machine.accelerators);
+  const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
+  if (flags.find(" amx_tile ") != std::string::npos) {
+    machine.accelerators.push_back({"Intel AMX (in the processor)", "not supported: AVX-512 is used instead"});
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Memory of whole pages, each first touched by the thread that will read it.
+class ReadBuffer {
+ public:
+  ReadBuffer(ThreadPool& pool, int64_t bytes) : part_(bytes / pool.num_threads() / kPage * kPage) {
+    if (part_ < kPage) fail(ErrorKind::kUsage, "doctor", "the read buffer is too small, got {} bytes", bytes);
+    data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kPage, static_cast<size_t>(part_ * pool.num_threads() + kPage * 2))));
+    if (!data_) fail(ErrorKind::kResource, "doctor", "no memory for a read buffer of {} bytes", bytes);
+    pool.run([&](int thread, int) {
+      std::fill_n(data_.get() + thread * part_, part_, static_cast<uint8_t>(thread + 1));
+    });
+  }
+  const uint8_t* part(int thread) const { return data_.get() + thread * part_; }
+  int64_t part_bytes() const { return part_; }
+
+ private:
+  static constexpr int64_t kPage = 4096;
+  struct Free {
+    void operator()(uint8_t* data) const { std::free(data); }
+  };
+  int64_t part_;
+  std::unique_ptr<uint8_t, Free> data_;
+};
+
+// Runs `body` on all threads again and again for `seconds`; the best rate of `work` per second.
+template <typename F>
+double best_rate(ThreadPool& pool, double seconds, double work, const F& body) {
+  double best = 0;
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    check_interrupted();
+    const auto begin = std::chrono::steady_clock::now();
+    pool.run(body);
+    best = std::max(best, work / seconds_since(begin));
+  } while (seconds_since(start) < seconds);
+  return best;
+}
+
+std::optional<double> peak_rate(ThreadPool& pool, double seconds, const PeakProbe& probe) {
+  if (probe.run == nullptr) return std::nullopt;
+  // About two milliseconds a round, so that a round fits between interruptions of a busy machine.
+  constexpr int64_t kSteps = 400'000;
+  std::vector<float> sinks(static_cast<size_t>(pool.num_threads()) * 16);
+  const double work = static_cast<double>(probe.operations) * kSteps * pool.num_threads();
+  return best_rate(pool, seconds, work, [&](int thread, int) {
+           sinks[static_cast<size_t>(thread) * 16] = probe.run(kSteps);
+         }) / 1e9;
+}
+
+}  // namespace
+
+MachineInfo describe_machine() {
+  MachineInfo machine;
+  machine.cpu = proc_value("/proc/cpuinfo", "model name");
+  if (machine.cpu.empty()) machine.cpu = "unknown processor";
+  read_topology(machine);
+  read_limits(machine);
+  machine.isas = available_isas();
+  machine.isa = probe_isa();
+  find_accelerators(machine);
+  return machine;
+}
+
+MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes) {
+  if (buffer_bytes == 0) {
+    const MachineInfo machine = describe_machine();
+    const int64_t last_cache = machine.caches.empty() ? 0 : machine.caches.back().bytes * machine.caches.back().count;
+    buffer_bytes = std::clamp(4 * last_cache, int64_t{256} << 20, int64_t{1} << 30);
+    buffer_bytes = std::min(buffer_bytes, std::max(int64_t{16} << 20, machine.available_bytes / 4));
+  }
+  const ReadBuffer buffer(pool, buffer_bytes);
+  MachineRates rates;
+  rates.threads = pool.num_threads();
+  std::vector<uint32_t> sinks(static_cast<size_t>(pool.num_threads()) * 16);
+  const double work = static_cast<double>(buffer.part_bytes()) * pool.num_threads();
+  for (const ReadProbe& probe : probe_kernels().reads) {
+    const double rate = best_rate(pool, seconds, work, [&](int thread, int) {
+      sinks[static_cast<size_t>(thread) * 16] = probe.run(buffer.part(thread), buffer.part_bytes());
+    });
+    rates.reads.push_back({probe.name, rate / 1e9});
+    rates.read_gb_per_s = std::max(rates.read_gb_per_s, rate / 1e9);
+  }
+  return rates;
+}
+
+void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates) {
+  const ProbeKernels& probes = probe_kernels();
+  rates.threads = pool.num_threads();
+  rates.fp32_gflops = peak_rate(pool, seconds, probes.fp32).value_or(0);
+  rates.bf16_gflops = peak_rate(pool, seconds, probes.bf16);
+  rates.int8_gops = peak_rate(pool, seconds, probes.int8).value_or(0);
+}
+
+std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& rates) {
+  std::vector<std::string> advice;
+  const double int8_gain = rates.fp32_gflops > 0 ? rates.int8_gops / rates.fp32_gflops : 0;
+  if (int8_gain >= 1.5) {
+    advice.push_back(fmt::format("int8 is fast for prompts, batches and encoders: {:.0f} GOP/s, {:.1f} times the FP32 peak ({})",
+                                 rates.int8_gops, int8_gain, machine.isa));
+  } else {
+    advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({} has no "
+                                 "integer dot product)", rates.int8_gops, rates.fp32_gflops, machine.isa));
+  }
+  if (rates.bf16_gflops) {
+    advice.push_back(fmt::format("bf16 is fast: {:.0f} GFLOP/s by its own instruction", *rates.bf16_gflops));
+  } else {
+    advice.push_back("bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");
+  }
+  advice.push_back(fmt::format(
+      "Generating for one user reads every weight once a token: {:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in "
+      "int8-g32, {:.0f} in int4-g32; fewer bits are faster",
+      rates.read_gb_per_s, rates.read_gb_per_s / 4, rates.read_gb_per_s / 1.0625, rates.read_gb_per_s / 0.5625));
+  return advice;
+}
+
+json::object to_json(const MachineInfo& machine) {
+  json::array caches;
+  for (const CacheLevel& cache : machine.caches) {
+    caches.push_back({{"level", cache.level}, {"bytes", cache.bytes}, {"count", cache.count}});
+  }
+  json::array accelerators;
+  for (const Accelerator& item : machine.accelerators) {
+    accelerators.push_back({{"name", item.name}, {"supported", false}, {"note", item.note}});
+  }
+  const auto or_null = [](const auto& value) { return value ? json::value(*value) : json::value(nullptr); };
+  return {{"cpu", machine.cpu},
+          {"sockets", machine.sockets},
+          {"cores", machine.cores},
+          {"hardware_threads", machine.hardware_threads},
+          {"usable_threads", machine.usable_threads},
+          {"cpu_quota_cores", or_null(machine.cpu_quota)},
+          {"numa_nodes", machine.numa_nodes},
+          {"caches", caches},
+          {"isa", machine.isa},
+          {"isas", json::value_from(machine.isas)},
+          {"memory_bytes", machine.memory_bytes},
+          {"available_bytes", machine.available_bytes},
+          {"memory_limit_bytes", or_null(machine.memory_limit_bytes)},
+          {"accelerators", accelerators}};
+}
+
+json::object to_json(const MachineRates& rates) {
+  json::array reads;
+  for (const ReadRate& read : rates.reads) reads.push_back({{"variant", read.variant}, {"gb_per_s", read.gb_per_s}});
+  return {{"threads", rates.threads},
+          {"read_gb_per_s", rates.read_gb_per_s},
+          {"reads", reads},
+          {"fp32_gflop_per_s", rates.fp32_gflops},
+          {"bf16_gflop_per_s", rates.bf16_gflops ? json::value(*rates.bf16_gflops) : json::value(nullptr)},
+          {"int8_gop_per_s", rates.int8_gops}};
+}
+
+}  // namespace citius

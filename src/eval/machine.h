@@ -1,0 +1,69 @@
+// The machine at hand: what it has, and what it can do at most as measured. Every share of a limit that citius states is
+// against these rates.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+
+namespace citius {
+
+struct CacheLevel {
+  int level = 0;
+  int64_t bytes = 0;  // of one
+  int count = 0;
+};
+
+struct Accelerator {
+  std::string name;
+  std::string note;  // why citius does not use it
+};
+
+struct MachineInfo {
+  std::string cpu;
+  int sockets = 0, cores = 0, hardware_threads = 0, numa_nodes = 0;
+  int usable_threads = 0;           // affinity and cgroup quota respected
+  std::optional<double> cpu_quota;  // cores that the cgroup allows
+  std::vector<CacheLevel> caches;   // data caches, level 1 first
+  std::vector<std::string> isas;    // instruction sets with kernels that run here, best first
+  std::string isa;                  // the one in use
+  int64_t memory_bytes = 0;
+  int64_t available_bytes = 0;
+  std::optional<int64_t> memory_limit_bytes;  // of the cgroup
+  std::vector<Accelerator> accelerators;
+};
+
+/// Reads the machine's description; takes milliseconds.
+MachineInfo describe_machine();
+
+struct ReadRate {
+  std::string variant;
+  double gb_per_s = 0;
+};
+
+struct MachineRates {
+  int threads = 1;
+  std::vector<ReadRate> reads;  // every variant that was tried
+  double read_gb_per_s = 0;     // the best of them
+  double fp32_gflops = 0;
+  std::optional<double> bf16_gflops;  // none where the machine has no such instruction
+  double int8_gops = 0;
+};
+
+/// Best read variant on the pool's threads: each is tried for `seconds`. `buffer_bytes` 0 takes four times the last cache,
+/// within 256 MiB and 1 GiB and a quarter of the memory that is free.
+MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes = 0);
+/// Peak arithmetic rates on the pool's threads, each for `seconds`.
+void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates);
+
+/// What will be fast here and why, one sentence each.
+std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& all_threads);
+
+json::object to_json(const MachineInfo& machine);
+json::object to_json(const MachineRates& rates);
+
+}  // namespace citius
