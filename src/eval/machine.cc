@@ -223,8 +223,8 @@ std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& 
     advice.push_back(fmt::format("int8 is fast for prompts, batches and encoders: {:.0f} GOP/s, {:.1f} times the FP32 peak ({})",
                                  rates.int8_gops, int8_gain, machine.isa));
   } else {
-    advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({} has no "
-                                 "integer dot product)", rates.int8_gops, rates.fp32_gflops, machine.isa));
+    advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({})",
+                                 rates.int8_gops, rates.fp32_gflops, machine.isa));
   }
   if (rates.bf16_gflops) {
     advice.push_back(fmt::format("bf16 is fast: {:.0f} GFLOP/s by its own instruction", *rates.bf16_gflops));
