@@ -20,6 +20,19 @@ bool Runtime::find_attribute(const Value& object, std::string_view name, Value& 
     out = ObjectPtr(std::make_shared<Method>(object, method));
     return true;
   }
+  if (is_number(object)) {
+    const bool is_float = std::holds_alternative<double>(object);
+    if (name == "real" || (name == "numerator" && !is_float)) {
+      out = is_float ? object : plus(object);
+    } else if (name == "imag") {
+      out = is_float ? Value(0.0) : Value(int64_t{0});
+    } else if (name == "denominator" && !is_float) {
+      out = int64_t{1};
+    } else {
+      return false;
+    }
+    return true;
+  }
   if (const List* list = as_list(object); list != nullptr && list->is_group) {
     if (name != "grouper" && name != "list") return false;
     out = list->items[name == "list" ? 1 : 0];

@@ -49,6 +49,13 @@ class Checker {
       case StmtKind::kCallBlock:
         for (const ExprPtr& expr : statement.exprs) check(*expr, soft);
         return check_macro(*statement.macro);
+      case StmtKind::kSet:
+      case StmtKind::kSetBlock:
+        if (num_loops_ > 0) check_loop_target(*statement.exprs[0]);
+        for (const ExprPtr& expr : statement.exprs) {
+          if (expr) check(*expr, soft);
+        }
+        return check(statement.body, /*soft=*/false, in_loop);
       case StmtKind::kBreak:
       case StmtKind::kContinue:
         if (!in_loop) fail(statement.line, "a loop control stands outside a loop");
@@ -72,13 +79,15 @@ class Checker {
     check(*statement.exprs[0], soft);
     check(*statement.exprs[1], soft);
     if (statement.exprs[2]) check(*statement.exprs[2], /*soft=*/false);
+    ++num_loops_;
     check(statement.body, /*soft=*/false, /*in_loop=*/true);
+    --num_loops_;
     check(statement.other, /*soft=*/false, in_loop && !statement.flag);
   }
 
   void check_loop_target(const Expr& target) {
     if (target.kind == ExprKind::kName && target.symbol == template_.loop) {
-      fail(target.line, "the variable 'loop' belongs to the loop and cannot be its target");
+      fail(target.line, "the variable 'loop' belongs to the loop and cannot be assigned");
     }
     for (const ExprPtr& child : target.children) check_loop_target(*child);
   }
@@ -126,6 +135,7 @@ class Checker {
 
   Template& template_;
   int template_line_ = 1;
+  int num_loops_ = 0;
   bool seen_caller_ = false, seen_kwargs_ = false, seen_varargs_ = false;
   std::set<std::string> blocks_;
 };

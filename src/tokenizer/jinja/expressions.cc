@@ -318,6 +318,10 @@ ExprPtr Parser::parse_subscript(ExprPtr expr) {
     attribute->name = make_text(expect_identifier());
     return attribute;
   }
+  if (is_operator("]")) {
+    expr = make(ExprKind::kItem, next().line, std::move(expr), make(ExprKind::kTuple, token.line));
+    return expr;
+  }
   expr = parse_subscribed(std::move(expr));
   if (expr->kind == ExprKind::kItem && is_operator(",")) {
     ExprPtr tuple = make(ExprKind::kTuple, token.line);

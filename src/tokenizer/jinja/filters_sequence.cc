@@ -35,7 +35,6 @@ Value last(Runtime& runtime, const Value& self, const Args& args) {
     return list->items.empty() ? Value(Undefined{nullptr, nullptr, kEmpty}) : list->items.back();
   }
   if (as_str(self) != nullptr && as_str(self)->length > 0) return runtime.get_item(self, int64_t{-1});
-  if (const Undefined* undefined = std::get_if<Undefined>(&self)) runtime.fail_undefined(*undefined);
   const std::vector<Value> items = runtime.to_vector(self);
   return items.empty() ? Value(Undefined{nullptr, nullptr, kEmpty}) : items.back();
 }
@@ -76,7 +75,6 @@ Value reverse(Runtime& runtime, const Value& self, const Args& args) {
     std::reverse(values.begin(), values.end());
     return runtime.list(std::move(values));
   }
-  if (const Undefined* undefined = std::get_if<Undefined>(&self)) runtime.fail_undefined(*undefined);
   if (!runtime.iterable(self)) runtime.fail("reverse expects a sequence, got a {}", type_name(self));
   std::vector<Value> values = runtime.to_vector(self);
   std::reverse(values.begin(), values.end());

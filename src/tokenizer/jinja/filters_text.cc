@@ -114,8 +114,6 @@ Value indent(Runtime& runtime, const Value& self, const Args& args) {
 
 Value truncate(Runtime& runtime, const Value& self, const Args& args) {
   const Bound bound = bind(runtime, "truncate", args, {"length", "killwords", "end", "leeway"}, 0);
-  const Str* text = as_str(self);
-  if (text == nullptr) runtime.fail("truncate expects a string, got a {}", type_name(self));
   const int64_t length = int_argument(runtime, "truncate", bound[0], 255);
   const StrPtr end = bound[2] == nullptr ? nullptr : soft_str(runtime, *bound[2]);
   const std::string end_text = end ? end->text : "...";
@@ -123,8 +121,10 @@ Value truncate(Runtime& runtime, const Value& self, const Args& args) {
   const int64_t leeway = no_leeway ? 5 : int_argument(runtime, "truncate", bound[3], 5);
   const auto end_length = static_cast<int64_t>(count_code_points(end_text));
   if (length < end_length || leeway < 0) runtime.fail("truncate expects a length of at least {}", end_length);
-  const auto size = static_cast<int64_t>(text->length);
-  if (size <= leeway || size - leeway <= length) return self;
+  const auto size = runtime.length(self);
+  if (size && (*size <= leeway || *size - leeway <= length)) return self;
+  const Str* text = as_str(self);
+  if (text == nullptr) runtime.fail("truncate expects a string, got a {}", type_name(self));
   runtime.budget.work_bytes(text->text.size());
   const auto keep = static_cast<size_t>(length - end_length);
   std::string_view kept = std::string_view(text->text).substr(0, byte_offset(text->text, keep));

@@ -61,7 +61,8 @@ Value to_int(Runtime& runtime, const Value& self, const Args& args) {
     }
   }
   const auto number = number_of(runtime, self);
-  if (!number || std::isnan(*number) || std::isinf(*number)) return fallback;
+  if (as_str(self) == nullptr && number && std::isinf(*number)) runtime.fail("infinity is no integer");
+  if (!number || !std::isfinite(*number)) return fallback;
   if (std::fabs(*number) >= 9.2233720368547748e18) runtime.fail("the integer does not fit into 64 bits");
   return static_cast<int64_t>(*number);
 }

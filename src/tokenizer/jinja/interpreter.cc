@@ -70,7 +70,7 @@ Flow Interpreter::execute(const Stmt& statement) {
     case StmtKind::kFor: execute_for(statement); break;
     case StmtKind::kIf: return execute_if(statement);
     case StmtKind::kSet: assign(*statement.exprs[0], evaluate(*statement.exprs[1])); break;
-    case StmtKind::kSetBlock: execute_set_block(statement); break;
+    case StmtKind::kSetBlock: return execute_set_block(statement);
     case StmtKind::kMacro: scope_->set(statement.symbol, make_macro(*statement.macro)); break;
     case StmtKind::kCallBlock: execute_call_block(statement); break;
     case StmtKind::kFilterBlock: return execute_filter_block(statement);
@@ -92,14 +92,15 @@ Flow Interpreter::execute_if(const Stmt& statement) {
   return Flow::kNext;
 }
 
-void Interpreter::execute_set_block(const Stmt& statement) {
+Flow Interpreter::execute_set_block(const Stmt& statement) {
   Value value;
   {
     const Place place(*this);
     scope_ = new_scope(scope_);
     Text out(runtime_);
     out_ = &out;
-    execute(statement.body);
+    const Flow flow = execute(statement.body);
+    if (flow != Flow::kNext) return flow;
     value = out.finish();
     if (statement.exprs[1]) {
       block_input_ = std::move(value);
@@ -107,6 +108,7 @@ void Interpreter::execute_set_block(const Stmt& statement) {
     }
   }
   assign(*statement.exprs[0], std::move(value));
+  return Flow::kNext;
 }
 
 Flow Interpreter::execute_filter_block(const Stmt& statement) {

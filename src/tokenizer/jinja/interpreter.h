@@ -56,7 +56,7 @@ class Interpreter {
   void execute_for(const Stmt& statement);
   void run_loop(const Stmt& statement, const Value& iterable, int depth);
   Next filtered(const Stmt& statement, const Value& iterable);
-  void execute_set_block(const Stmt& statement);
+  Flow execute_set_block(const Stmt& statement);
   void execute_call_block(const Stmt& statement);
   Flow execute_filter_block(const Stmt& statement);
   Flow execute_with(const Stmt& statement);

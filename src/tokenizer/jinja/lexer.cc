@@ -120,6 +120,7 @@ class Lexer {
 
   void lex_comment() {
     const size_t close = text_.find("#}", pos_);
+    if (close == kNone && pos_ == text_.size()) return;  // Jinja lets this pass
     if (close == kNone) fail("a comment is not closed, expected '#}}'");
     const char sign = close > pos_ ? sign_at(close - 1) : '\0';
     advance_to(block_end(close + 2, sign));
@@ -144,6 +145,7 @@ class Lexer {
       return false;
     }
     advance_to(pos);
+    if (pos_ == text_.size()) return true;  // Jinja lets this pass
     for (size_t tag = pos_; (tag = text_.find("{%", tag)) != kNone; tag += 2) {
       const char sign = sign_at(tag + 2);
       size_t end = skip_space(tag + 2 + (sign != '\0' ? 1 : 0));

@@ -1,5 +1,7 @@
 // Methods of str that take texts apart and put them together, and the methods of dicts, lists and tuples.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "tokenizer/jinja/methods.h"
 #include "tokenizer/jinja/text.h"
@@ -7,13 +9,13 @@
 namespace citius::jinja {
 namespace {
 
-/// Pieces between runs of white space, at most `limit` cuts from the left; the rest keeps its inner white space.
+/// Pieces between runs of white space, at most `limit` cuts; what is left keeps its white space.
 std::vector<std::string_view> split_space(std::string_view text, int64_t limit) {
   std::vector<std::string_view> pieces;
   text = strip(text, std::nullopt, /*left=*/true, /*right=*/false);
   while (!text.empty()) {
     if (limit >= 0 && static_cast<int64_t>(pieces.size()) == limit) {
-      pieces.push_back(strip(text, std::nullopt, /*left=*/false, /*right=*/true));
+      pieces.push_back(text);
       return pieces;
     }
     size_t end = 0;
@@ -33,7 +35,7 @@ std::vector<std::string_view> split_space_from_right(std::string_view text, int6
   text = strip(text, std::nullopt, /*left=*/false, /*right=*/true);
   while (!text.empty()) {
     if (limit >= 0 && static_cast<int64_t>(pieces.size()) == limit) {
-      pieces.push_back(strip(text, std::nullopt, /*left=*/true, /*right=*/false));
+      pieces.push_back(text);
       break;
     }
     size_t begin = text.size();
@@ -187,6 +189,37 @@ Value index(Runtime& runtime, const Value& self, const Args& args) {
 constexpr MethodEntry kListMethods[] = {{"copy", copy}, {"count", count}, {"index", index}};
 constexpr MethodEntry kTupleMethods[] = {{"count", count}, {"index", index}};
 
+Value is_integer(Runtime& runtime, const Value& self, const Args& args) {
+  bind(runtime, "is_integer", args, {}, 0);
+  return std::trunc(std::get<double>(self)) == std::get<double>(self);
+}
+
+Value bit_length(Runtime& runtime, const Value& self, const Args& args) {
+  bind(runtime, "bit_length", args, {}, 0);
+  int64_t number = 0;
+  get_int(self, number);
+  const uint64_t magnitude = number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
+  return static_cast<int64_t>(std::bit_width(magnitude));
+}
+
+/// range.index and range.count, which compare item by item.
+template <bool kIndex>
+Value range_search(Runtime& runtime, const Value& self, const Args& args) {
+  const Bound bound = bind(runtime, kIndex ? "index" : "count", args, {""}, 1);
+  const Next next = runtime.iterate(self);
+  int64_t at = 0, found = 0;
+  for (Value item; next(item); ++at) {
+    if (!runtime.equals(item, *bound[0])) continue;
+    if (kIndex) return at;
+    ++found;
+  }
+  if (kIndex) runtime.fail("the value is not in the range");
+  return found;
+}
+
+constexpr MethodEntry kFloatMethods[] = {{"is_integer", is_integer}};
+constexpr MethodEntry kIntMethods[] = {{"bit_length", bit_length}};
+
 constexpr std::string_view kForbiddenDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
 constexpr std::string_view kForbiddenList[] = {"append", "clear",  "pop",    "reverse",
                                                "insert", "sort", "extend", "remove"};
@@ -194,6 +227,17 @@ constexpr std::string_view kForbiddenList[] = {"append", "clear",  "pop",    "re
 }  // namespace
 
 std::span<const MethodEntry> string_split_methods() { return kStringMethods; }
+
+bool Range::attribute(Runtime& /*runtime*/, const ObjectPtr& self, std::string_view name, Value& out) {
+  if (name == "start" || name == "stop" || name == "step") {
+    out = name == "start" ? start : name == "stop" ? stop : step;
+  } else if (name == "index" || name == "count") {
+    out = ObjectPtr(std::make_shared<Method>(self, name == "index" ? range_search<true> : range_search<false>));
+  } else {
+    return false;
+  }
+  return true;
+}
 
 NativeFunction find_method(const Value& self, std::string_view name) {
   const auto search = [&](std::span<const MethodEntry> table) -> NativeFunction {
@@ -205,6 +249,7 @@ NativeFunction find_method(const Value& self, std::string_view name) {
     return method != nullptr ? method : search(string_split_methods());
   }
   if (as_dict(self) != nullptr) return search(kDictMethods);
+  if (is_number(self)) return search(std::holds_alternative<double>(self) ? std::span<const MethodEntry>(kFloatMethods) : kIntMethods);
   const List* list = as_list(self);
   if (list == nullptr) return nullptr;
   return list->is_tuple ? search(kTupleMethods) : search(kListMethods);

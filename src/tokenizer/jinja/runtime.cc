@@ -320,7 +320,7 @@ Next Runtime::iterate(const Value& value) {
       if (pos == str->text.size()) return false;
       const size_t start = pos;
       next_code_point(str->text, pos);
-      out = this->str(str->text.substr(start, pos - start), str->markup);
+      out = this->str(str->text.substr(start, pos - start));
       return true;
     };
   }

@@ -189,6 +189,7 @@ struct Args {
 struct Range : Object {
   Range(int64_t start, int64_t stop, int64_t step) : start(start), stop(stop), step(step) {}
   std::string_view type_name() const override { return "range"; }
+  bool attribute(Runtime& runtime, const ObjectPtr& self, std::string_view name, Value& out) override;
   int64_t size() const;
   int64_t start, stop, step;
 };

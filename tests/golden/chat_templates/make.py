@@ -3,6 +3,7 @@
 cases, and `--expressions N FILE` N random expressions, in the same form, which chat_template_test and jinja_test check
 where CITIUS_CHAT_CASES or CITIUS_JINJA_CASES names the file."""
 import argparse
+import copy
 import json
 import pathlib
 import warnings
@@ -35,7 +36,7 @@ def chat_cases(count, seed):
 
 def source_case(source):
     try:
-        expected = referee.render(source, [], False, expressions.VARIABLES)
+        expected = referee.render(source, [], False, copy.deepcopy(expressions.VARIABLES))
         if expected is not None:
             expected.encode("utf-8")
     except UnicodeEncodeError:
