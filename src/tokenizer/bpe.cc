@@ -65,6 +65,8 @@ class Bpe final : public Model {
     }
   }
 
+  bool marks_subwords() const override { return !options_.continuing_subword_prefix.empty(); }
+
  private:
   int32_t id_of(const std::string& token, size_t rank, std::string_view where) const {
     const auto id = vocabulary_.find(token);

@@ -26,6 +26,8 @@ class Model {
   /// Appends the tokens of `word` (valid UTF-8, not empty). Time is linear in its length but for a logarithm.
   virtual void tokenize(std::string_view word, std::vector<Token>& out) const = 0;
   const Vocabulary& vocabulary() const { return vocabulary_; }
+  /// Whether tokens that continue a word begin with a prefix of their own ("##").
+  virtual bool marks_subwords() const { return false; }
 
  protected:
   Vocabulary vocabulary_;

@@ -76,6 +76,7 @@ size_t Tokenizer::vocab_size() const { return pipeline_->vocab_size(); }
 const SpecialIds& Tokenizer::special() const { return pipeline_->parts().special; }
 const std::vector<AddedToken>& Tokenizer::added_tokens() const { return pipeline_->parts().added_tokens; }
 const std::optional<Truncation>& Tokenizer::truncation() const { return pipeline_->parts().truncation; }
+bool Tokenizer::marks_subwords() const { return pipeline_->parts().model->marks_subwords(); }
 std::optional<size_t> Tokenizer::model_max_length() const { return pipeline_->parts().model_max_length; }
 
 bool Tokenizer::is_special(int32_t id) const {

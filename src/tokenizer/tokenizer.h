@@ -128,6 +128,9 @@ class Tokenizer {
   size_t num_special_tokens(bool pair) const;
   /// What tokenizer.json says on truncation; never applied unless passed to encode.
   const std::optional<Truncation>& truncation() const;
+  /// Whether tokens that continue a word begin with a prefix of their own (WordPiece's "##"), so that a token tells whether
+  /// it begins one.
+  bool marks_subwords() const;
   /// model_max_length of tokenizer_config.json, where it is a plausible length.
   std::optional<size_t> model_max_length() const;
 

@@ -24,7 +24,10 @@ class WordPiece final : public Model {
       : Model(std::move(vocabulary)), unk_id_(unk_id), max_chars_(max_chars), trie_(make_trie(vocabulary_)) {
     continuation_ = prefix.empty() ? Trie::kRoot : trie_.walk(Trie::kRoot, prefix);
     has_continuations_ = prefix.empty() || continuation_ != Trie::kRoot;
+    marks_subwords_ = !prefix.empty();
   }
+
+  bool marks_subwords() const override { return marks_subwords_; }
 
   void tokenize(std::string_view word, std::vector<Token>& out) const override {
     const size_t before = out.size();
@@ -52,6 +55,7 @@ class WordPiece final : public Model {
   int32_t unk_id_;
   size_t max_chars_;
   Trie trie_;
+  bool marks_subwords_ = false;
   uint32_t continuation_ = Trie::kRoot;  // where the prefix of continuing pieces leads
   bool has_continuations_ = false;
 };

@@ -1,0 +1,184 @@
+#include "runtime/tasks.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "heads/labels.h"
+
+namespace citius {
+namespace {
+
+Classification make_classification(std::span<const std::string> labels, std::span<const double> scores) {
+  Classification result;
+  const auto best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+  result.label = labels[best];
+  result.score = scores[best];
+  for (size_t i = 0; i < labels.size(); ++i) result.scores.emplace_back(labels[i], scores[i]);
+  return result;
+}
+
+int64_t count(const std::vector<std::string>& labels) { return static_cast<int64_t>(labels.size()); }
+
+size_t code_points(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+Classifier::Classifier(Engine& engine, const TaskOptions& options)
+    : labels_(read_labels(engine.checkpoint)),
+      kind_(score_kind(engine.checkpoint, labels_.size())),
+      model_(engine, HeadKind::kSequenceClassification, count(labels_), options) {}
+
+std::vector<Classification> Classifier::classify(std::span<const std::string> texts) {
+  std::vector<Encoding> encodings;
+  for (const std::string& text : texts) encodings.push_back(model_.encode(text));
+  const std::vector<TaskLogits> logits = model_.run(encodings);
+  std::vector<Classification> results;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    results.push_back(make_classification(labels_, label_scores(logits[i].row(0), kind_)));
+    results.back().truncated = encodings[i].num_truncated;
+  }
+  return results;
+}
+
+ZeroShotClassifier::ZeroShotClassifier(Engine& engine, ZeroShotOptions zero_shot, const TaskOptions& options)
+    : zero_shot_(std::move(zero_shot)),
+      nli_(find_nli_labels(read_labels(engine.checkpoint), engine.checkpoint.path.string())),
+      model_(engine, HeadKind::kSequenceClassification, count(read_labels(engine.checkpoint)), options) {
+  if (zero_shot_.labels.empty()) fail(ErrorKind::kUsage, "labels", "expected at least one label");
+  fill_hypothesis(zero_shot_.hypothesis, zero_shot_.labels[0]);
+}
+
+std::vector<Classification> ZeroShotClassifier::classify(std::span<const std::string> texts) {
+  std::vector<Encoding> encodings;
+  for (const std::string& text : texts) {
+    for (const std::string& label : zero_shot_.labels) {
+      encodings.push_back(model_.encode_pair(text, fill_hypothesis(zero_shot_.hypothesis, label), TruncationStrategy::kOnlyFirst));
+    }
+  }
+  const std::vector<TaskLogits> logits = model_.run(encodings);
+  const size_t num_labels = zero_shot_.labels.size();
+  std::vector<Classification> results;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::vector<std::vector<float>> rows;
+    size_t truncated = 0;
+    for (size_t j = i * num_labels; j < (i + 1) * num_labels; ++j) {
+      rows.push_back(logits[j].values);
+      truncated = std::max(truncated, encodings[j].num_truncated);
+    }
+    results.push_back(make_classification(zero_shot_.labels, zero_shot_scores(rows, nli_, zero_shot_.multi_label)));
+    results.back().truncated = truncated;
+  }
+  return results;
+}
+
+EntityFinder::EntityFinder(Engine& engine, Aggregation aggregation, const TaskOptions& options)
+    : aggregation_(aggregation),
+      labels_(read_labels(engine.checkpoint)),
+      model_(engine, HeadKind::kTokenClassification, count(labels_), options) {}
+
+Entities EntityFinder::entities_of(const std::string& text, const Encoding& encoding, const TaskLogits& logits) const {
+  const Tokenizer& tokenizer = model_.tokenizer();
+  std::vector<TokenScores> tokens;
+  std::map<int32_t, int32_t> byte_begins, byte_ends;  // by code point
+  for (size_t i = 0; i < encoding.size(); ++i) {
+    if (encoding.special_mask[i]) continue;
+    const TextSpan span = encoding.offsets[i], bytes = encoding.byte_offsets[i];
+    bool is_subword = false;
+    if (encoding.ids[i] != tokenizer.special().unk) {
+      const auto length = static_cast<size_t>(span.end - span.begin);
+      if (tokenizer.marks_subwords()) {
+        is_subword = code_points(tokenizer.id_to_token(encoding.ids[i])) != length;
+      } else {  // as the referee has it: no space before the token, nor at its beginning
+        const auto at = static_cast<size_t>(bytes.begin);
+        is_subword = at > 0 && text[at - 1] != ' ' && (at >= text.size() || text[at] != ' ');
+      }
+    }
+    tokens.push_back({softmax(logits.row(i)), span.begin, span.end, is_subword});
+    byte_begins.emplace(span.begin, bytes.begin);
+    byte_ends[span.end] = bytes.end;
+  }
+  Entities result;
+  result.truncated = encoding.num_truncated;
+  for (Entity& entity : find_entities(tokens, labels_, aggregation_)) {
+    const auto begin = static_cast<size_t>(byte_begins.at(entity.begin)), end = static_cast<size_t>(byte_ends.at(entity.end));
+    result.entities.push_back({std::move(entity), end > begin ? text.substr(begin, end - begin) : ""});
+  }
+  return result;
+}
+
+std::vector<Entities> EntityFinder::find(std::span<const std::string> texts) {
+  std::vector<Encoding> encodings;
+  for (const std::string& text : texts) encodings.push_back(model_.encode(text));
+  const std::vector<TaskLogits> logits = model_.run(encodings);
+  std::vector<Entities> results;
+  for (size_t i = 0; i < texts.size(); ++i) results.push_back(entities_of(texts[i], encodings[i], logits[i]));
+  return results;
+}
+
+MaskFiller::MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options)
+    : top_k_(top_k), model_(engine, HeadKind::kMaskedLm, engine.model().config().vocab_size, options) {
+  if (model_.tokenizer().special().mask < 0) fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
+}
+
+std::string MaskFiller::mask_token() const { return model_.tokenizer().id_to_token(model_.tokenizer().special().mask); }
+
+std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
+  const Tokenizer& tokenizer = model_.tokenizer();
+  const int32_t mask = tokenizer.special().mask;
+  std::vector<Encoding> encodings;
+  std::vector<std::vector<size_t>> rows;
+  for (const std::string& text : texts) {
+    encodings.push_back(tokenizer.encode(text));
+    const auto length = static_cast<int64_t>(encodings.back().size());
+    if (length > model_.max_length()) fail_input("input", "got {} tokens, expected at most {}", length, model_.max_length());
+    rows.emplace_back();
+    for (size_t i = 0; i < encodings.back().size(); ++i) {
+      if (encodings.back().ids[i] == mask) rows.back().push_back(i);
+    }
+    if (rows.back().empty()) fail_input("input", "got a text without a mask; write {} where a word is to be found", mask_token());
+  }
+  const std::vector<TaskLogits> logits = model_.run_rows(encodings, rows);
+  std::vector<MaskFills> results(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const bool single = rows[i].size() == 1;
+    for (size_t m = 0; m < rows[i].size(); ++m) {
+      std::vector<MaskFill>& fills = results[i].masks.emplace_back();
+      for (const TokenScore& best : likeliest_tokens(logits[i].row(m), top_k_)) {
+        std::vector<int32_t> ids = encodings[i].ids;
+        ids[rows[i][m]] = best.token;
+        // With several masks the others must stay visible.
+        const int32_t token[] = {best.token};
+        fills.push_back({best.token, best.score, tokenizer.decode(token, /*skip_special=*/false),
+                         tokenizer.decode(ids, /*skip_special=*/single)});
+      }
+    }
+  }
+  return results;
+}
+
+CrossEncoder::CrossEncoder(Engine& engine, const TaskOptions& options)
+    : kind_(rerank_score(engine.checkpoint)), model_(engine, HeadKind::kSequenceClassification, /*outputs=*/1, options) {}
+
+std::vector<double> CrossEncoder::score(const std::string& query, std::span<const std::string> documents) {
+  std::vector<Encoding> encodings;
+  num_truncated_ = 0;
+  for (const std::string& document : documents) {
+    encodings.push_back(model_.encode_pair(query, document, TruncationStrategy::kLongestFirst));
+    num_truncated_ += encodings.back().num_truncated > 0;
+  }
+  std::vector<double> scores;
+  for (const TaskLogits& logits : model_.run(encodings)) {
+    const auto logit = static_cast<double>(logits.values[0]);
+    scores.push_back(kind_ == RerankScore::kSigmoid ? sigmoid(logit) : logit);
+  }
+  return scores;
+}
+
+bool is_cross_encoder(const Checkpoint& checkpoint) {
+  return head_of(checkpoint) == HeadKind::kSequenceClassification && read_labels(checkpoint).size() == 1;
+}
+
+}  // namespace citius
