@@ -1,5 +1,6 @@
 #include "runtime/question_answerer.h"
 
+#include <unicode/locid.h>
 #include <unicode/unistr.h>
 
 #include <algorithm>
