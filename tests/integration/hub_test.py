@@ -36,6 +36,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except BrokenPipeError:  # the client was interrupted, as a test wants
+            self.close_connection = True
+
     def send(self, status, body, headers):
         self.send_response(status)
         for name, value in headers.items():

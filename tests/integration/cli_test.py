@@ -1,0 +1,34 @@
+"""The manners of the command line: exit codes, help, versions, what goes where."""
+
+import subprocess
+import sys
+import tempfile
+
+from support import BINARY, ROOT, run, run_json
+
+checked = subprocess.run([sys.executable, ROOT / "scripts/make_cli_docs.py", "--check", BINARY], capture_output=True, text=True)
+assert checked.returncode == 0, checked.stderr
+print(checked.stdout.strip())
+
+assert run("--version").stdout.strip().count(".") == 2
+for wrong in ([], ["nonsense"], ["pull"], ["pull", "x", "--nonsense"], ["doctor", "--threads", "0"], ["doctor", "extra"]):
+    result = run(*wrong, expect=2)
+    assert result.stderr.strip() and not result.stdout, wrong
+
+with tempfile.TemporaryDirectory(prefix="citius_cli_") as home:
+    empty = {"CITIUS_HOME": home}
+    result = run("pull", "/no/such/model", env=empty, expect=3)
+    assert "no such file" in result.stderr and not result.stdout
+    # A store that cannot be made: its place is a file.
+    blocked = {"CITIUS_HOME": __file__ + "/store"}
+    result = run("pull", str(ROOT / "LICENSE"), env=blocked, expect=1)
+    assert "CITIUS_HOME" in result.stderr
+
+doctor = run_json("doctor", "--seconds", "0.01")
+assert doctor["machine"]["cores"] >= 1 and doctor["all_threads"]["read_gb_per_s"] > 0
+assert doctor["one_thread"]["fp32_gflop_per_s"] > 0 and doctor["advice"]
+
+# Nobody reads the output: no error is hidden.
+full = subprocess.run([BINARY, "doctor", "--seconds", "0.01", "--json"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, text=True)
+assert full.returncode == 1 and "standard output" in full.stderr, (full.returncode, full.stderr)
+print("passed")
