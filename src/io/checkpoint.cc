@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "io/config.h"
 #include "io/gguf.h"
+#include "io/package.h"
 #include "io/safetensors.h"
 
 namespace citius {
@@ -60,6 +61,20 @@ void refuse_quantized(const json::object& config, const fs::path& path) {
   fail_input(path.string(), "is quantized by '{}', which is not supported; use the original weights or a GGUF file", method);
 }
 
+void open_package(Checkpoint& checkpoint) {
+  const fs::path file = checkpoint.path / "citius.json", metadata = checkpoint.path / "metadata.gguf";
+  checkpoint.package = read_object(file);
+  const int64_t version = JsonObject(checkpoint.package, file.string()).get_int("package_version");
+  if (version != kPackageVersion) {
+    fail_input(file.string(), "package_version is {}, expected {}; use the version of citius that wrote it", version, kPackageVersion);
+  }
+  if (is_there(metadata)) {
+    checkpoint.gguf = GgufFile::open(metadata);
+    checkpoint.generation_config = generation_config_from_gguf(*checkpoint.gguf);
+  }
+  checkpoint.weights = open_package_weights(checkpoint.path, checkpoint.is_gguf());
+}
+
 Checkpoint open_directory(const fs::path& path) {
   if (!is_there(path / "config.json")) {
     if (const fs::path gguf = gguf_of_directory(path); !gguf.empty()) return open_gguf(gguf);
@@ -70,8 +85,12 @@ Checkpoint open_directory(const fs::path& path) {
   const fs::path config = path / "config.json";
   checkpoint.config = normalize_config(read_object(config), config.string());
   if (is_there(path / "generation_config.json")) checkpoint.generation_config = read_object(path / "generation_config.json");
-  refuse_quantized(checkpoint.config, config);
-  checkpoint.weights = open_safetensors(path);
+  if (is_package(path)) {
+    open_package(checkpoint);
+  } else {
+    refuse_quantized(checkpoint.config, config);
+    checkpoint.weights = open_safetensors(path);
+  }
   return checkpoint;
 }
 

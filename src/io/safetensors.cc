@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "io/safetensors_header.h"
+#include "io/safetensors_writer.h"
 #include "tensor/float_types.h"
 
 namespace citius {
@@ -149,31 +150,11 @@ std::shared_ptr<const TensorContainer> open_safetensors(const std::filesystem::p
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<SafetensorsTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  json::object header;
-  if (!metadata.empty()) {
-    json::object strings;
-    for (const auto& [key, value] : metadata) strings[key] = value;
-    header["__metadata__"] = std::move(strings);
-  }
-  size_t offset = 0;
-  for (const SafetensorsTensor& tensor : tensors) {
-    json::array shape;
-    for (int64_t dim : tensor.shape) shape.push_back(dim);
-    const std::string_view type = dtype_name(tensor.dtype);
-    header[tensor.name] = {{"dtype", json::string_view(type.data(), type.size())},
-                           {"shape", std::move(shape)},
-                           {"data_offsets", json::array{offset, offset + tensor.bytes.size()}}};
-    offset += tensor.bytes.size();
-  }
-  std::string text = json::serialize(header);
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // data starts aligned to 8 bytes
-  AtomicFile file(path);
-  uint8_t size[8];
-  for (int i = 0; i < 8; ++i) size[i] = static_cast<uint8_t>(text.size() >> (8 * i));
-  file.write(size, sizeof(size));
-  file.write(text);
-  for (const SafetensorsTensor& tensor : tensors) file.write(tensor.bytes.data(), tensor.bytes.size());
-  file.commit();
+  std::vector<SafetensorsPlan> plan;
+  for (const SafetensorsTensor& tensor : tensors) plan.push_back({tensor.name, tensor.dtype, tensor.shape});
+  SafetensorsWriter writer(path, std::move(plan), metadata);
+  for (const SafetensorsTensor& tensor : tensors) writer.add(tensor.bytes);
+  writer.commit();
 }
 
 }  // namespace citius

@@ -38,7 +38,7 @@ OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& nam
   // Quantized rows always run along the inputs, so only float weights can be stored transposed.
   const bool turn = transposed && source.is_float(name);
   OwnedMatrix matrix = turn ? source.matrix(name, cols, rows) : source.matrix(name, rows, cols);
-  WeightRecord record{source.full_name(name), rows, cols, matrix.matrix.format, matrix.matrix.format, {}};
+  WeightRecord record{source.full_name(name), rows, cols, matrix.matrix.format, matrix.matrix.format, turn, {}};
   if (turn) matrix = transpose_to_f32(matrix);
   if (policy) record.format = policy(record);
   if (record.format != matrix.matrix.format) {

@@ -18,6 +18,7 @@ struct WeightRecord {
   int64_t cols = 0;
   Format stored = Format::kF32;  // in the checkpoint
   Format format = Format::kF32;  // as packed
+  bool transposed = false;       // stored [cols, rows] (GPT-2's Conv1D)
   std::string kernel;            // what multiplies by it in the fast mode
 };
 

@@ -1,0 +1,40 @@
+// Writes GGUF version 3: metadata copied from a file that was read, then tensors one after the other.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "io/gguf.h"
+
+namespace citius {
+
+struct GgufPlan {
+  std::string name;
+  Format format = Format::kF32;
+  Shape shape;
+
+  size_t bytes() const;
+};
+
+class GgufWriter {
+ public:
+  /// Writes metadata (all keys of `source` but those of a split and general.alignment; general.file_type is replaced where
+  /// `file_type` is not negative) and tensor descriptions; data follows by add() in the order of the plan.
+  GgufWriter(const std::filesystem::path& path, const GgufFile& source, std::vector<GgufPlan> plan, int64_t file_type = -1);
+  void add(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  void pad();
+
+  AtomicFile file_;
+  std::vector<GgufPlan> plan_;
+  size_t next_ = 0;
+  uint64_t at_ = 0;
+};
+
+}  // namespace citius

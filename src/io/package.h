@@ -1,0 +1,52 @@
+// A package: a model directory in Hugging Face layout whose weights may be quantized, with citius.json beside them
+// (docs/packages.md). Written beside its place and renamed, so that a package is there whole or not at all.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "io/checkpoint.h"
+#include "quant/format.h"
+
+namespace citius {
+
+/// citius.json "package_version": changes when an older reader would misread the directory.
+inline constexpr int kPackageVersion = 1;
+
+/// A weight whose format differs from the source's.
+struct PackageWeight {
+  std::string name;          // full name in the source checkpoint
+  Format format = Format::kF32;
+  bool transposed = false;   // stored [inputs, outputs] in the source (GPT-2); turned where `format` is no float type
+};
+
+struct PackageContent {
+  std::vector<PackageWeight> weights;        // every other tensor is written as the source has it
+  json::object citius;                       // citius.json: recipe, measurements, receipt
+  std::map<std::string, std::string> files;  // further files: name (no directories) and content
+};
+
+/// Writes the package of `source` with the weights of `content` converted, tensor by tensor. An existing package at
+/// `directory` is replaced; anything else there that is not an empty directory is refused. Throws Error{kUsage},
+/// Error{kResource}, or Error{kInput} where a weight cannot be stored in its format.
+void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content,
+                   ThreadPool& threads);
+
+/// True where `directory` holds a package.
+bool is_package(const std::filesystem::path& directory);
+
+/// The weights of a package, each one logical tensor in the format it was written with. `gguf_names` tells which
+/// conventions the names follow. Throws Error{kInput}.
+std::shared_ptr<const TensorContainer> open_package_weights(const std::filesystem::path& directory, bool gguf_names);
+
+/// Writes a GGUF file from a checkpoint that came from one: same metadata, the named weights converted to formats that GGUF
+/// has. Throws Error{kUsage} for other checkpoints and formats.
+void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights,
+                ThreadPool& threads);
+
+}  // namespace citius

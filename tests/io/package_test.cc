@@ -1,0 +1,198 @@
+// Packages: every format comes back bit for bit, files travel along, what is there already is replaced or refused, and a
+// failed write leaves the old package.
+#include "io/package.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "io/gguf.h"
+#include "io/package_codec.h"
+#include "io/safetensors.h"
+#include "io/temp_dir.h"
+
+namespace citius {
+namespace {
+
+std::vector<float> random_values(uint64_t seed, size_t count) {
+  const CounterRng rng(seed);
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(rng.normal(i));
+  return values;
+}
+
+class Package : public testing::Test {
+ protected:
+  static constexpr int64_t kRows = 13, kCols = 256;  // rows: no multiple of the eight zero points in a word
+
+  void SetUp() override {
+    const std::vector<float> a = random_values(1, kRows * kCols), b = random_values(2, 64 * 32), bias = random_values(3, 7);
+    dir_.write("model/config.json", R"({"model_type":"bert","rope_parameters":{"rope_theta":5000.0,"rope_type":"default"},"dtype":"float32"})");
+    dir_.write("model/tokenizer.json", "{}");
+    dir_.write("model/modules.json", R"([{"path":""},{"path":"1_Pooling"},{"path":"../.."}])");
+    dir_.write("model/1_Pooling/config.json", R"({"p":1})");
+    dir_.write("model/pytorch_model.bin", "not copied");
+    write_safetensors(dir_.path() / "model/model.safetensors",
+                      {{"a.weight", DType::kF32, {kRows, kCols}, std::as_bytes(std::span(a))},
+                       {"t.weight", DType::kF32, {64, 32}, std::as_bytes(std::span(b))},
+                       {"a.bias", DType::kF32, {7}, std::as_bytes(std::span(bias))}});
+    source_ = open_checkpoint(dir_.path() / "model");
+  }
+
+  std::filesystem::path out() const { return dir_.path() / "out"; }
+
+  TempDir dir_;
+  Checkpoint source_;
+  ThreadPool threads_{2};
+};
+
+TEST_F(Package, EveryFormatComesBackBitForBit) {
+  for (Format format : all_formats()) {
+    write_package(out(), source_, {{{"a.weight", format}}, {{"recipe", "x"}}, {{"report.json", "{}"}}}, threads_);
+    const Checkpoint package = open_checkpoint(out());
+    EXPECT_EQ(package.model_type(), "bert");
+    EXPECT_EQ(package.package.at("recipe").as_string(), "x");
+    EXPECT_FALSE(package.is_gguf());
+    const TensorContainer& weights = *package.weights;
+    EXPECT_EQ(weights.names().size(), 3u) << format_name(format);
+    EXPECT_EQ(weights.is_float("a.weight"), format_is_float(format));
+    const OwnedMatrix got = weights.matrix("a.weight");
+    const OwnedMatrix want = convert_matrix(source_.weights->matrix("a.weight").matrix, format);
+    ASSERT_EQ(got.matrix.format, format);
+    ASSERT_EQ(weights.shape("a.weight"), (Shape{kRows, kCols}));
+    ASSERT_EQ(got.matrix.row_bytes(), want.matrix.row_bytes());
+    EXPECT_EQ(std::memcmp(got.matrix.data, want.matrix.data, want.matrix.row_bytes() * kRows), 0) << format_name(format);
+    EXPECT_FALSE(weights.has("a.weight_scale"));
+    EXPECT_EQ(weights.shape("a.bias"), Shape{7});
+  }
+  EXPECT_EQ(read_file(out() / "1_Pooling/config.json", 100), R"({"p":1})");
+  EXPECT_TRUE(std::filesystem::exists(out() / "tokenizer.json"));
+  EXPECT_TRUE(std::filesystem::exists(out() / "report.json"));
+  EXPECT_FALSE(std::filesystem::exists(out() / "pytorch_model.bin"));
+  size_t entries = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_.path())) ++entries;
+  EXPECT_EQ(entries, 2u) << "nothing temporary is left";
+}
+
+TEST_F(Package, TransposedWeightsAreTurned) {
+  write_package(out(), source_, {{{"t.weight", Format::kInt8G64, true}}, {}, {}}, threads_);
+  const Checkpoint package = open_checkpoint(out());
+  EXPECT_EQ(package.weights->shape("t.weight"), (Shape{32, 64}));
+  const OwnedMatrix source = source_.weights->matrix("t.weight"), got = package.weights->matrix("t.weight");
+  std::vector<float> row(64), column(64);
+  decode_row(got.matrix.format, got.matrix.row(5), 64, row.data());
+  for (size_t i = 0; i < 64; ++i) {
+    float value;
+    std::memcpy(&value, source.matrix.data + (i * 32 + 5) * 4, 4);
+    EXPECT_NEAR(row[i], value, 0.02f);  // half a step of int8 for values below 5
+  }
+  EXPECT_FALSE(package.config.contains("quantization_config"));
+  write_package(out(), source_, {{{"t.weight", Format::kBF16, true}}, {}, {}}, threads_);
+  EXPECT_EQ(open_checkpoint(out()).weights->shape("t.weight"), (Shape{64, 32}));
+}
+
+TEST_F(Package, StoresCompressedTensors) {
+  write_package(out(), source_, {{{"a.weight", Format::kInt4ZG64}}, {}, {}}, threads_);
+  const json::value config = read_json(out() / "config.json");
+  const JsonObject quantization = JsonObject(config, "config.json").get_object("quantization_config");
+  EXPECT_EQ(quantization.get_string("format"), "pack-quantized");
+  const JsonObject scheme = quantization.get_object("config_groups").get_object("group_0").get_object("weights");
+  EXPECT_EQ(scheme.get_int("num_bits"), 4);
+  EXPECT_EQ(scheme.get_int("group_size"), 64);
+  EXPECT_FALSE(scheme.get_bool("symmetric"));
+  const SafetensorsFile file(out() / "model.safetensors");
+  const SafetensorsEntry& packed = file.entries().at("a.weight_packed");
+  const SafetensorsEntry& zero = file.entries().at("a.weight_zero_point");
+  EXPECT_EQ(packed.shape, (Shape{kRows, kCols / 8}));
+  EXPECT_EQ(zero.shape, (Shape{2, kCols / 64}));
+  const OwnedMatrix want = convert_matrix(source_.weights->matrix("a.weight").matrix, Format::kInt4ZG64);
+  const auto word = [](const SafetensorsEntry& entry, size_t index) {
+    uint32_t value;
+    std::memcpy(&value, entry.bytes.data() + 4 * index, 4);
+    return value;
+  };
+  // Row 9, column 70: group 1, element 6.
+  const std::byte* block = want.matrix.row(9) + 35;
+  EXPECT_EQ((word(packed, 9 * 32 + 70 / 8) >> (4 * (70 % 8))) & 15, static_cast<uint32_t>(block[3 + 6]) & 15);
+  EXPECT_EQ((word(zero, 1 * 4 + 1) >> (4 * (9 % 8))) & 15, static_cast<uint32_t>(block[2]));
+  // Mixed storage forms fit no single compressed-tensors format.
+  write_package(out(), source_, {{{"a.weight", Format::kInt4G32}, {"t.weight", Format::kInt8}}, {}, {}}, threads_);
+  EXPECT_FALSE(open_checkpoint(out()).config.contains("quantization_config"));
+}
+
+TEST_F(Package, RefusesWhatItMustNotReplace) {
+  dir_.write("precious/notes.txt", "keep");
+  EXPECT_THROW(write_package(dir_.path() / "precious", source_, {}, threads_), Error);
+  EXPECT_THROW(write_package(dir_.path() / "model", source_, {}, threads_), Error);
+  EXPECT_EQ(read_file(dir_.path() / "precious/notes.txt", 10), "keep");
+  EXPECT_THROW(write_package(out(), source_, {{{"no.weight", Format::kInt8}}, {}, {}}, threads_), Error);
+  EXPECT_THROW(write_package(out(), source_, {{{"a.bias", Format::kQ4_0}}, {}, {}}, threads_), Error);
+  EXPECT_FALSE(std::filesystem::exists(out()));
+}
+
+TEST_F(Package, AFailedWriteLeavesTheOldPackage) {
+  write_package(out(), source_, {{}, {{"recipe", "old"}}, {}}, threads_);
+  std::vector<float> bad = random_values(4, 64);
+  bad[5] = INFINITY;
+  write_safetensors(dir_.path() / "model/model.safetensors", {{"a.weight", DType::kF32, {1, 64}, std::as_bytes(std::span(bad))}});
+  const Checkpoint damaged = open_checkpoint(dir_.path() / "model");
+  EXPECT_THROW(write_package(out(), damaged, {{{"a.weight", Format::kInt8}}, {{"recipe", "new"}}, {}}, threads_), Error);
+  EXPECT_EQ(open_checkpoint(out()).package.at("recipe").as_string(), "old");
+  size_t entries = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_.path())) ++entries;
+  EXPECT_EQ(entries, 2u) << "nothing temporary is left";
+}
+
+TEST_F(Package, ReadsOnlyWhatAgrees) {
+  write_package(out(), source_, {{{"a.weight", Format::kInt8}}, {}, {}}, threads_);
+  const std::string good = read_file(out() / "model.safetensors", 1 << 20);
+  const auto damage = [&](const std::string& from, const std::string& to) {
+    std::string bad = good;
+    const size_t at = bad.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    ASSERT_EQ(from.size(), to.size());
+    bad.replace(at, from.size(), to);
+    write_file(out() / "model.safetensors", bad);
+    EXPECT_THROW(open_checkpoint(out()).weights->matrix("a.weight"), Error) << from << " -> " << to;
+  };
+  damage("a.weight_scale", "a.weight_scalf");
+  damage(R"(\"int8\")", R"(\"int9\")");
+  damage(R"(\"int8\")", R"(\"bf16\")");
+  damage(R"([13,256]})", R"([12,256]})");
+  damage("citius.formats", "citius.formatz");
+  write_file(out() / "model.safetensors", good);
+  EXPECT_NO_THROW(open_checkpoint(out()).weights->matrix("a.weight"));
+  write_file(out() / "citius.json", R"({"package_version":2})");
+  EXPECT_THROW(open_checkpoint(out()), Error);
+  write_file(out() / "citius.json", R"({})");
+  EXPECT_THROW(open_checkpoint(out()), Error);
+}
+
+TEST_F(Package, OfAGgufFileKeepsItsMetadata) {
+  const Checkpoint gguf = open_checkpoint(CITIUS_TEST_DIR "/golden/io/types.gguf");
+  write_package(out(), gguf, {{{"t.f32", Format::kInt4G32}, {"t.q8_0", Format::kQ4_0}}, {}, {}}, threads_);
+  const Checkpoint package = open_checkpoint(out());
+  EXPECT_TRUE(package.is_gguf());
+  EXPECT_TRUE(package.weights->is_gguf());
+  EXPECT_EQ(package.gguf->get_strings("a.strings"), gguf.gguf->get_strings("a.strings"));
+  EXPECT_EQ(package.gguf->get_string("a.string"), "café ✓");
+  EXPECT_EQ(package.weights->matrix("t.f32").matrix.format, Format::kInt4G32);
+  EXPECT_EQ(package.weights->matrix("t.q8_0").matrix.format, Format::kQ4_0);
+  const OwnedMatrix got = package.weights->matrix("t.q5_1"), want = gguf.weights->matrix("t.q5_1");
+  EXPECT_EQ(std::memcmp(got.matrix.data, want.matrix.data, want.matrix.row_bytes() * 3), 0);
+  // And out again as GGUF.
+  write_gguf(dir_.path() / "x.gguf", package, {{"t.f32", Format::kQ5_0}}, threads_);
+  const auto again = GgufFile::open(dir_.path() / "x.gguf");
+  EXPECT_EQ(again->names().size(), gguf.weights->names().size());
+  EXPECT_EQ(again->get_floats("a.floats"), gguf.gguf->get_floats("a.floats"));
+  EXPECT_EQ(again->matrix("t.f32").matrix.format, Format::kQ5_0);
+  const OwnedMatrix copied = again->matrix("t.mxfp4"), original = gguf.weights->matrix("t.mxfp4");
+  EXPECT_EQ(std::memcmp(copied.matrix.data, original.matrix.data, original.matrix.row_bytes() * 3), 0);
+  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", package, {}, threads_), Error);  // t.f32 is int4-g32: no GGUF type
+  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", source_, {}, threads_), Error);
+}
+
+}  // namespace
+}  // namespace citius
