@@ -1,0 +1,129 @@
+// `citius chat`: a conversation under the model's chat template; interactive on a terminal.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/signal.h"
+#include "cli/commands.h"
+#include "cli/generation_flags.h"
+#include "cli/inputs.h"
+#include "cli/model_flags.h"
+#include "cli/outputs.h"
+#include "runtime/load_tokenizer.h"
+#include "tokenizer/chat_template.h"
+
+namespace citius::cli {
+namespace {
+
+struct ChatFlags {
+  ModelFlags model;
+  GenerationFlags generation;
+  InputOptions input;
+  OutputOptions output;
+  std::string system;
+};
+
+std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? "" : tokenizer.id_to_token(id); }
+
+std::optional<ChatTemplate> open_template(const Engine& engine) {
+  if (!engine.checkpoint.is_gguf()) return ChatTemplate::from_directory(engine.checkpoint.path);
+  const std::optional<std::string> source = load_chat_template(engine.checkpoint);
+  if (!source) return std::nullopt;
+  const SpecialIds& special = engine.tokenizer->special();
+  return ChatTemplate(*source, token_text(*engine.tokenizer, special.bos), token_text(*engine.tokenizer, special.eos));
+}
+
+class Chat {
+ public:
+  Chat(const ChatFlags& flags, Engine& engine)
+      : flags_(flags), engine_(engine), template_(open_template(engine)), generator_(engine) {
+    if (!template_) {
+      fail_input(flags.model.model, "has no chat template; `citius run` completes a prompt without one");
+    }
+    reset();
+  }
+
+  void reset() {
+    messages_.clear();
+    if (!flags_.system.empty()) messages_.push_back({{"role", "system"}, {"content", flags_.system}});
+  }
+
+  /// Adds the user's message and the reply.
+  json::object say(const std::string& text, bool stream) {
+    messages_.push_back({{"role", "user"}, {"content", text}});
+    const std::string prompt = template_->render(messages_, /*add_generation_prompt=*/true);
+    // The template writes the special tokens itself.
+    const GenerationRequest request =
+        flags_.generation.request(engine_, engine_.tokenizer->encode_ids(prompt, /*add_special_tokens=*/false));
+    const GenerationResult result = generator_.generate({&request, 1}, [&](size_t, const std::string& piece) {
+      if (stream) print(piece);
+      return !interrupted();
+    })[0];
+    messages_.push_back({{"role", "assistant"}, {"content", result.text}});
+    return to_json(engine_, request, result);
+  }
+
+ private:
+  const ChatFlags& flags_;
+  Engine& engine_;
+  std::optional<ChatTemplate> template_;
+  Generator generator_;
+  json::array messages_;
+};
+
+void converse(Chat& chat) {
+  std::fprintf(stderr, "/reset begins anew, /quit or Ctrl-D ends\n");
+  for (std::string line; std::fprintf(stderr, "> "), std::getline(std::cin, line);) {
+    if (line == "/quit") return;
+    if (line == "/reset") {
+      chat.reset();
+    } else if (!line.empty()) {
+      chat.say(line, /*stream=*/true);
+      print("\n");
+      if (interrupted()) fail(ErrorKind::kInterrupted, "chat", "interrupted");
+    }
+  }
+  std::fprintf(stderr, "\n");
+}
+
+void run_chat(const ChatFlags& flags) {
+  Outputs outputs(flags.output, /*embeddings=*/false);
+  Engine engine = flags.model.open();
+  if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
+  Chat chat(flags, engine);
+  const bool interactive = !flags.input.has_text && flags.input.input.empty() && ::isatty(STDIN_FILENO) && !flags.output.json;
+  if (interactive) return converse(chat);
+  Inputs inputs(flags.input);
+  const bool streams = inputs.single() && !flags.output.json && flags.output.output.empty();
+  for (InputRow row; inputs.next(row);) {  // every input is a conversation of its own
+    chat.reset();
+    json::object reply = chat.say(row.text, streams);
+    if (interrupted()) fail(ErrorKind::kInterrupted, "chat", "interrupted");
+    if (streams) {
+      print("\n");
+    } else {
+      const std::string text(reply.at("text").as_string());
+      outputs.write({std::move(reply), text, {}});
+    }
+  }
+  outputs.finish();
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto flags = std::make_shared<ChatFlags>();
+  flags->generation.max_tokens = 512;
+  CLI::App& command = *app.add_subcommand("chat", "Talk to a model under its chat template");
+  flags->model.add_to(command);
+  add_input_options(command, flags->input);
+  add_output_options(command, flags->output);
+  flags->generation.add_to(command);
+  command.add_option("--system", flags->system, "System message");
+  command.footer("Example: citius chat smollm2 'What is the capital of France?' --temperature 0");
+  command.callback([flags] { run_chat(*flags); });
+}
+
+}  // namespace citius::cli

@@ -1,0 +1,141 @@
+#include "cli/generation_flags.h"
+
+#include <charconv>
+
+#include "base/error.h"
+
+namespace citius::cli {
+namespace {
+
+std::pair<int32_t, double> parse_bias(const std::string& text) {
+  const size_t equals = text.find('=');
+  int32_t id = 0;
+  char* end = nullptr;
+  const bool good = equals != std::string::npos &&
+                    std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals;
+  const double value = good ? std::strtod(text.c_str() + equals + 1, &end) : 0;
+  if (!good || end == text.c_str() + equals + 1 || *end != '\0') {
+    fail(ErrorKind::kUsage, "--logit-bias", "got '{}', expected ID=VALUE, for example 50=-2.5", text);
+  }
+  return {id, value};
+}
+
+json::array top_to_json(const Engine& engine, const std::vector<std::pair<int32_t, double>>& top) {
+  json::array list;
+  for (const auto& [token, logprob] : top) {
+    json::object entry{{"id", token}, {"logprob", logprob}};
+    if (engine.tokenizer != nullptr) entry["token"] = engine.tokenizer->id_to_token(token);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entries, bool with_top, const std::string& prefix,
+                  bool leading_null, json::object& out) {
+  json::array values, tops;
+  if (leading_null) {
+    values.push_back(nullptr);
+    tops.push_back(nullptr);
+  }
+  for (const TokenLogprobs& entry : entries) {
+    values.push_back(entry.logprob);
+    tops.push_back(top_to_json(engine, entry.top));
+  }
+  out[prefix + "logprobs"] = std::move(values);
+  if (with_top) out[prefix + "top_logprobs"] = std::move(tops);
+}
+
+json::array ids_to_json(std::span<const int32_t> ids) {
+  json::array array;
+  for (int32_t id : ids) array.push_back(id);
+  return array;
+}
+
+}  // namespace
+
+void GenerationFlags::add_to(CLI::App& app) {
+  app.add_option("--max-tokens", max_tokens, "Longest reply in tokens; 0 scores the prompt only")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
+      ->capture_default_str();
+  app.add_option("--temperature", temperature, "0: always the most probable token");
+  app.add_option("--top-k", top_k, "Sample among the K most probable tokens; 0: all");
+  app.add_option("--top-p", top_p, "Sample among the fewest tokens with this probability together");
+  app.add_option("--min-p", min_p, "Drop tokens below this share of the best one's probability");
+  app.add_option("--typical-p", typical_p, "Locally typical sampling");
+  app.add_option("--repetition-penalty", repetition_penalty, "Divides the logits of tokens seen before");
+  app.add_option("--presence-penalty", presence_penalty, "Subtracted once from tokens of the reply");
+  app.add_option("--frequency-penalty", frequency_penalty, "Subtracted for each occurrence in the reply");
+  app.add_option("--logit-bias", logit_bias, "ID=VALUE, added to a token's logit; may be repeated");
+  app.add_option("--ban", banned, "Word that must not appear in the reply; may be repeated");
+  app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
+  app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
+  app.add_option("--seed", seed, "Seed of the random numbers")->capture_default_str();
+  app.add_option("--beams", num_beams, "Beam search with so many beams")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")->capture_default_str();
+  app.add_option("--logprobs", logprobs, "Log-probabilities of the reply, with K alternatives each")->check(CLI::Range(0, 1 << 20));
+  app.add_flag("--echo", echo, "The prompt's tokens and log-probabilities too (with --json)");
+}
+
+GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int32_t> prompt) const {
+  const JsonObject defaults(engine.checkpoint.generation_config, "generation_config.json");
+  const bool samples = defaults.get_bool("do_sample", false);
+  GenerationRequest request;
+  request.prompt = std::move(prompt);
+  request.max_tokens = max_tokens;
+  SamplingOptions& o = request.sampling;
+  auto pick = [&](const std::optional<double>& given, const char* key, double neutral) {
+    if (given) return *given;
+    return samples ? defaults.get_number(key, neutral) : neutral;
+  };
+  o.temperature = temperature ? *temperature : samples ? defaults.get_number("temperature", 1.0) : 0.0;
+  o.top_k = top_k ? *top_k : samples ? defaults.get_int("top_k", 0) : 0;
+  o.top_p = pick(top_p, "top_p", 1);
+  o.min_p = pick(min_p, "min_p", 0);
+  o.typical_p = pick(typical_p, "typical_p", 1);
+  o.repetition_penalty = repetition_penalty ? *repetition_penalty
+                         : o.temperature > 0 ? defaults.get_number("repetition_penalty", 1)
+                                             : 1;
+  o.presence_penalty = presence_penalty.value_or(0);
+  o.frequency_penalty = frequency_penalty.value_or(0);
+  o.seed = seed;
+  for (const std::string& text : logit_bias) {
+    const auto [id, value] = parse_bias(text);
+    o.logit_bias[id] += value;
+  }
+  for (const std::string& word : banned) {
+    if (word.empty()) fail(ErrorKind::kUsage, "--ban", "got an empty word");
+    // A word is another token after a space than at the start of a text: both are banned.
+    o.banned.push_back(engine.tokenizer->encode_ids(word, /*add_special_tokens=*/false));
+    o.banned.push_back(engine.tokenizer->encode_ids(" " + word, /*add_special_tokens=*/false));
+  }
+  if (!begin_with.empty()) o.forced = engine.tokenizer->encode_ids(begin_with, /*add_special_tokens=*/false);
+  request.stop = stop;
+  request.num_beams = num_beams;
+  request.length_penalty = length_penalty;
+  request.logprobs = logprobs;
+  request.prompt_logprobs = echo;
+  return request;
+}
+
+json::object to_json(const Engine& engine, const GenerationRequest& request, const GenerationResult& result) {
+  json::object out;
+  out["text"] = result.text;
+  out["tokens"] = ids_to_json(result.tokens);
+  out["finish_reason"] = result.finish_reason;
+  const bool with_top = request.logprobs > 0;
+  if (request.logprobs >= 0) add_logprobs(engine, result.logprobs, with_top, "", /*leading_null=*/false, out);
+  if (request.prompt_logprobs) {
+    out["prompt_tokens"] = ids_to_json(request.prompt);
+    add_logprobs(engine, result.prompt_logprobs, with_top, "prompt_", /*leading_null=*/true, out);
+  }
+  out["num_prompt_tokens"] = request.prompt.size();
+  out["prefill_ms"] = result.prefill_ms;
+  out["decode_ms"] = result.decode_ms;
+  if (result.prefill_ms > 0) out["prefill_tokens_per_s"] = 1e3 * static_cast<double>(request.prompt.size()) / result.prefill_ms;
+  if (result.decode_ms > 0 && result.tokens.size() > 1) {
+    out["decode_tokens_per_s"] = 1e3 * static_cast<double>(result.tokens.size() - 1) / result.decode_ms;
+  }
+  return out;
+}
+
+}  // namespace citius::cli

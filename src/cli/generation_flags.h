@@ -1,0 +1,37 @@
+// The flags of commands that generate text, and how a result is printed as JSON.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "runtime/generator.h"
+
+namespace citius::cli {
+
+struct GenerationFlags {
+  int64_t max_tokens = 128;
+  std::optional<double> temperature, top_p, min_p, typical_p, repetition_penalty, presence_penalty, frequency_penalty;
+  std::optional<int64_t> top_k;
+  std::vector<std::string> logit_bias;  // ID=VALUE
+  std::vector<std::string> banned;      // words
+  std::string begin_with;
+  std::vector<std::string> stop;
+  uint64_t seed = 0;
+  int64_t num_beams = 1;
+  double length_penalty = 1;
+  int64_t logprobs = -1;
+  bool echo = false;
+
+  void add_to(CLI::App& app);
+  /// The request for a prompt. What was not given comes from the model's generation_config.json where it asks for sampling;
+  /// otherwise the reply is greedy. At temperature 0 penalties count only where they were given.
+  GenerationRequest request(const Engine& engine, std::vector<int32_t> prompt) const;
+};
+
+/// text, tokens, finish_reason, timings, and what --logprobs and --echo add (../docs/cli.md).
+json::object to_json(const Engine& engine, const GenerationRequest& request, const GenerationResult& result);
+
+}  // namespace citius::cli

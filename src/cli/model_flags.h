@@ -1,0 +1,29 @@
+// The flags that every command which runs a model takes: backend, threads, compute mode, context, format.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+#include "runtime/engine.h"
+
+namespace citius::cli {
+
+struct ModelFlags {
+  std::string model;
+  std::string backend = "cpu";
+  std::string compute = "fast";
+  std::string kv_type = "f32";
+  std::string format;
+  int num_threads = 0;
+  int64_t context = 0;
+
+  /// Adds MODEL and the flags.
+  void add_to(CLI::App& app);
+  /// Options as they were given. Throws Error{kUsage}.
+  EngineOptions options() const;
+  /// Resolves the name in the store and opens the model.
+  Engine open() const;
+};
+
+}  // namespace citius::cli
