@@ -103,6 +103,10 @@ Pipeline::Pipeline(Parts parts)
     for (auto& [content, id] : extra) by_id[static_cast<size_t>(id)] = content;
     extra_ = Vocabulary::from_list(std::move(by_id), parts_.where);
   }
+  const int64_t largest = parts_.post_processor ? parts_.post_processor->largest_id() : -1;
+  if (largest >= static_cast<int64_t>(vocab_size_)) {
+    fail_input(parts_.where, "the post-processor adds token id {}, expected less than {}", largest, vocab_size_);
+  }
   special_flags_.assign(vocab_size_, false);
   for (const int32_t id : parts_.special_ids) special_flags_[static_cast<size_t>(id)] = true;
   for (const AddedToken& token : parts_.added_tokens) {

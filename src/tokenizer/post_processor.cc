@@ -98,6 +98,16 @@ class Template final : public PostProcessor {
     return count;
   }
 
+  int32_t largest_id() const override {
+    int32_t largest = -1;
+    for (const auto* pieces : {&single_, &pair_}) {
+      for (const TemplatePiece& piece : *pieces) {
+        for (const int32_t id : piece.ids) largest = std::max(largest, id);
+      }
+    }
+    return largest;
+  }
+
   void apply(std::vector<Draft>& drafts, bool add_special_tokens) const override {
     if (drafts.size() > 2) fail_input("tokenizer", "two templates follow one another in the post-processor");
     std::vector<Draft> out;
@@ -140,6 +150,11 @@ class Sequence final : public PostProcessor {
   }
   bool trims() const override {
     return std::any_of(steps_.begin(), steps_.end(), [](const PostProcessorPtr& step) { return step->trims(); });
+  }
+  int32_t largest_id() const override {
+    int32_t largest = -1;
+    for (const PostProcessorPtr& step : steps_) largest = std::max(largest, step->largest_id());
+    return largest;
   }
   void apply(std::vector<Draft>& drafts, bool add_special_tokens) const override {
     for (const PostProcessorPtr& step : steps_) step->apply(drafts, add_special_tokens);

@@ -24,6 +24,8 @@ class PostProcessor {
   /// Works on one or two drafts in place; may join two to one.
   virtual void apply(std::vector<Draft>& drafts, bool add_special_tokens) const = 0;
   virtual bool trims() const { return false; }
+  /// The largest id that it adds; -1 where it adds none.
+  virtual int32_t largest_id() const { return -1; }
 };
 using PostProcessorPtr = std::unique_ptr<PostProcessor>;
 

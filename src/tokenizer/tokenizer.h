@@ -99,9 +99,10 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Invalid UTF-8 is replaced by U+FFFD, one for each maximal ill-formed part; byte offsets refer to the text as
-  /// given. Throws Error{kInput} for texts over 1 GiB and for a word that no token can express in a vocabulary
-  /// without an unknown token.
+  /// Invalid UTF-8 is replaced by U+FFFD, one for each maximal ill-formed part; byte offsets refer to the text as given.
+  /// Throws Error{kInput} for texts over 1 GiB, for a word without tokens in a WordPiece or Unigram vocabulary that has no
+  /// unknown token, and where a regular expression of the file takes absurdly many steps; Error{kUsage} where the
+  /// truncation asked for is impossible.
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
   Encoding encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
   /// Ids only, without truncation; the quick way for prompts.
