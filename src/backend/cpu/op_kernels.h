@@ -101,12 +101,13 @@ inline constexpr int64_t kAttentionRows = 64;
 inline constexpr int64_t kKeys = 64;
 /// Queries of one task for this group. (These are static: the linker must not choose between their copies.)
 static inline int64_t attention_queries(int64_t group) { return group >= kAttentionRows ? 1 : kAttentionRows / group; }
-/// Rows of a task, rounded up so that a tile of rows may run over the end.
-static inline int64_t attention_padded_rows(int64_t group) { return (attention_queries(group) * group + 15) / 16 * 16; }
+/// Rows of a task and one tile more, because the last tile's queries lie as far apart as a whole tile's.
+static inline int64_t attention_padded_rows(int64_t group) { return (attention_queries(group) * group + 31) / 16 * 16; }
 static inline int64_t attention_padded_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
-/// Floats of scratch of one task: queries and sums of every row, scores of a tile and its biases, maximum and total.
+/// Floats of scratch of one task: queries and sums of every row, scores of a tile, biases of a row, and of every row its
+/// maximum, total and position.
 static inline int64_t attention_scratch(int64_t group, int64_t head_dim) {
-  return attention_padded_rows(group) * (2 * attention_padded_dim(head_dim) + 2) + 2 * 16 * kKeys;
+  return attention_padded_rows(group) * (2 * attention_padded_dim(head_dim) + 3) + 17 * kKeys;
 }
 
 struct OpKernels {

@@ -11,15 +11,15 @@
 namespace citius::ref {
 namespace {
 
-// Element index of dimension d of the key and of the value of token j of one head.
+// Element index of dimension 0 of the key and of the value of token j of one head; key dimensions lie kKvBlock apart.
 struct Place {
   int64_t key, value;
 };
-Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head, int64_t d) {
+Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head) {
   const int64_t block = sequence.blocks[j / kKvBlock], slot = j % kKvBlock, D = kv.head_dim;
   CHECK(block >= 0 && block < kv.num_blocks);
   const int64_t start = (block * kv.heads + head) * 2 * kKvBlock * D;
-  return {start + d * kKvBlock + slot, start + kKvBlock * D + slot * D + d};
+  return {start + slot, start + kKvBlock * D + slot * D};
 }
 
 double load(const KvLayer& kv, int64_t index) {
@@ -50,10 +50,9 @@ double score(const AttentionArgs& args, const SequenceSpan& sequence, const floa
              int64_t j) {
   const KvLayer& kv = *args.kv;
   const int64_t head = h * kv.heads / args.q.shape[1];
+  const int64_t key = place(kv, sequence, j, head).key;
   double sum = 0;
-  for (int64_t d = 0; d < kv.head_dim; ++d) {
-    sum += static_cast<double>(q[d]) * load(kv, place(kv, sequence, j, head, d).key);
-  }
+  for (int64_t d = 0; d < kv.head_dim; ++d) sum += static_cast<double>(q[d]) * load(kv, key + d * kKvBlock);
   sum *= static_cast<double>(args.scale);
   if (args.softcap > 0) sum = args.softcap * std::tanh(sum / static_cast<double>(args.softcap));
   if (args.bias != nullptr) {
@@ -81,14 +80,14 @@ void attend(const AttentionArgs& args, const SequenceSpan& sequence, int64_t t, 
     weight = std::exp(weight - largest);
     total += weight;
   }
-  float* out = args.out.row(t) + h * D;
-  for (int64_t d = 0; d < D; ++d) {
-    double sum = 0;
-    for (int64_t j = keys.begin; j < keys.end; ++j) {
-      sum += weights[static_cast<size_t>(j - keys.begin)] * load(kv, place(kv, sequence, j, head, d).value);
-    }
-    out[d] = static_cast<float>(sum / total);
+  std::vector<double> sums(static_cast<size_t>(D), 0.0);
+  for (int64_t j = keys.begin; j < keys.end; ++j) {
+    const int64_t value = place(kv, sequence, j, head).value;
+    const double weight = weights[static_cast<size_t>(j - keys.begin)];
+    for (int64_t d = 0; d < D; ++d) sums[static_cast<size_t>(d)] += weight * load(kv, value + d);
   }
+  float* out = args.out.row(t) + h * D;
+  for (int64_t d = 0; d < D; ++d) out[d] = static_cast<float>(sums[static_cast<size_t>(d)] / total);
 }
 
 // The sequence that owns each row of the batch, or null for rows of none.
@@ -112,10 +111,10 @@ void RefBackend::kv_write(const KvWriteArgs& args) {
       if (sequence == nullptr) continue;
       const int64_t position = sequence->past + t - sequence->begin;
       for (int64_t head = 0; head < kv.heads; ++head) {
+        const Place at = place(kv, *sequence, position, head);
         for (int64_t d = 0; d < kv.head_dim; ++d) {
-          const Place at = place(kv, *sequence, position, head, d);
-          store(kv, at.key, args.k.row(t)[head * kv.head_dim + d]);
-          store(kv, at.value, args.v.row(t)[head * kv.head_dim + d]);
+          store(kv, at.key + d * kKvBlock, args.k.row(t)[head * kv.head_dim + d]);
+          store(kv, at.value + d, args.v.row(t)[head * kv.head_dim + d]);
         }
       }
     }

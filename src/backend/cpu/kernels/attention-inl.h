@@ -17,20 +17,23 @@ constexpr int tile_vectors(int rows) {
   return room >= 4 ? 4 : (room >= 2 ? 2 : 1);
 }
 
-/// exp(x) for x ≤ 0, relative error 2e-7. 0 below -87.34, where fp32 has no normal numbers (denormals are flushed in every
-/// thread). NaN stays NaN: max() gives its second operand then.
+/// exp(x) for x ≤ 0, relative error 3e-7 (2e-7 above -10). 0 below -87.34, where fp32 has no normal numbers (denormals are
+/// flushed in every thread). NaN stays NaN: max() gives its second operand then.
 inline F32x16 exp_negative(F32x16 x) {
   x = max(set_f32(-87.6f), x);  // the lowest n is then -126
-  const F32x16 n = round_even(x * set_f32(1.44269504f));
-  const F32x16 r = fnma(n, set_f32(-2.12194440e-4f), fnma(n, set_f32(0.693359375f), x));
+  // Adding 1.5 · 2^23 rounds to an integer, which also stands in the low bits of the sum.
+  const F32x16 big = set_f32(12582912.0f);
+  const F32x16 shifted = fma(x, set_f32(1.44269504f), big);
+  const F32x16 r = fnma(shifted - big, set_f32(0.693147181f), x);
   F32x16 p = set_f32(1.989927841e-4f);  // as exp() of math-inl.h
   p = fma(p, r, set_f32(1.393364510e-3f));
   p = fma(p, r, set_f32(8.333298378e-3f));
   p = fma(p, r, set_f32(4.166646674e-2f));
   p = fma(p, r, set_f32(1.666666716e-1f));
   p = fma(p, r, set_f32(0.5f));
-  p = fma(p, r * r, r) + set_f32(1.0f);
-  return p * as_f32(shift_left<23>(to_i32(n) + set_i32(127)));
+  p = fma(p, r, set_f32(1.0f));
+  p = fma(p, r, set_f32(1.0f));
+  return p * as_f32(shift_left<23>(as_i32(shifted) + set_i32(127)));
 }
 
 /// Keys [begin, end) of one block that a row sees.
@@ -58,19 +61,21 @@ struct AttentionState {
     bias = scores + 16 * kKeys;
     largest = bias + kKeys;
     total = largest + rows;
+    positions = reinterpret_cast<int32_t*>(total + rows);
   }
   int64_t padded_dim;
-  float* queries;  // for each tile of n rows, [D, n]
-  float* sums;     // [rows, padded D]
-  float* scores;   // [tile rows, 64]
-  float* bias;     // [64]
-  float* largest;  // [rows]
-  float* total;    // [rows]
+  float* queries;      // [rows, padded D]
+  float* sums;         // [rows, padded D]
+  float* scores;       // [tile rows, 64]
+  float* bias;         // [64]
+  float* largest;      // [rows]
+  float* total;        // [rows]
+  int32_t* positions;  // [rows]
 };
 
-/// scores [kRows, 64] = q · k for the vectors of 16 keys that `keys` touches. q [D, kRows], k [D, 64].
+/// scores [kRows, 64] = q · k for the vectors of 16 keys that `keys` touches. q [kRows, stride], k [D, 64].
 template <int kRows, typename T>
-inline void score_tile(const float* q, const T* k, int64_t head_dim, Range keys, float* scores) {
+inline void score_tile(const float* q, int64_t stride, const T* k, int64_t head_dim, Range keys, float* scores) {
   constexpr int kVectors = tile_vectors(kRows);
   constexpr int64_t kStep = kVectors * 16;
   for (int64_t j = keys.begin / kStep * kStep; j < keys.end; j += kStep) {
@@ -82,7 +87,7 @@ inline void score_tile(const float* q, const T* k, int64_t head_dim, Range keys,
       F32x16 key[kVectors];
       for (int v = 0; v < kVectors; ++v) key[v] = load_kv(k + d * kKeys + j + 16 * v);
       for (int n = 0; n < kRows; ++n) {
-        const F32x16 x = set_f32(q[d * kRows + n]);
+        const F32x16 x = set_f32(q[n * stride + d]);
         for (int v = 0; v < kVectors; ++v) sum[n][v] = fma(x, key[v], sum[n][v]);
       }
     }
@@ -92,9 +97,9 @@ inline void score_tile(const float* q, const T* k, int64_t head_dim, Range keys,
   }
 }
 
-/// sums [kRows, 16 kVectors] = sums · factor, then += e_j · v_j for the keys, ascending. e [kRows, 64], v [64, D]. Of the last
-/// vector `lanes` lanes exist.
-template <int kRows, int kVectors, typename T>
+/// sums [kRows, 16 kVectors] = sums · factor, then += e_j · v_j for the keys, ascending. e [kRows, 64], v [64, D]. Where
+/// kPartial, only the first `lanes` lanes exist.
+template <int kRows, int kVectors, bool kPartial, typename T>
 inline void value_columns(const float* e, const T* values, int64_t head_dim, Range keys, const float* factor, float* sums,
                           int64_t padded_dim, int64_t lanes) {
   F32x16 sum[kRows][kVectors];
@@ -105,7 +110,11 @@ inline void value_columns(const float* e, const T* values, int64_t head_dim, Ran
     F32x16 value[kVectors];
     for (int v = 0; v < kVectors; ++v) {
       const T* p = values + j * head_dim + 16 * v;
-      value[v] = v + 1 < kVectors || lanes == 16 ? load_kv(p) : load_kv_first(p, lanes);
+      if constexpr (kPartial) {
+        value[v] = load_kv_first(p, lanes);
+      } else {
+        value[v] = load_kv(p);
+      }
     }
     for (int n = 0; n < kRows; ++n) {
       const F32x16 x = set_f32(e[n * kKeys + j]);
@@ -124,17 +133,19 @@ inline void value_tile(const float* e, const T* values, int64_t head_dim, Range 
   constexpr int kVectors = tile_vectors(kRows);
   int64_t d = 0;
   for (; d + 16 * kVectors <= head_dim; d += 16 * kVectors) {
-    value_columns<kRows, kVectors>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+    value_columns<kRows, kVectors, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
   }
   if constexpr (kVectors == 4) {
     if (d + 32 <= head_dim) {
-      value_columns<kRows, 2>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+      value_columns<kRows, 2, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
       d += 32;
     }
   }
-  for (; d < head_dim; d += 16) {
-    const int64_t lanes = head_dim - d < 16 ? head_dim - d : 16;
-    value_columns<kRows, 1>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, lanes);
+  for (; d + 16 <= head_dim; d += 16) {
+    value_columns<kRows, 1, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+  }
+  if (d < head_dim) {
+    value_columns<kRows, 1, true>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, head_dim - d);
   }
 }
 
@@ -202,14 +213,18 @@ inline void add_values(const AttentionState& state, const Range (&keys)[kRows], 
   }
 }
 
-/// One block of keys and values for the rows [row, row + kRows) of a task.
-template <int kRows, typename T>
-inline void block_tile(const AttentionTask& task, const AttentionState& state, int64_t row, int64_t first, const T* block) {
-  const AttentionShape& shape = *task.shape;
-  Range keys[kRows];
+/// Which keys of the block that begins with `first` each row of a tile sees ({0, 0}: none), and which any of them sees.
+template <int kRows>
+inline Range visible_keys(const AttentionTask& task, const int32_t* positions, int64_t first, Range (&keys)[kRows]) {
+  // What is visible moves with the position: a block that the first and the last row see whole is seen whole by all.
+  const Range low = visible(task, positions[0]), high = visible(task, positions[kRows - 1]);
+  if (high.begin <= first && low.end >= first + kKeys) {
+    for (int n = 0; n < kRows; ++n) keys[n] = {0, kKeys};
+    return {0, kKeys};
+  }
   Range any{kKeys, 0};
   for (int n = 0; n < kRows; ++n) {
-    const Range all = visible(task, task.position + (row + n) / shape.group);
+    const Range all = visible(task, positions[n]);
     keys[n] = {clamp(all.begin - first, 0, kKeys), clamp(all.end - first, 0, kKeys)};
     if (keys[n].begin >= keys[n].end) {
       keys[n] = {0, 0};
@@ -218,16 +233,28 @@ inline void block_tile(const AttentionTask& task, const AttentionState& state, i
     if (keys[n].begin < any.begin) any.begin = keys[n].begin;
     if (keys[n].end > any.end) any.end = keys[n].end;
   }
+  return any;
+}
+
+/// One block of keys and values for the rows [row, row + kRows) of a task.
+template <int kRows, typename T>
+inline void block_tile(const AttentionTask& task, const AttentionState& state, int64_t row, int64_t first, const T* block) {
+  const AttentionShape& shape = *task.shape;
+  const int32_t* positions = state.positions + row;
+  Range keys[kRows];
+  const Range any = visible_keys<kRows>(task, positions, first, keys);
   if (any.begin >= any.end) return;
-  score_tile<kRows>(state.queries + row * state.padded_dim, block, shape.head_dim, any, state.scores);
+  score_tile<kRows>(state.queries + row * state.padded_dim, state.padded_dim, block, shape.head_dim, any, state.scores);
   float* largest = state.largest + row;
   float* total = state.total + row;
   float change[16] = {}, weights[16], factor[16];
   for (int n = 0; n < kRows; ++n) {
     if (keys[n].end == 0) continue;
-    const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
-    const int64_t position = task.position + (row + n) / shape.group;
-    const float* bias = shape.bias == nullptr ? nullptr : block_bias(shape, head, position, first, state.bias);
+    const float* bias = nullptr;
+    if (shape.bias != nullptr) {
+      const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
+      bias = block_bias(shape, head, positions[n], first, state.bias);
+    }
     const RowUpdate update = softmax_row(shape, state.scores + n * kKeys, keys[n], bias, largest[n]);
     change[n] = largest[n] - update.largest;
     largest[n] = update.largest;
@@ -254,29 +281,34 @@ inline void with_rows(int64_t rows, const Body& body) {
   }
 }
 
-/// Queries to tiles [D, rows], sums to zero.
-inline void begin_rows(const AttentionTask& task, const AttentionState& state, int64_t rows) {
-  const AttentionShape& shape = *task.shape;
-  const int64_t D = shape.head_dim;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t tile = row / kTileRows * kTileRows;
-    const int64_t tile_rows = rows - tile < kTileRows ? rows - tile : kTileRows;
-    const float* q = task.q + row / shape.group * task.q_stride + row % shape.group * D;
-    float* to = state.queries + tile * state.padded_dim + (row - tile);
-    for (int64_t d = 0; d < D; ++d) to[d * tile_rows] = q[d];
-    for (int64_t d = 0; d < state.padded_dim; d += 16) store_f32(state.sums + row * state.padded_dim + d, zero_f32());
-    state.largest[row] = -__builtin_inff();
-    state.total[row] = 0;
+/// Copies the queries to where they are dense; sums to zero.
+inline void begin_rows(const AttentionTask& task, const AttentionState& state) {
+  const int64_t group = task.shape->group, D = task.shape->head_dim, stride = state.padded_dim;
+  int64_t row = 0;
+  for (int64_t t = 0; t < task.num_queries; ++t) {
+    for (int64_t h = 0; h < group; ++h, ++row) {
+      const float* q = task.q + t * task.q_stride + h * D;
+      for (int64_t d = 0; d < D; d += 16) {
+        store_f32(state.queries + row * stride + d, D - d < 16 ? load_first(q + d, D - d) : load_f32(q + d));
+        store_f32(state.sums + row * stride + d, zero_f32());
+      }
+      state.largest[row] = -__builtin_inff();
+      state.total[row] = 0;
+      state.positions[row] = static_cast<int32_t>(task.position + t);
+    }
   }
 }
 
-inline void finish_rows(const AttentionTask& task, const AttentionState& state, int64_t rows) {
-  const AttentionShape& shape = *task.shape;
-  const int64_t D = shape.head_dim;
-  for (int64_t row = 0; row < rows; ++row) {
-    float* out = task.out + row / shape.group * task.out_stride + row % shape.group * D;
-    const F32x16 total = set_f32(state.total[row]);
-    for (int64_t d = 0; d < D; d += 16) store_first(out + d, load_f32(state.sums + row * state.padded_dim + d) / total, D - d);
+inline void finish_rows(const AttentionTask& task, const AttentionState& state) {
+  const int64_t group = task.shape->group, D = task.shape->head_dim;
+  int64_t row = 0;
+  for (int64_t t = 0; t < task.num_queries; ++t) {
+    for (int64_t h = 0; h < group; ++h, ++row) {
+      float* out = task.out + t * task.out_stride + h * D;
+      const float* sums = state.sums + row * state.padded_dim;
+      const F32x16 total = set_f32(state.total[row]);
+      for (int64_t d = 0; d < D; d += 16) store_first(out + d, load_f32(sums + d) / total, D - d);
+    }
   }
 }
 
@@ -285,7 +317,7 @@ inline void attention(const AttentionTask& task) {
   const AttentionShape& shape = *task.shape;
   const AttentionState state(task);
   const int64_t rows = task.num_queries * shape.group;
-  begin_rows(task, state, rows);
+  begin_rows(task, state);
   const int64_t begin = visible(task, task.position).begin / kKeys;
   const int64_t end = (visible(task, task.position + task.num_queries - 1).end + kKeys - 1) / kKeys;
   for (int64_t b = begin; b < end; ++b) {
@@ -297,7 +329,7 @@ inline void attention(const AttentionTask& task) {
       });
     }
   }
-  finish_rows(task, state, rows);
+  finish_rows(task, state);
 }
 
 }  // namespace
