@@ -47,19 +47,25 @@ Value make_text(Runtime& runtime, std::string_view text) {
 
 Value from_json(Runtime& runtime, const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return jinja::None{};
-    case json::kind::bool_: return value.get_bool();
-    case json::kind::int64: return value.get_int64();
+    case json::kind::null:
+      return jinja::None{};
+    case json::kind::bool_:
+      return value.get_bool();
+    case json::kind::int64:
+      return value.get_int64();
     case json::kind::uint64:
       runtime.fail("the number {} does not fit into 64 bits with a sign", value.get_uint64());
-    case json::kind::double_: return value.get_double();
-    case json::kind::string: return make_text(runtime, value.get_string());
+    case json::kind::double_:
+      return value.get_double();
+    case json::kind::string:
+      return make_text(runtime, value.get_string());
     case json::kind::array: {
       jinja::Items items(runtime);
       for (const json::value& item : value.get_array()) items.push(from_json(runtime, item));
       return items.finish();
     }
-    case json::kind::object: break;
+    case json::kind::object:
+      break;
   }
   jinja::Dict dict;
   for (const auto& [key, item] : value.get_object()) {
@@ -117,7 +123,8 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 const ChatTemplate::Compiled& ChatTemplate::find(std::string_view name) const {
   const auto search = [&](std::string_view wanted) {
-    const auto found = std::find_if(templates_.begin(), templates_.end(), [&](const auto& t) { return t->name == wanted; });
+    const auto found =
+        std::find_if(templates_.begin(), templates_.end(), [&](const auto& t) { return t->name == wanted; });
     return found == templates_.end() ? nullptr : found->get();
   };
   if (name.empty() && templates_.size() == 1) return *templates_[0];
@@ -157,7 +164,9 @@ std::string ChatTemplate::render(const json::array& messages, bool add_generatio
   return interpreter.render();
 }
 
-const std::string& ChatTemplate::source(std::string_view name) const { return find(name).source; }
+const std::string& ChatTemplate::source(std::string_view name) const {
+  return find(name).source;
+}
 
 std::vector<std::string> ChatTemplate::names() const {
   std::vector<std::string> names;

@@ -1,5 +1,5 @@
-// Chat templates against what transformers renders: whole conversations over the templates of many model families, where
-// a template comes from, and what hostile templates and conversations meet.
+// Chat templates against what transformers renders: whole conversations over the templates of many model families,
+// where a template comes from, and what hostile templates and conversations meet.
 #include "tokenizer/chat_template.h"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,9 @@ std::tm fixed_clock() {
   return now;
 }
 
-ChatTemplate make(const std::string& source) { return {source, "<s>", "</s>", fixed_clock}; }
+ChatTemplate make(const std::string& source) {
+  return {source, "<s>", "</s>", fixed_clock};
+}
 
 std::string render(const std::string& source, const json::array& messages = {}, const json::object& extra = {}) {
   return make(source).render(messages, /*add_generation_prompt=*/false, extra);
@@ -87,7 +89,9 @@ int check_cases(const fs::path& path) {
   return count;
 }
 
-TEST(ChatTemplate, ConversationsEqualTransformers) { EXPECT_EQ(check_cases(kGolden / "chats.jsonl"), 96); }
+TEST(ChatTemplate, ConversationsEqualTransformers) {
+  EXPECT_EQ(check_cases(kGolden / "chats.jsonl"), 96);
+}
 
 TEST(ChatTemplate, MoreConversations) {
   const char* path = std::getenv("CITIUS_CHAT_CASES");
@@ -143,11 +147,14 @@ class Directory : public testing::Test {
   fs::path path_;
 };
 
-TEST_F(Directory, NothingThere) { EXPECT_FALSE(ChatTemplate::from_directory(path_)); }
+TEST_F(Directory, NothingThere) {
+  EXPECT_FALSE(ChatTemplate::from_directory(path_));
+}
 
 TEST_F(Directory, TokenizerConfigWithOneTemplate) {
-  write_file(path_ / "tokenizer_config.json",
-             R"({"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": "{{ bos_token }}1{{ eos_token }}"})");
+  write_file(
+      path_ / "tokenizer_config.json",
+      R"({"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": "{{ bos_token }}1{{ eos_token }}"})");
   EXPECT_EQ(ChatTemplate::from_directory(path_)->render(kHello, false), "<B>1<E>");
 }
 
@@ -211,7 +218,9 @@ TEST(ChatTemplateBadInput, InvalidUtf8IsReplacedInMessagesAndRefusedInTemplates)
 /// Templates that would run for ever or take all memory, each with a word of the error that stops it.
 class Hostile : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
-TEST_P(Hostile, IsStopped) { EXPECT_THAT(error_of(GetParam().first, kHello), testing::HasSubstr(GetParam().second)); }
+TEST_P(Hostile, IsStopped) {
+  EXPECT_THAT(error_of(GetParam().first, kHello), testing::HasSubstr(GetParam().second));
+}
 
 INSTANTIATE_TEST_SUITE_P(
     ChatTemplateBadInput, Hostile,
@@ -247,8 +256,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "{{ ns.l == [ns.l[0], ns.l[1][:]] and ns.l in [[ns.l[:], 0]] }}{{ ns.l | tojson }}",
                   "more"},
         std::pair{"{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "nested too deep"},
-        std::pair{"{% set ns = namespace() %}{% for a in range(100000) %}{% set ns.a = namespace(b=ns.a) %}{% endfor %}ok",
-                  "no error"},
+        std::pair{
+            "{% set ns = namespace() %}{% for a in range(100000) %}{% set ns.a = namespace(b=ns.a) %}{% endfor %}ok",
+            "no error"},
         std::pair{"{% set ns = namespace(m=none) %}{% for a in range(20000) %}{% macro m(x=ns.m) %}{% endmacro %}"
                   "{% set ns.m = m %}{% endfor %}ok",
                   "no error"},

@@ -11,7 +11,9 @@ namespace {
 
 constexpr const char* kUnsafe = "this attribute is not available to templates";
 
-Undefined unsafe_attribute(const StrPtr& name) { return Undefined{name, nullptr, kUnsafe}; }
+Undefined unsafe_attribute(const StrPtr& name) {
+  return Undefined{name, nullptr, kUnsafe};
+}
 
 }  // namespace
 
@@ -120,7 +122,9 @@ SliceBounds slice_bounds(Runtime& runtime, int64_t size, const Value& start, con
   return bounds;
 }
 
-int64_t bounds_size(const SliceBounds& bounds) { return Range(bounds.start, bounds.stop, bounds.step).size(); }
+int64_t bounds_size(const SliceBounds& bounds) {
+  return Range(bounds.start, bounds.stop, bounds.step).size();
+}
 
 Value slice_text(Runtime& runtime, const Str& text, const SliceBounds& bounds) {
   runtime.budget.work_bytes(text.text.size());

@@ -37,12 +37,15 @@ enum class ExprKind {
   kCall,          // children[0](args)
   kFilter,        // children[0] | name(args); children[0] is null in a filter or set block
   kTest,          // children[0] is name(args)
-  kNot, kNegate, kPlus,  // children[0]
-  kAnd, kOr,      // children[0], children[1]
-  kCompare,       // children[0] compare[0] children[1] compare[1] children[2] ...
-  kConcat,        // children joined as text
-  kArithmetic,    // children[0] arithmetic children[1]
-  kCondition,     // children[1] if children[0] else children[2], which may be null
+  kNot,
+  kNegate,
+  kPlus,  // children[0]
+  kAnd,
+  kOr,          // children[0], children[1]
+  kCompare,     // children[0] compare[0] children[1] compare[1] children[2] ...
+  kConcat,      // children joined as text
+  kArithmetic,  // children[0] arithmetic children[1]
+  kCondition,   // children[1] if children[0] else children[2], which may be null
 };
 
 enum class Compare { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
@@ -87,7 +90,7 @@ enum class StmtKind {
   kBlock,        // body (block); flag: scoped
   kBreak,
   kContinue,
-  kRefuse,       // text: why this cannot be rendered
+  kRefuse,  // text: why this cannot be rendered
 };
 
 struct Stmt {

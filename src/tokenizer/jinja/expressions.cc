@@ -197,15 +197,18 @@ ExprPtr Parser::parse_unary(bool with_filter) {
 ExprPtr Parser::parse_primary(bool with_namespace) {
   const int line = current().line;
   switch (current().kind) {
-    case TokenKind::kName: return parse_name(with_namespace);
+    case TokenKind::kName:
+      return parse_name(with_namespace);
     case TokenKind::kInteger:
-    case TokenKind::kFloat: return parse_number();
+    case TokenKind::kFloat:
+      return parse_number();
     case TokenKind::kString: {
       std::string text;
       while (is(TokenKind::kString)) text += next().text;
       return constant(make_text(std::move(text)), line);
     }
-    default: break;
+    default:
+      break;
   }
   if (is_operator("[")) return parse_list();
   if (is_operator("{")) return parse_dict();
@@ -297,8 +300,8 @@ ExprPtr Parser::parse_test(ExprPtr input) {
   expr->name = make_text(std::move(name));
   expr->children.push_back(std::move(input));
   expr->args = std::make_unique<CallArgs>();
-  const bool literal = is(TokenKind::kString) || is(TokenKind::kInteger) || is(TokenKind::kFloat) ||
-                       is_operator("[") || is_operator("{");
+  const bool literal = is(TokenKind::kString) || is(TokenKind::kInteger) || is(TokenKind::kFloat) || is_operator("[") ||
+                       is_operator("{");
   const bool word = is(TokenKind::kName) && !is_name("else") && !is_name("or") && !is_name("and");
   if (is_operator("(")) {
     expr->args = parse_arguments();
@@ -425,8 +428,7 @@ ExprPtr Parser::parse_tuple(const TupleOptions& options) {
   while (true) {
     if (!items.empty()) expect_operator(",");
     if (at_tuple_end(options.end_name)) break;
-    items.push_back(options.simple ? parse_primary(options.with_namespace)
-                                   : parse_expression(options.with_condition));
+    items.push_back(options.simple ? parse_primary(options.with_namespace) : parse_expression(options.with_condition));
     if (!is_operator(",")) break;
     is_tuple = true;
   }

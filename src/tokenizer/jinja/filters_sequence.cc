@@ -1,5 +1,5 @@
-// Filters on sequences: join, first, list, map, select, batch, ... As in Jinja, map, select and their like are lazy: they
-// give a generator that is walked once, is always true and has no length.
+// Filters on sequences: join, first, list, map, select, batch, ... As in Jinja, map, select and their like are lazy:
+// they give a generator that is walked once, is always true and has no length.
 #include <algorithm>
 
 #include "tokenizer/jinja/filters.h"
@@ -30,7 +30,8 @@ Value first(Runtime& runtime, const Value& self, const Args& args) {
 Value last(Runtime& runtime, const Value& self, const Args& args) {
   bind(runtime, "last", args, {}, 0);
   constexpr const char* kEmpty = "there is no last item, the sequence is empty";
-  if (as_object<Generator>(self) != nullptr) runtime.fail("a {} has no last item; use '| list | last'", type_name(self));
+  if (as_object<Generator>(self) != nullptr)
+    runtime.fail("a {} has no last item; use '| list | last'", type_name(self));
   if (const List* list = as_list(self)) {
     return list->items.empty() ? Value(Undefined{nullptr, nullptr, kEmpty}) : list->items.back();
   }
@@ -60,8 +61,7 @@ Value items(Runtime& runtime, const Value& self, const Args& args) {
   const DictPtr* dict = std::get_if<DictPtr>(&self);
   if (dict == nullptr) {
     // The filter is lazy, so that the error comes with the first item.
-    return runtime.generator(
-        [&runtime](Value&) -> bool { runtime.fail("items expects a mapping"); }, depth_of(self));
+    return runtime.generator([&runtime](Value&) -> bool { runtime.fail("items expects a mapping"); }, depth_of(self));
   }
   const Value view = ObjectPtr(std::make_shared<DictView>(*dict, DictView::Kind::kItems));
   return runtime.generator(runtime.iterate(view), depth_of(self) + 1);
@@ -265,6 +265,8 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterEntry> sequence_filters() { return kFilters; }
+std::span<const FilterEntry> sequence_filters() {
+  return kFilters;
+}
 
 }  // namespace citius::jinja

@@ -133,12 +133,14 @@ Value group_by(Runtime& runtime, const Value& self, const Args& args) {
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"dictsort", dict_sort}, {"groupby", group_by}, {"max", extreme<Order::kGreater>}, {"min", extreme<Order::kLess>},
-    {"sort", sort},          {"unique", unique},
+    {"dictsort", dict_sort},        {"groupby", group_by}, {"max", extreme<Order::kGreater>},
+    {"min", extreme<Order::kLess>}, {"sort", sort},        {"unique", unique},
 };
 
 }  // namespace
 
-std::span<const FilterEntry> sorting_filters() { return kFilters; }
+std::span<const FilterEntry> sorting_filters() {
+  return kFilters;
+}
 
 }  // namespace citius::jinja

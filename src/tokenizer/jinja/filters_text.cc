@@ -226,16 +226,30 @@ Value url_encode(Runtime& runtime, const Value& self, const Args& args) {
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"capitalize", mapped<capitalize>}, {"center", center},      {"e", escape},          {"escape", escape},
-    {"forceescape", force_escape},      {"format", format},      {"indent", indent},     {"lower", mapped<to_lower>},
-    {"replace", replace},               {"safe", safe},          {"string", string},     {"title", mapped<title_words>},
-    {"trim", trim},                     {"truncate", truncate},  {"upper", mapped<to_upper>},
-    {"urlencode", url_encode},          {"wordcount", word_count},
+    {"capitalize", mapped<capitalize>},
+    {"center", center},
+    {"e", escape},
+    {"escape", escape},
+    {"forceescape", force_escape},
+    {"format", format},
+    {"indent", indent},
+    {"lower", mapped<to_lower>},
+    {"replace", replace},
+    {"safe", safe},
+    {"string", string},
+    {"title", mapped<title_words>},
+    {"trim", trim},
+    {"truncate", truncate},
+    {"upper", mapped<to_upper>},
+    {"urlencode", url_encode},
+    {"wordcount", word_count},
 };
 
 }  // namespace
 
-std::span<const FilterEntry> text_filters() { return kFilters; }
+std::span<const FilterEntry> text_filters() {
+  return kFilters;
+}
 
 NativeFunction find_filter(std::string_view name) {
   for (const auto table : {text_filters(), value_filters(), sequence_filters(), sorting_filters()}) {

@@ -164,13 +164,21 @@ Value to_json(Runtime& runtime, const Value& self, const Args& args) {
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"abs", absolute},      {"attr", attribute}, {"d", default_value}, {"default", default_value},
-    {"filesizeformat", file_size}, {"float", to_float}, {"int", to_int}, {"round", round_value},
+    {"abs", absolute},
+    {"attr", attribute},
+    {"d", default_value},
+    {"default", default_value},
+    {"filesizeformat", file_size},
+    {"float", to_float},
+    {"int", to_int},
+    {"round", round_value},
     {"tojson", to_json},
 };
 
 }  // namespace
 
-std::span<const FilterEntry> value_filters() { return kFilters; }
+std::span<const FilterEntry> value_filters() {
+  return kFilters;
+}
 
 }  // namespace citius::jinja

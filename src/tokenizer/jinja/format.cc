@@ -36,11 +36,16 @@ std::string group_digits(std::string digits, char mark, size_t every) {
 
 std::string radix_digits(uint64_t magnitude, char type) {
   switch (type) {
-    case 'x': return fmt::format("{:x}", magnitude);
-    case 'X': return fmt::format("{:X}", magnitude);
-    case 'o': return fmt::format("{:o}", magnitude);
-    case 'b': return fmt::format("{:b}", magnitude);
-    default: return std::to_string(magnitude);
+    case 'x':
+      return fmt::format("{:x}", magnitude);
+    case 'X':
+      return fmt::format("{:X}", magnitude);
+    case 'o':
+      return fmt::format("{:o}", magnitude);
+    case 'b':
+      return fmt::format("{:b}", magnitude);
+    default:
+      return std::to_string(magnitude);
   }
 }
 
@@ -191,12 +196,18 @@ class PercentFormat {
   void read_flags(Spec& spec) {
     for (;; ++pos_) {
       const char flag = peek();
-      if (flag == '-') spec.align = '<';
-      else if (flag == '+') spec.sign = '+';
-      else if (flag == ' ') spec.sign = spec.sign == '+' ? '+' : ' ';
-      else if (flag == '#') spec.alternate = true;
-      else if (flag == '0') spec.zero = true;
-      else return;
+      if (flag == '-')
+        spec.align = '<';
+      else if (flag == '+')
+        spec.sign = '+';
+      else if (flag == ' ')
+        spec.sign = spec.sign == '+' ? '+' : ' ';
+      else if (flag == '#')
+        spec.alternate = true;
+      else if (flag == '0')
+        spec.zero = true;
+      else
+        return;
     }
   }
 
@@ -315,9 +326,12 @@ class BraceFormat {
     }
     if (rest.starts_with(':')) rest.remove_prefix(1);
     Value value = lookup(path);
-    if (conversion == 'r' || conversion == 'a') value = runtime_.str(runtime_.repr(value));
-    else if (conversion == 's') value = runtime_.str(runtime_.text(value));
-    else if (conversion != '\0') runtime_.fail("unknown conversion '{}' in a format", conversion);
+    if (conversion == 'r' || conversion == 'a')
+      value = runtime_.str(runtime_.repr(value));
+    else if (conversion == 's')
+      value = runtime_.str(runtime_.text(value));
+    else if (conversion != '\0')
+      runtime_.fail("unknown conversion '{}' in a format", conversion);
     Text spec(runtime_);
     run(rest, spec, depth + 1);
     show(value, spec.view(), out);
@@ -359,7 +373,8 @@ class BraceFormat {
     }
     manual_ = manual_ || !name.empty();
     bool overflow = false;
-    const auto at = name.empty() ? static_cast<size_t>(automatic_++) : static_cast<size_t>(*parse_int(name, 10, overflow));
+    const auto at =
+        name.empty() ? static_cast<size_t>(automatic_++) : static_cast<size_t>(*parse_int(name, 10, overflow));
     if (overflow || at >= args_.positional.size()) runtime_.fail("the format asks for more arguments than are given");
     return args_.positional[at];
   }
@@ -425,7 +440,8 @@ class BraceFormat {
       if (spec.precision > kMaxPrecision) runtime_.fail("the precision of a format is too large");
       return formatter.real(spec, is_int ? static_cast<double>(integer) : std::get<double>(value));
     }
-    if (spec.precision >= 0 || std::string_view("dxXobn").find(spec.type == '\0' ? 'd' : spec.type) == std::string_view::npos) {
+    if (spec.precision >= 0 ||
+        std::string_view("dxXobn").find(spec.type == '\0' ? 'd' : spec.type) == std::string_view::npos) {
       refuse(spec, value);
     }
     formatter.integer(spec, integer);

@@ -26,8 +26,8 @@ Value make_range(Runtime& runtime, const Args& args) {
   const int64_t step = int_argument(runtime, "range", bound[2], 1);
   if (step == 0) runtime.fail("the step of a range cannot be zero");
   const bool single = bound[1] == nullptr;
-  auto range = std::make_shared<Range>(single ? 0 : first, single ? first : int_argument(runtime, "range", bound[1], 0),
-                                       step);
+  auto range =
+      std::make_shared<Range>(single ? 0 : first, single ? first : int_argument(runtime, "range", bound[1], 0), step);
   if (range->size() > kMaxRange) runtime.fail("a range has {} items, expected at most {}", range->size(), kMaxRange);
   return ObjectPtr(std::move(range));
 }
@@ -78,12 +78,18 @@ struct Cycler : Object {
   int depth() const override { return depth_of(items) + 1; }
   const Value& now() const { return as_list(items)->items[pos]; }
   bool attribute(Runtime& /*runtime*/, const ObjectPtr& self, std::string_view name, Value& out) override {
-    if (name == "current") out = now();
-    else if (name == "pos") out = static_cast<int64_t>(pos);
-    else if (name == "items") out = items;
-    else if (name == "next") out = ObjectPtr(std::make_shared<Method>(self, next));
-    else if (name == "reset") out = ObjectPtr(std::make_shared<Method>(self, reset));
-    else return false;
+    if (name == "current")
+      out = now();
+    else if (name == "pos")
+      out = static_cast<int64_t>(pos);
+    else if (name == "items")
+      out = items;
+    else if (name == "next")
+      out = ObjectPtr(std::make_shared<Method>(self, next));
+    else if (name == "reset")
+      out = ObjectPtr(std::make_shared<Method>(self, reset));
+    else
+      return false;
     return true;
   }
   static Value next(Runtime& /*runtime*/, const Value& self, const Args& /*args*/) {
@@ -123,8 +129,10 @@ Value format_time(Runtime& runtime, const Args& args, const Interpreter::Clock& 
     const char c = format->text[i];
     if (c == '%' && i + 1 < format->text.size()) {
       const char kind = format->text[++i];
-      if (kind == 'f') pattern += "000000";
-      else if (kind != 'z' && kind != 'Z') pattern += {c, kind};
+      if (kind == 'f')
+        pattern += "000000";
+      else if (kind != 'z' && kind != 'Z')
+        pattern += {c, kind};
     } else {
       pattern.push_back(c);
     }

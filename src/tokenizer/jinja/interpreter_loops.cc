@@ -8,8 +8,12 @@ namespace {
 /// The variable `loop`.
 struct Loop : Object {
   Loop(Interpreter& interpreter, const Stmt& statement, ScopePtr outer, Value iterable, Next source, int depth)
-      : interpreter(interpreter), statement(statement), outer(std::move(outer)), iterable(std::move(iterable)),
-        source(std::move(source)), depth0(depth) {}
+      : interpreter(interpreter),
+        statement(statement),
+        outer(std::move(outer)),
+        iterable(std::move(iterable)),
+        source(std::move(source)),
+        depth0(depth) {}
 
   std::string_view type_name() const override { return "LoopContext"; }
   int depth() const override { return depth_of(iterable) + 1; }
@@ -58,20 +62,34 @@ struct Loop : Object {
   }
 
   bool attribute(Runtime& runtime, const ObjectPtr& self, std::string_view name, Value& out) override {
-    if (name == "index0") out = index0;
-    else if (name == "index") out = index0 + 1;
-    else if (name == "first") out = index0 == 0;
-    else if (name == "last") out = !peek();
-    else if (name == "length") out = *length(runtime);
-    else if (name == "revindex") out = *length(runtime) - index0;
-    else if (name == "revindex0") out = *length(runtime) - index0 - 1;
-    else if (name == "depth0") out = int64_t{depth0};
-    else if (name == "depth") out = int64_t{depth0} + 1;
-    else if (name == "previtem") out = index0 == 0 ? Undefined{nullptr, nullptr, "there is no previous item"} : before;
-    else if (name == "nextitem") out = peek() ? after : Undefined{nullptr, nullptr, "there is no next item"};
-    else if (name == "cycle") out = ObjectPtr(std::make_shared<Method>(self, cycle));
-    else if (name == "changed") out = ObjectPtr(std::make_shared<Method>(self, changed));
-    else return false;
+    if (name == "index0")
+      out = index0;
+    else if (name == "index")
+      out = index0 + 1;
+    else if (name == "first")
+      out = index0 == 0;
+    else if (name == "last")
+      out = !peek();
+    else if (name == "length")
+      out = *length(runtime);
+    else if (name == "revindex")
+      out = *length(runtime) - index0;
+    else if (name == "revindex0")
+      out = *length(runtime) - index0 - 1;
+    else if (name == "depth0")
+      out = int64_t{depth0};
+    else if (name == "depth")
+      out = int64_t{depth0} + 1;
+    else if (name == "previtem")
+      out = index0 == 0 ? Undefined{nullptr, nullptr, "there is no previous item"} : before;
+    else if (name == "nextitem")
+      out = peek() ? after : Undefined{nullptr, nullptr, "there is no next item"};
+    else if (name == "cycle")
+      out = ObjectPtr(std::make_shared<Method>(self, cycle));
+    else if (name == "changed")
+      out = ObjectPtr(std::make_shared<Method>(self, changed));
+    else
+      return false;
     return true;
   }
 

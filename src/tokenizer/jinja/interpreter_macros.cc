@@ -21,8 +21,9 @@ struct Macro : Object {
       for (const std::string& parameter : definition.parameters) names.push(runtime.str(parameter));
       out = names.finish(/*is_tuple=*/true);
     } else if (name == "caller" || name == "catch_kwargs" || name == "catch_varargs") {
-      out = name == "caller" ? definition.uses_caller
-                             : name == "catch_kwargs" ? definition.uses_kwargs : definition.uses_varargs;
+      out = name == "caller"         ? definition.uses_caller
+            : name == "catch_kwargs" ? definition.uses_kwargs
+                                     : definition.uses_varargs;
     } else {
       return false;
     }

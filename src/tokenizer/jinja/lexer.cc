@@ -14,7 +14,9 @@ namespace {
 constexpr size_t kMaxTokens = 1 << 20;
 constexpr size_t kNone = std::string_view::npos;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 /// Every kind of line end becomes "\n"; one at the very end is dropped.
 std::string normalize_lines(std::string_view source) {
@@ -69,7 +71,9 @@ class Lexer {
     }
     return pos;
   }
-  bool at(size_t pos, std::string_view what) const { return text_.substr(std::min(pos, text_.size())).starts_with(what); }
+  bool at(size_t pos, std::string_view what) const {
+    return text_.substr(std::min(pos, text_.size())).starts_with(what);
+  }
 
   char sign_at(size_t pos) const {
     return pos < text_.size() && (text_[pos] == '-' || text_[pos] == '+') ? text_[pos] : '\0';
@@ -205,9 +209,9 @@ class Lexer {
   }
 
   void lex_operator() {
-    static constexpr std::array<std::string_view, 26> kOperators = {
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-        "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
+    static constexpr std::array<std::string_view, 26> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                                    "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                                    ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
     const auto* found = std::find_if(kOperators.begin(), kOperators.end(), [&](auto op) { return at(pos_, op); });
     if (found == kOperators.end()) {
       size_t after = pos_;
@@ -324,7 +328,9 @@ class Lexer {
     if (code < 0x80) {
       out += raw.substr(start, i - start);
     } else {
-      out += code < 0x100 ? fmt::format("x{:02x}", code) : code < 0x10000 ? fmt::format("u{:04x}", code) : fmt::format("U{:08x}", code);
+      out += code < 0x100     ? fmt::format("x{:02x}", code)
+             : code < 0x10000 ? fmt::format("u{:04x}", code)
+                              : fmt::format("U{:08x}", code);
     }
     return i;
   }
@@ -336,7 +342,8 @@ class Lexer {
       fail("the escape '\\{}{}' is cut short, expected {} hexadecimal digits", raw[i], digits, count);
     }
     const unsigned long code = std::stoul(digits, nullptr, 16);
-    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) fail("the escape '\\{}{}' is no character", raw[i], digits);
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+      fail("the escape '\\{}{}' is no character", raw[i], digits);
     append_utf8(out, static_cast<char32_t>(code));
     return i + 1 + count;
   }
@@ -368,6 +375,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(); }
+std::vector<Token> tokenize(std::string_view source) {
+  return Lexer(source).run();
+}
 
 }  // namespace citius::jinja

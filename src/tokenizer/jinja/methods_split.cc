@@ -221,12 +221,14 @@ constexpr MethodEntry kFloatMethods[] = {{"is_integer", is_integer}};
 constexpr MethodEntry kIntMethods[] = {{"bit_length", bit_length}};
 
 constexpr std::string_view kForbiddenDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
-constexpr std::string_view kForbiddenList[] = {"append", "clear",  "pop",    "reverse",
-                                               "insert", "sort", "extend", "remove"};
+constexpr std::string_view kForbiddenList[] = {"append", "clear", "pop",    "reverse",
+                                               "insert", "sort",  "extend", "remove"};
 
 }  // namespace
 
-std::span<const MethodEntry> string_split_methods() { return kStringMethods; }
+std::span<const MethodEntry> string_split_methods() {
+  return kStringMethods;
+}
 
 bool Range::attribute(Runtime& /*runtime*/, const ObjectPtr& self, std::string_view name, Value& out) {
   if (name == "start" || name == "stop" || name == "step") {
@@ -249,7 +251,8 @@ NativeFunction find_method(const Value& self, std::string_view name) {
     return method != nullptr ? method : search(string_split_methods());
   }
   if (as_dict(self) != nullptr) return search(kDictMethods);
-  if (is_number(self)) return search(std::holds_alternative<double>(self) ? std::span<const MethodEntry>(kFloatMethods) : kIntMethods);
+  if (is_number(self))
+    return search(std::holds_alternative<double>(self) ? std::span<const MethodEntry>(kFloatMethods) : kIntMethods);
   const List* list = as_list(self);
   if (list == nullptr) return nullptr;
   return list->is_tuple ? search(kTupleMethods) : search(kListMethods);

@@ -162,9 +162,7 @@ Value padded(Runtime& runtime, const Value& self, const Args& args) {
   if (width <= size) return runtime.str(text.text, text.markup);
   const int64_t total = width - size;
   // Python's choice of the side that gets the odd one.
-  const int64_t left = kAlign == Align::kLeft    ? 0
-                       : kAlign == Align::kRight ? total
-                                                 : total / 2 + (total & width & 1);
+  const int64_t left = kAlign == Align::kLeft ? 0 : kAlign == Align::kRight ? total : total / 2 + (total & width & 1);
   Text out(runtime);
   const Value unit = runtime.str(fill);
   out.append_value(runtime.arithmetic(Arithmetic::kMultiply, unit, left));
@@ -261,6 +259,8 @@ constexpr MethodEntry kMethods[] = {
 
 }  // namespace
 
-std::span<const MethodEntry> string_methods() { return kMethods; }
+std::span<const MethodEntry> string_methods() {
+  return kMethods;
+}
 
 }  // namespace citius::jinja

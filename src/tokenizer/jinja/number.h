@@ -10,8 +10,8 @@ namespace citius::jinja {
 
 /// repr(float): shortest text that reads back, "1.0", "1e+16", "inf", "nan".
 std::string float_repr(double value);
-/// int(text, base): surrounding white space, sign, underscores, 0x/0o/0b prefixes for base 0 or their own. Empty where Python
-/// raises ValueError. `overflow` is set where the number is one that 64 bits do not hold.
+/// int(text, base): surrounding white space, sign, underscores, 0x/0o/0b prefixes for base 0 or their own. Empty where
+/// Python raises ValueError. `overflow` is set where the number is one that 64 bits do not hold.
 std::optional<int64_t> parse_int(std::string_view text, int base, bool& overflow);
 /// float(text), "inf" and "nan" included. Empty where Python raises ValueError.
 std::optional<double> parse_float(std::string_view text);

@@ -1,4 +1,5 @@
-// Recursive descent over the tokens of a template, after Jinja's own grammar. expressions.cc has the part for expressions.
+// Recursive descent over the tokens of a template, after Jinja's own grammar. expressions.cc has the part for
+// expressions.
 #pragma once
 
 #include <string>

@@ -129,8 +129,8 @@ class Items {
 
 /// Arguments by parameter, null where not given; see bind().
 using Bound = std::array<const Value*, 6>;
-/// Sorts `args` under the names of a function's parameters, the first `required` of which must be given. A name "" takes
-/// no keyword. Throws what Python would: too many, missing, unknown or doubled arguments.
+/// Sorts `args` under the names of a function's parameters, the first `required` of which must be given. A name ""
+/// takes no keyword. Throws what Python would: too many, missing, unknown or doubled arguments.
 Bound bind(Runtime& runtime, std::string_view function, const Args& args, std::initializer_list<std::string_view> names,
            size_t required);
 /// The integer (or truth) of an argument, or `fallback` where it is not given.

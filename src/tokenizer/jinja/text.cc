@@ -83,9 +83,7 @@ bool is_space(char32_t code) {
 std::string_view strip(std::string_view text, std::optional<std::string_view> chars, bool left, bool right) {
   std::u32string set;
   if (chars) set = to_code_points(*chars);
-  const auto drops = [&](char32_t code) {
-    return chars ? set.find(code) != std::u32string::npos : is_space(code);
-  };
+  const auto drops = [&](char32_t code) { return chars ? set.find(code) != std::u32string::npos : is_space(code); };
   size_t begin = 0, end = text.size();
   while (left && begin < end) {
     size_t pos = begin;
@@ -135,10 +133,16 @@ bool all_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
-char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char ascii_upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
+char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
-bool is_cased(char32_t code) { return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASED); }
+bool is_cased(char32_t code) {
+  return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASED);
+}
 bool is_case_ignorable(char32_t code) {
   return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASE_IGNORABLE);
 }
@@ -203,7 +207,9 @@ std::string to_lower(std::string_view text) {
   return to_utf8(from_utf8(text).toLower(icu::Locale::getRoot()));
 }
 
-std::string case_fold(std::string_view text) { return to_utf8(from_utf8(text).foldCase()); }
+std::string case_fold(std::string_view text) {
+  return to_utf8(from_utf8(text).foldCase());
+}
 
 std::string capitalize(std::string_view text) {
   const std::u32string points = to_code_points(text);
@@ -240,7 +246,9 @@ std::string swap_case(std::string_view text) {
 
 namespace {
 
-bool is_letter(char32_t code) { return (U_GET_GC_MASK(static_cast<UChar32>(code)) & U_GC_L_MASK) != 0; }
+bool is_letter(char32_t code) {
+  return (U_GET_GC_MASK(static_cast<UChar32>(code)) & U_GC_L_MASK) != 0;
+}
 
 bool is_printable(char32_t code) {
   if (code == ' ') return true;
@@ -251,14 +259,22 @@ bool is_printable(char32_t code) {
 bool has_class(char32_t code, CharClass char_class) {
   const auto numeric = static_cast<UNumericType>(u_getIntPropertyValue(static_cast<UChar32>(code), UCHAR_NUMERIC_TYPE));
   switch (char_class) {
-    case CharClass::kAlpha: return is_letter(code);
-    case CharClass::kDecimal: return numeric == U_NT_DECIMAL;
-    case CharClass::kDigit: return numeric == U_NT_DECIMAL || numeric == U_NT_DIGIT;
-    case CharClass::kNumeric: return numeric != U_NT_NONE;
-    case CharClass::kAlnum: return is_letter(code) || numeric != U_NT_NONE;
-    case CharClass::kSpace: return is_space(code);
-    case CharClass::kPrintable: return is_printable(code);
-    case CharClass::kAscii: return code < 0x80;
+    case CharClass::kAlpha:
+      return is_letter(code);
+    case CharClass::kDecimal:
+      return numeric == U_NT_DECIMAL;
+    case CharClass::kDigit:
+      return numeric == U_NT_DECIMAL || numeric == U_NT_DIGIT;
+    case CharClass::kNumeric:
+      return numeric != U_NT_NONE;
+    case CharClass::kAlnum:
+      return is_letter(code) || numeric != U_NT_NONE;
+    case CharClass::kSpace:
+      return is_space(code);
+    case CharClass::kPrintable:
+      return is_printable(code);
+    case CharClass::kAscii:
+      return code < 0x80;
   }
   return false;
 }
@@ -284,8 +300,12 @@ bool all_of_class(std::string_view text, CharClass char_class) {
   return true;
 }
 
-bool is_lower(std::string_view text) { return has_only_case(text, /*lower=*/true); }
-bool is_upper(std::string_view text) { return has_only_case(text, /*lower=*/false); }
+bool is_lower(std::string_view text) {
+  return has_only_case(text, /*lower=*/true);
+}
+bool is_upper(std::string_view text) {
+  return has_only_case(text, /*lower=*/false);
+}
 
 bool is_title(std::string_view text) {
   bool found = false, in_word = false;
@@ -316,7 +336,9 @@ bool is_identifier(std::string_view text) {
   return true;
 }
 
-bool is_word(char32_t code) { return code == '_' || has_class(code, CharClass::kAlnum); }
+bool is_word(char32_t code) {
+  return code == '_' || has_class(code, CharClass::kAlnum);
+}
 
 std::string quote(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
@@ -348,12 +370,23 @@ std::string escape_html(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out.push_back(c);
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out.push_back(c);
     }
   }
   return out;

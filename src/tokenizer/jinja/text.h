@@ -1,5 +1,5 @@
-// Python's view of text, over UTF-8: code points, its definition of white space and lines, case mapping and the character
-// classes behind str.isalpha() and friends. Everything here takes valid UTF-8 and throws nothing.
+// Python's view of text, over UTF-8: code points, its definition of white space and lines, case mapping and the
+// character classes behind str.isalpha() and friends. Everything here takes valid UTF-8 and throws nothing.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-// The values that a chat template computes with, after Python's: undefined, None, bool, int, float, str, list, tuple, dict
-// and a few objects (range, generators, macros, ...). Lists, tuples, dicts and strings never change once made, because
-// the sandbox that transformers uses forbids it; only namespaces, loops and generators have state. Every value that owns
-// memory reports it to the Budget of the rendering it belongs to.
+// The values that a chat template computes with, after Python's: undefined, None, bool, int, float, str, list, tuple,
+// dict and a few objects (range, generators, macros, ...). Lists, tuples, dicts and strings never change once made,
+// because the sandbox that transformers uses forbids it; only namespaces, loops and generators have state. Every value
+// that owns memory reports it to the Budget of the rendering it belongs to.
 #pragma once
 
 #include <cstddef>
@@ -110,7 +110,9 @@ class Object {
   virtual int depth() const { return 1; }
   virtual std::string repr() const { return "<" + std::string(type_name()) + ">"; }
   /// Looks up `self.name`, where `self` is this object; false where there is no such attribute.
-  virtual bool attribute(Runtime&, const ObjectPtr& /*self*/, std::string_view /*name*/, Value& /*out*/) { return false; }
+  virtual bool attribute(Runtime&, const ObjectPtr& /*self*/, std::string_view /*name*/, Value& /*out*/) {
+    return false;
+  }
   /// len(), or none where the type has no length.
   virtual std::optional<int64_t> length(Runtime&) { return std::nullopt; }
   virtual bool callable() const { return false; }
@@ -151,8 +153,12 @@ struct Dict {
 };
 
 // Shorthand for asking what a value is.
-inline bool is_undefined(const Value& value) { return std::holds_alternative<Undefined>(value); }
-inline bool is_none(const Value& value) { return std::holds_alternative<None>(value); }
+inline bool is_undefined(const Value& value) {
+  return std::holds_alternative<Undefined>(value);
+}
+inline bool is_none(const Value& value) {
+  return std::holds_alternative<None>(value);
+}
 inline const Str* as_str(const Value& value) {
   const StrPtr* str = std::get_if<StrPtr>(&value);
   return str == nullptr ? nullptr : str->get();
@@ -214,8 +220,8 @@ struct DictView : Object {
   Kind kind;
 };
 
-/// namespace(...): the one thing that {% set a.b = ... %} changes. The interpreter owns all of them until the end, since
-/// they can refer to one another.
+/// namespace(...): the one thing that {% set a.b = ... %} changes. The interpreter owns all of them until the end,
+/// since they can refer to one another.
 struct Namespace : Object {
   std::string_view type_name() const override { return "Namespace"; }
   bool attribute(Runtime&, const ObjectPtr& /*self*/, std::string_view name, Value& out) override {
