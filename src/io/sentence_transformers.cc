@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "io/gguf.h"
 
 namespace citius {
 namespace {
@@ -106,6 +107,19 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
     if (object.has("default_prompt_name")) config.prompt = object.get_object("prompts").get_string(object.get_string("default_prompt_name"));
   }
   return config;
+}
+
+SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint) {
+  if (!checkpoint.is_gguf()) {
+    if (std::filesystem::is_directory(checkpoint.path)) return read_sentence_transformers(checkpoint.path);
+    return {{"mean"}, {}, false, {}, {}};
+  }
+  const GgufFile& gguf = *checkpoint.gguf;
+  const std::string key = gguf.get_string("general.architecture").value_or("") + ".pooling_type";
+  const int64_t type = gguf.get_int(key).value_or(1);
+  constexpr const char* kModes[] = {"", "mean", "cls", "lasttoken"};
+  if (type < 1 || type > 3) fail_input(gguf.where(), "{} is {}, expected 1 (mean), 2 (CLS) or 3 (last token)", key, type);
+  return {{kModes[type]}, {}, /*normalize=*/true, {}, {}};
 }
 
 }  // namespace citius

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "io/checkpoint.h"
+
 namespace citius {
 
 struct SentenceTransformersConfig {
@@ -28,5 +30,9 @@ struct SentenceTransformersConfig {
 /// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.
 /// Throws Error{kInput} for a damaged file or a module that is not supported.
 SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory);
+
+/// The same for any checkpoint: files beside the model, or the pooling type that a GGUF file names (vectors of length 1, as
+/// llama.cpp gives them). Mean pooling where nothing is said.
+SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint);
 
 }  // namespace citius

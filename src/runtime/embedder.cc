@@ -26,9 +26,7 @@ Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
   finish_loading(engine.loaded);
   const std::string where = engine.checkpoint.path.string();
   if (engine.tokenizer == nullptr) fail_input(where, "has no tokenizer");
-  const SentenceTransformersConfig config =
-      std::filesystem::is_directory(engine.checkpoint.path) ? read_sentence_transformers(engine.checkpoint.path)
-                                                            : SentenceTransformersConfig{{"mean"}, {}, false, {}, {}};
+  const SentenceTransformersConfig config = read_sentence_transformers(engine.checkpoint);
   for (const std::string& name : config.pooling) {
     const std::optional<PoolingMode> mode = parse_pooling(name);
     if (!mode) fail_input(where, "pooling '{}' is not supported", name);
