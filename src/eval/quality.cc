@@ -1,0 +1,124 @@
+#include "eval/quality.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "metrics/distribution.h"
+
+namespace citius {
+namespace {
+
+void report(const OnProgress& progress, size_t done, size_t total) {
+  if (progress) progress(static_cast<double>(done) / static_cast<double>(total));
+}
+
+// Sums over the scored tokens of one sequence.
+struct SequenceSums {
+  double kl = 0, agreed = 0, reference_loss = 0, candidate_loss = 0;
+};
+
+class LanguageReference : public QualityReference {
+ public:
+  LanguageReference(Engine& engine, std::vector<ScoredSequence> sequences, const OnProgress& progress)
+      : sequences_(std::move(sequences)), model_(engine, longest(sequences_)) {
+    for (const ScoredSequence& sequence : sequences_) {
+      hidden_.push_back(model_.run(sequence));
+      report(progress, hidden_.size(), sequences_.size());
+    }
+  }
+
+  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress) override {
+    LanguageModel other(candidate, longest(sequences_));
+    if (other.vocab_size() != model_.vocab_size()) {
+      fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference",
+                 other.vocab_size(), model_.vocab_size());
+    }
+    std::vector<double> kl, agreed, difference, counts;
+    for (size_t i = begin; i < end; ++i) {
+      const SequenceSums sums = compare_sequence(other, i);
+      kl.push_back(sums.kl);
+      agreed.push_back(sums.agreed);
+      difference.push_back(sums.candidate_loss - sums.reference_loss);
+      counts.push_back(static_cast<double>(sequences_[i].num_scored()));
+      report(progress, i + 1 - begin, end - begin);
+    }
+    return {{"kl_mean", ratio_estimate(kl, counts)},
+            {"top1_agreement", share_estimate(agreed, counts)},
+            {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts))}};
+  }
+
+  size_t num_items() const override { return sequences_.size(); }
+
+ private:
+  SequenceSums compare_sequence(LanguageModel& other, size_t index) {
+    const ScoredSequence& sequence = sequences_[index];
+    const HiddenRows& ours = hidden_[index];
+    const HiddenRows theirs = other.run(sequence);
+    std::vector<SequenceSums> rows(static_cast<size_t>(ours.rows));
+    const auto vocab = static_cast<size_t>(model_.vocab_size());
+    for (int64_t first = 0; first < ours.rows; first += LanguageModel::kLogitRows) {
+      const int64_t count = std::min(LanguageModel::kLogitRows, ours.rows - first);
+      const TensorView a = model_.logits(ours, first, count), b = other.logits(theirs, first, count);
+      other.engine().backend->threads().parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const std::span<const float> reference(a.row(i), vocab), candidate(b.row(i), vocab);
+          const int32_t target = sequence.tokens[static_cast<size_t>(sequence.first_scored + first + i)];
+          rows[static_cast<size_t>(first + i)] = {kl_divergence(reference, candidate),
+                                                  argmax(reference) == argmax(candidate) ? 1.0 : 0.0,
+                                                  -log_softmax_at(reference, target), -log_softmax_at(candidate, target)};
+        }
+      });
+    }
+    SequenceSums sums;
+    for (const SequenceSums& row : rows) {
+      sums.kl += row.kl;
+      sums.agreed += row.agreed;
+      sums.reference_loss += row.reference_loss;
+      sums.candidate_loss += row.candidate_loss;
+    }
+    return sums;
+  }
+
+  std::vector<ScoredSequence> sequences_;
+  LanguageModel model_;
+  std::vector<HiddenRows> hidden_;
+};
+
+class EncoderReference : public QualityReference {
+ public:
+  EncoderReference(Engine& engine, std::vector<EncodedText> texts, const OnProgress& progress)
+      : texts_(std::move(texts)), vectors_(text_vectors(engine, texts_, progress)) {}
+
+  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress) override {
+    const std::span<const EncodedText> texts = std::span(texts_).subspan(begin, end - begin);
+    const std::vector<std::vector<float>> theirs = text_vectors(candidate, texts, progress);
+    std::vector<double> cosines;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      if (theirs[i].size() != vectors_[begin + i].size()) {
+        fail_input(candidate.checkpoint.path.string(), "got vectors of {} dimensions, expected {} as in the reference",
+                   theirs[i].size(), vectors_[begin + i].size());
+      }
+      cosines.push_back(cosine(vectors_[begin + i], theirs[i]));
+    }
+    return {{"cosine_mean", mean_estimate(cosines)}};
+  }
+
+  size_t num_items() const override { return texts_.size(); }
+
+ private:
+  std::vector<EncodedText> texts_;
+  std::vector<std::vector<float>> vectors_;
+};
+
+}  // namespace
+
+std::unique_ptr<QualityReference> make_reference(Engine& reference, QualityItems items, const OnProgress& progress) {
+  CHECK(items.sequences.empty() != items.texts.empty());
+  if (!items.sequences.empty()) {
+    return std::make_unique<LanguageReference>(reference, std::move(items.sequences), progress);
+  }
+  return std::make_unique<EncoderReference>(reference, std::move(items.texts), progress);
+}
+
+}  // namespace citius

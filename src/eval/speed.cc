@@ -1,0 +1,187 @@
+#include "eval/speed.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "metrics/distribution.h"
+
+namespace citius {
+namespace {
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
+  const CounterRng rng(/*seed=*/1, stream);
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < count; ++i) {
+    tokens.push_back(static_cast<int32_t>(rng.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
+  }
+  return tokens;
+}
+
+class DecoderRunner : public SpeedRunner {
+ public:
+  DecoderRunner(Engine& engine, const Workload& workload)
+      : SpeedRunner(workload), decoder_(engine, workload.batch * rounded(total(workload))) {
+    if (total(workload_) > decoder_.max_length()) {
+      fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", total(workload_),
+                 decoder_.max_length());
+    }
+    const int64_t prompt = workload_.kind == Workload::Kind::kPrefill ? workload_.length : workload_.prompt;
+    for (int64_t i = 0; i < workload_.batch; ++i) {
+      prompts_.push_back(random_tokens(prompt, engine.model().config().vocab_size, static_cast<uint64_t>(i)));
+    }
+  }
+
+  Round run() override {
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < prompts_.size(); ++i) ids.push_back(decoder_.create());
+    Round round;
+    double begin = now_seconds();
+    std::vector<int32_t> next = step(ids, prompts_);
+    if (workload_.kind == Workload::Kind::kPrefill) {
+      round.seconds = now_seconds() - begin;
+      round.latencies.push_back(round.seconds);
+    } else {
+      for (int64_t i = 0; i < workload_.length; ++i) {
+        begin = now_seconds();
+        std::vector<std::vector<int32_t>> tokens;
+        for (int32_t token : next) tokens.push_back({token});
+        next = step(ids, tokens);
+        round.latencies.push_back(now_seconds() - begin);
+        round.seconds += round.latencies.back();
+      }
+    }
+    for (int32_t id : ids) decoder_.release(id);
+    return round;
+  }
+
+ private:
+  static int64_t rounded(int64_t tokens) { return (tokens + kKvBlock - 1) / kKvBlock * kKvBlock; }
+  static int64_t total(const Workload& workload) {
+    return workload.length + (workload.kind == Workload::Kind::kDecode ? workload.prompt : 0);
+  }
+
+  // Appends `tokens` to each sequence and chooses every next token greedily.
+  std::vector<int32_t> step(const std::vector<int32_t>& ids, const std::vector<std::vector<int32_t>>& tokens) {
+    std::vector<Decoder::Step> steps;
+    std::vector<int64_t> last;
+    int64_t row = 0;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      steps.push_back({ids[i], tokens[i]});
+      row += static_cast<int64_t>(tokens[i].size());
+      last.push_back(row - 1);
+    }
+    const TensorView logits = decoder_.logits(decoder_.forward(steps), last);
+    std::vector<int32_t> next;
+    for (int64_t i = 0; i < logits.rows(); ++i) {
+      next.push_back(static_cast<int32_t>(argmax({logits.row(i), static_cast<size_t>(logits.shape[1])})));
+    }
+    return next;
+  }
+
+  Decoder decoder_;
+  std::vector<std::vector<int32_t>> prompts_;
+};
+
+class EncoderRunner : public SpeedRunner {
+ public:
+  EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine, total(workload)) {
+    for (int64_t i = 0; i < workload_.batch; ++i) {
+      const int64_t length = length_of(workload_, i);
+      if (length > encoder_.max_length()) {
+        fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length,
+                   encoder_.max_length());
+      }
+      texts_.push_back(random_tokens(length, engine.model().config().vocab_size, static_cast<uint64_t>(i)));
+    }
+    for (const std::vector<int32_t>& text : texts_) inputs_.push_back({text, {}});
+  }
+
+  Round run() override {
+    const double begin = now_seconds();
+    encoder_.run(inputs_, [](const ForwardContext&, size_t, const TensorView&) {});
+    Round round;
+    round.seconds = now_seconds() - begin;
+    round.latencies = {round.seconds};
+    return round;
+  }
+
+ private:
+  static int64_t length_of(const Workload& workload, int64_t i) {
+    if (workload.lengths.empty()) return workload.length;
+    return workload.lengths[static_cast<size_t>(i) % workload.lengths.size()];
+  }
+  static int64_t total(const Workload& workload) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < workload.batch; ++i) sum += length_of(workload, i);
+    return std::min<int64_t>(sum, 16384);
+  }
+
+  Encoder encoder_;
+  std::vector<std::vector<int32_t>> texts_;
+  std::vector<EncoderInput> inputs_;
+};
+
+}  // namespace
+
+std::string_view kind_name(Workload::Kind kind) {
+  switch (kind) {
+    case Workload::Kind::kPrefill: return "prefill";
+    case Workload::Kind::kDecode: return "decode";
+    case Workload::Kind::kEncode: return "encode";
+  }
+  CHECK(false);
+}
+
+std::unique_ptr<SpeedRunner> SpeedRunner::make(Engine& engine, const Workload& workload) {
+  if (workload.batch < 1 || workload.length < 1 || workload.prompt < 1) {
+    fail(ErrorKind::kUsage, "bench", "got batch {} and length {}, expected 1 or more", workload.batch, workload.length);
+  }
+  if (workload.kind == Workload::Kind::kEncode) return std::make_unique<EncoderRunner>(engine, workload);
+  return std::make_unique<DecoderRunner>(engine, workload);
+}
+
+double SpeedRunner::units() const {
+  return static_cast<double>(workload_.kind == Workload::Kind::kEncode ? workload_.batch : workload_.batch * workload_.length);
+}
+
+std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const> contestants, const SpeedOptions& options,
+                                                    const OnProgress& progress) {
+  std::vector<std::vector<Round>> rounds(contestants.size());
+  for (SpeedRunner* contestant : contestants) contestant->run();
+  const double begin = now_seconds(), budget = options.seconds * static_cast<double>(contestants.size());
+  for (int64_t round = 0; round < options.max_repeats; ++round) {
+    const double spent = now_seconds() - begin;
+    if (round >= options.repeats && spent >= budget) break;
+    for (size_t i = 0; i < contestants.size(); ++i) {
+      const size_t who = (i + static_cast<size_t>(round)) % contestants.size();
+      rounds[who].push_back(contestants[who]->run());
+    }
+    if (progress) {
+      const double by_time = (now_seconds() - begin) / std::max(budget, 1e-9);
+      progress(std::min({1.0, by_time, static_cast<double>(round + 1) / static_cast<double>(options.repeats)}));
+    }
+  }
+  return rounds;
+}
+
+std::vector<double> round_seconds(std::span<const Round> rounds) {
+  std::vector<double> seconds;
+  for (const Round& round : rounds) seconds.push_back(round.seconds);
+  return seconds;
+}
+
+std::vector<double> latencies_ms(std::span<const Round> rounds) {
+  std::vector<double> all;
+  for (const Round& round : rounds) {
+    for (double seconds : round.latencies) all.push_back(seconds * 1e3);
+  }
+  return all;
+}
+
+}  // namespace citius

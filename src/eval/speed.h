@@ -1,0 +1,64 @@
+// Speed of models: several contestants take turns in one process, so that whatever slows the machine for a while slows all
+// of them, and medians over the rounds are compared. A round of a contestant is one workload from beginning to end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "eval/language_model.h"
+#include "runtime/encoder.h"
+
+namespace citius {
+
+struct Workload {
+  enum class Kind { kPrefill, kDecode, kEncode };
+  Kind kind = Kind::kPrefill;
+  int64_t batch = 1;             // sequences at once
+  int64_t length = 128;          // tokens of a prompt or an encoder's input; for kDecode: new tokens of a sequence
+  int64_t prompt = 1;            // kDecode: tokens before the first new one (not timed)
+  std::vector<int64_t> lengths;  // kEncode: a length for every sequence of the batch; empty: all `length`
+};
+
+std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encode"
+
+/// What one round took.
+struct Round {
+  double seconds = 0;
+  std::vector<double> latencies;  // seconds of every step: a decoded token (of the whole batch), a prefill, a batch
+};
+
+/// Runs one workload on one engine, again and again. Tokens are pseudo-random and the same in every round.
+class SpeedRunner {
+ public:
+  /// Throws Error{kInput} where the model cannot run the workload (too long, no language-model head).
+  static std::unique_ptr<SpeedRunner> make(Engine& engine, const Workload& workload);
+  virtual ~SpeedRunner() = default;
+  virtual Round run() = 0;
+  const Workload& workload() const { return workload_; }
+  /// Tokens (kPrefill, kDecode) that a round processes; sequences for kEncode.
+  double units() const;
+
+ protected:
+  explicit SpeedRunner(Workload workload) : workload_(std::move(workload)) {}
+  Workload workload_;
+};
+
+struct SpeedOptions {
+  double seconds = 2;   // time to spend on each contestant, at least
+  int64_t repeats = 5;  // rounds of each, at least
+  int64_t max_repeats = 200;
+};
+
+/// The rounds of every contestant in the order they were run; after one unmeasured round of each. All have the same
+/// number of rounds, and round i of one ran beside round i of the others; who begins a round changes from round to round.
+std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const> contestants, const SpeedOptions& options,
+                                                    const OnProgress& progress = {});
+
+/// Seconds of every round.
+std::vector<double> round_seconds(std::span<const Round> rounds);
+/// All latencies of all rounds in milliseconds.
+std::vector<double> latencies_ms(std::span<const Round> rounds);
+
+}  // namespace citius

@@ -1,0 +1,110 @@
+#include "eval/work.h"
+
+#include <algorithm>
+#include <map>
+
+namespace citius {
+namespace {
+
+double rounded_to_blocks(double tokens) {
+  const auto block = static_cast<int64_t>(kKvBlock);
+  return static_cast<double>((static_cast<int64_t>(tokens) + block - 1) / block * block);
+}
+
+std::string activation_name(Format format) {
+  switch (format_activation(format)) {
+    case ActivationFormat::kF32: return "f32";
+    case ActivationFormat::kBF16: return "bf16";
+    default: return "int8";
+  }
+}
+
+// The name of the token embedding, and whether the language-model head multiplies by it.
+bool head_is_tied(const Model& model) {
+  const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
+  return layout && !layout->steps.empty() && layout->steps.front().weight.empty();
+}
+
+}  // namespace
+
+WeightTotals weight_totals(const Engine& engine) {
+  WeightTotals totals;
+  const Model& model = engine.model();
+  const bool tied = model.config().causal && head_is_tied(model);
+  const std::string& embedding = model.token_embedding().name();
+  std::map<std::string, double> by_activation;
+  for (const WeightRecord& record : engine.loaded.load.records) {
+    const double parameters = static_cast<double>(record.rows) * static_cast<double>(record.cols);
+    const double bytes = static_cast<double>(format_row_bytes(record.format, record.cols)) * static_cast<double>(record.rows);
+    totals.parameters += parameters;
+    totals.resident_bytes += bytes;
+    const bool is_embedding = record.name == embedding || record.name.find("embed") != std::string::npos ||
+                              record.name.find("wpe") != std::string::npos;
+    if (is_embedding && !(tied && record.name == embedding)) {
+      totals.embedding_bytes += bytes;
+      continue;
+    }
+    totals.streamed_bytes += bytes;
+    totals.products += parameters;
+    by_activation[activation_name(record.format)] += parameters;
+    if (record.rows == model.config().vocab_size) totals.head_products += parameters;
+  }
+  double most = -1;
+  for (const auto& [name, parameters] : by_activation) {
+    if (parameters <= most) continue;
+    most = parameters;
+    totals.widest_activation = name;
+  }
+  return totals;
+}
+
+double kv_bytes_per_token(const ModelConfig& config, KvType type) {
+  const double values = 2.0 * static_cast<double>(config.kv_heads) * static_cast<double>(config.head_dim);
+  return values * (type == KvType::kF32 ? 4 : 2) * static_cast<double>(config.causal ? config.num_layers : 1);
+}
+
+Work work_of(const Engine& engine, const Workload& workload) {
+  const ModelConfig& config = engine.model().config();
+  const WeightTotals totals = weight_totals(engine);
+  const double kv = kv_bytes_per_token(config, engine.options.kv_type);
+  // Scores and the weighted sum of values, a query against one key, in all layers.
+  const double attention = 4.0 * static_cast<double>(config.heads) * static_cast<double>(config.head_dim) *
+                           static_cast<double>(config.num_layers);
+  const auto batch = static_cast<double>(workload.batch), length = static_cast<double>(workload.length);
+  Work work;
+  if (workload.kind == Workload::Kind::kDecode) {
+    const double mean_past = static_cast<double>(workload.prompt) + (length + 1) / 2;
+    work.bytes = length * (totals.streamed_bytes + batch * kv * mean_past);
+    work.operations = length * batch * (2 * totals.products + attention * mean_past);
+    return work;
+  }
+  double tokens = 0, pairs = 0;
+  for (int64_t i = 0; i < workload.batch; ++i) {
+    const double size = workload.lengths.empty()
+                            ? length
+                            : static_cast<double>(workload.lengths[static_cast<size_t>(i) % workload.lengths.size()]);
+    tokens += size;
+    pairs += config.causal ? size * (size + 1) / 2 : size * size;
+  }
+  work.bytes = totals.streamed_bytes;
+  work.operations = 2 * (totals.products - totals.head_products) * tokens + 2 * totals.head_products * batch + attention * pairs;
+  return work;
+}
+
+MemoryPlan plan_memory(const Engine& engine, int64_t context, int64_t batch) {
+  const ModelConfig& config = engine.model().config();
+  MemoryPlan plan;
+  plan.weight_bytes = weight_totals(engine).resident_bytes;
+  const auto sequences = static_cast<double>(batch);
+  plan.kv_bytes = kv_bytes_per_token(config, engine.options.kv_type) * rounded_to_blocks(static_cast<double>(context)) * sequences;
+  // The widest moment of a layer: its input, the residual, queries, keys and values, attention's output, and the two
+  // halves of the feed-forward layer, in fp32 for one chunk of prefill (decoders) or one whole batch (encoders).
+  const double tokens = config.causal ? std::min<double>(512, static_cast<double>(context)) : static_cast<double>(context) * sequences;
+  const double row = 4.0 * static_cast<double>(config.hidden_size) +
+                     static_cast<double>((2 * config.heads + 2 * config.kv_heads) * config.head_dim) +
+                     2.0 * static_cast<double>(config.intermediate_size);
+  plan.workspace_bytes = 4 * (tokens * row + (config.causal ? sequences * static_cast<double>(config.vocab_size) : 0));
+  return plan;
+}
+
+}  // namespace citius
