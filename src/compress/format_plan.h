@@ -1,0 +1,58 @@
+// Which format every weight of a model shall have: one for the body, finer ones for chosen layers, one for the output layer.
+// A plan is a value with a name; policy() turns it into what the loader asks.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/load_context.h"
+
+namespace citius {
+
+/// What a weight is for, told from its name in the checkpoint (Hugging Face or GGUF).
+enum class WeightKind { kEmbedding, kAttention, kFeedForward, kOutput, kOther };
+
+struct WeightPlace {
+  WeightKind kind = WeightKind::kOther;
+  int64_t layer = -1;       // -1 outside the layers
+  std::string role;         // last part of the name that says what it is, e.g. "v_proj", "attn_v", "dense"
+};
+WeightPlace place_of(std::string_view name);
+std::string_view kind_name(WeightKind kind);  // "embedding", "attention", "feed-forward", "output", "other"
+
+/// What a plan must know of the model it is for.
+struct PlanTarget {
+  int64_t num_layers = 0;
+  bool tied_output = false;      // the token embedding is also the output layer
+  std::string token_embedding;   // its name
+};
+
+struct FormatPlan {
+  std::string name;                       // as reports call it
+  std::optional<Format> body;             // layers; none: as given
+  std::optional<Format> output;           // language-model head (and token embedding where tied); none: as given
+  std::map<int64_t, Format> layers;       // exceptions
+  std::vector<std::string> keep;          // globs over names: these stay as given
+  std::string mix;                        // a mix of GGUF types that llama.cpp names (q4_k_m, ...), or empty
+};
+
+/// The format of a weight that cannot have `wanted` because its rows are no multiple of the block: smaller groups of the
+/// same kind, then int8 per channel; for K-quants what llama.cpp falls back to.
+Format fitting_format(Format wanted, int64_t cols);
+
+/// The policy of a plan. Look-up tables, positions and small task heads stay as given.
+FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target);
+
+/// The plan of `--format NAME`: any format that can be written, or a mix (q4_k_m, q4_k_s, q5_k_m, q5_k_s). The output
+/// layer of 4-bit plans is int8-g32: it is the most sensitive matrix. Throws Error{kUsage} for an unknown name.
+FormatPlan plan_of_name(std::string_view name);
+/// Names that plan_of_name takes.
+std::vector<std::string> plan_names();
+
+/// True where `name` matches `pattern`, in which * stands for any characters.
+bool matches_glob(std::string_view pattern, std::string_view name);
+
+}  // namespace citius
