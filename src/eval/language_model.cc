@@ -7,13 +7,15 @@
 
 namespace citius {
 
-LanguageModel::LanguageModel(Engine& engine, int64_t longest) : engine_(engine), decoder_(engine, longest) {
+LanguageModel::LanguageModel(Engine& engine, int64_t longest) 
+    : engine_(engine), decoder_(engine, longest), compute_(engine.options.compute) {
   if (longest > decoder_.max_length()) {
     fail_input("context", "got {} tokens, expected at most {} (what the model takes)", longest, decoder_.max_length());
   }
 }
 
 HiddenRows LanguageModel::run(const ScoredSequence& sequence) {
+  ComputeScope scope(engine_, compute_);
   const int32_t id = decoder_.create();
   const Decoder::Step step{id, std::span(sequence.tokens).first(sequence.tokens.size() - 1)};
   const TensorView hidden = decoder_.forward({&step, 1});
@@ -30,6 +32,7 @@ HiddenRows LanguageModel::run(const ScoredSequence& sequence) {
 }
 
 TensorView LanguageModel::logits(const HiddenRows& hidden, int64_t first, int64_t count) {
+  ComputeScope scope(engine_, compute_);
   const int64_t channels = engine_.model().config().hidden_size;
   const TensorView view(const_cast<float*>(hidden.values.data()), DType::kF32, {hidden.rows, channels});
   std::vector<int64_t> rows(static_cast<size_t>(count));

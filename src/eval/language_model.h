@@ -12,6 +12,21 @@
 
 namespace citius {
 
+/// Switches the compute mode of an engine while it lives.
+class ComputeScope {
+ public:
+  ComputeScope(Engine& engine, Compute compute) : engine_(engine), saved_(engine.options.compute) {
+    engine_.options.compute = compute;
+  }
+  ~ComputeScope() { engine_.options.compute = saved_; }
+  ComputeScope(const ComputeScope&) = delete;
+  ComputeScope& operator=(const ComputeScope&) = delete;
+
+ private:
+  Engine& engine_;
+  Compute saved_;
+};
+
 /// Called as work proceeds, with the share done in [0, 1]. May be empty.
 using OnProgress = std::function<void(double share)>;
 
@@ -23,7 +38,8 @@ struct HiddenRows {
 
 class LanguageModel {
  public:
-  /// For sequences of up to `longest` tokens. Throws Error{kInput} where the model has no language-model head or cannot
+  /// For sequences of up to `longest` tokens, in the compute mode that the engine has now, whatever it is switched to
+  /// later: one engine can be reference and candidate at once. Throws Error{kInput} where the model has no language-model head or cannot
   /// take so many.
   LanguageModel(Engine& engine, int64_t longest);
 
@@ -40,6 +56,7 @@ class LanguageModel {
  private:
   Engine& engine_;
   Decoder decoder_;
+  Compute compute_;
 };
 
 /// Length of the longest sequence.

@@ -34,7 +34,8 @@ class QualityReference {
   virtual size_t num_items() const = 0;
 };
 
-/// Runs the reference on all items. `reference` must outlive the result.
+/// Runs the reference on all items, in the compute mode that its engine has now. `reference` must outlive the result; it may
+/// itself be compared in another mode.
 std::unique_ptr<QualityReference> make_reference(Engine& reference, QualityItems items, const OnProgress& progress = {});
 
 }  // namespace citius

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace citius {
 namespace {
@@ -33,7 +34,9 @@ WeightTotals weight_totals(const Engine& engine) {
   const bool tied = model.config().causal && head_is_tied(model);
   const std::string& embedding = model.token_embedding().name();
   std::map<std::string, double> by_activation;
+  std::set<std::string_view> seen;  // a head may have been loaded more than once
   for (const WeightRecord& record : engine.loaded.load.records) {
+    if (!seen.insert(record.name).second) continue;
     const double parameters = static_cast<double>(record.rows) * static_cast<double>(record.cols);
     const double bytes = static_cast<double>(format_row_bytes(record.format, record.cols)) * static_cast<double>(record.rows);
     totals.parameters += parameters;

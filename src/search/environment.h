@@ -1,0 +1,29 @@
+// What a measurement depends on besides the model: the machine, its limits and the versions of what measured.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "runtime/engine.h"
+#include "search/optimize.h"
+
+namespace citius {
+
+/// Processor, cores, memory, threads and instruction set in use, measured bandwidth and peak rates.
+json::object machine_json(const Engine& engine);
+json::object versions_json();
+
+/// What the machine can do at most with this engine's threads and its most frequent activation format; 0 where unknown.
+struct Limits {
+  double bytes_per_s = 0;
+  double operations_per_s = 0;
+};
+Limits machine_limits(const json::object& machine, const Engine& engine);
+
+/// What measurements may be reused for: a digest of the model's files, the options that change results, the machine.
+std::string journal_key(const OptimizeOptions& options, const json::object& machine);
+
+/// SHA-256 of a model's files (names and contents), in hexadecimal.
+std::string model_digest(const std::filesystem::path& path);
+
+}  // namespace citius

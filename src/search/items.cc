@@ -1,0 +1,115 @@
+#include "search/items.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "data/sentences.h"
+#include "runtime/sampler.h"
+
+namespace citius {
+namespace {
+
+constexpr size_t kFewest = 4;
+
+// A permutation that depends on the seed alone.
+std::vector<size_t> shuffled(size_t count, uint64_t seed) {
+  const CounterRng rng(seed, /*stream=*/11);
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (size_t i = count; i > 1; --i) {
+    std::swap(order[i - 1], order[static_cast<size_t>(rng.bits(i) % i)]);
+  }
+  return order;
+}
+
+template <typename T>
+void shuffle_in_place(std::vector<T>& values, uint64_t seed) {
+  std::vector<T> result;
+  for (size_t index : shuffled(values.size(), seed)) result.push_back(std::move(values[index]));
+  values = std::move(result);
+}
+
+std::vector<ScoredSequence> text_windows(const Tokenizer& tokenizer, const ItemOptions& options) {
+  std::vector<ScoredSequence> windows;
+  for (const std::string& text : options.texts) {
+    const std::vector<int32_t> ids = encode_text(tokenizer, text);
+    for (ScoredSequence& window : strided_windows(ids, options.window, options.window)) {
+      if (window.num_scored() >= 8) windows.push_back(std::move(window));
+    }
+  }
+  return windows;
+}
+
+}  // namespace
+
+std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed,
+                                           const OnProgress& progress) {
+  const SpecialIds special = engine.tokenizer != nullptr ? engine.tokenizer->special() : SpecialIds();
+  const int32_t start = special.bos >= 0 ? special.bos : std::max(0, special.eos);
+  Decoder decoder(engine, count * ((window + kKvBlock - 1) / kKvBlock * kKvBlock));
+  SamplingOptions sampling;
+  sampling.temperature = 1;
+  std::vector<ScoredSequence> windows(static_cast<size_t>(count));
+  std::vector<int32_t> ids;
+  for (ScoredSequence& sequence : windows) {
+    sequence.tokens = {start};
+    ids.push_back(decoder.create());
+  }
+  for (int64_t length = 1; length < window; ++length) {
+    std::vector<Decoder::Step> steps;
+    std::vector<int64_t> rows(windows.size());
+    std::iota(rows.begin(), rows.end(), int64_t{0});
+    for (size_t i = 0; i < windows.size(); ++i) steps.push_back({ids[i], std::span(windows[i].tokens).last(1)});
+    const TensorView logits = decoder.logits(decoder.forward(steps), rows);
+    std::vector<int32_t> next(windows.size());
+    engine.backend->threads().parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        SamplingOptions own = sampling;
+        own.seed = seed * 1000003 + static_cast<uint64_t>(i);
+        const std::span<const int32_t> reply = std::span(windows[static_cast<size_t>(i)].tokens).subspan(1);
+        next[static_cast<size_t>(i)] = sample(own, {logits.row(i), static_cast<size_t>(logits.shape[1])}, {}, reply);
+      }
+    });
+    // An end token is kept and followed by another beginning, as documents follow one another in training.
+    for (size_t i = 0; i < windows.size(); ++i) windows[i].tokens.push_back(next[i]);
+    if (progress) progress(static_cast<double>(length + 1) / static_cast<double>(window));
+  }
+  for (int32_t id : ids) decoder.release(id);
+  return windows;
+}
+
+ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgress& progress) {
+  ChosenItems chosen;
+  if (engine.model().config().causal) {
+    const int64_t window = std::min(options.window, engine.model().config().max_positions);
+    if (options.texts.empty()) {
+      chosen.items.sequences = sample_windows(engine, 2 * options.num_windows, window, options.seed, progress);
+      chosen.source = fmt::format("{} windows of {} tokens that the model wrote at temperature 1", 2 * options.num_windows, window);
+    } else {
+      if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer; leave out --data");
+      ItemOptions fitted = options;
+      fitted.window = window;
+      chosen.items.sequences = text_windows(*engine.tokenizer, fitted);
+      shuffle_in_place(chosen.items.sequences, options.seed);
+      if (static_cast<int64_t>(chosen.items.sequences.size()) > 2 * options.num_windows) {
+        chosen.items.sequences.resize(static_cast<size_t>(2 * options.num_windows));
+      }
+      chosen.source = fmt::format("{} windows of up to {} tokens of the given text", chosen.items.sequences.size(), window);
+    }
+  } else {
+    std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
+    shuffle_in_place(texts, options.seed);
+    if (static_cast<int64_t>(texts.size()) > options.num_texts) texts.resize(static_cast<size_t>(options.num_texts));
+    chosen.items.texts = encode_texts(engine, texts, /*max_length=*/256);
+    chosen.source = fmt::format("{} {}", chosen.items.texts.size(), options.texts.empty() ? "built-in sentences" : "given texts");
+  }
+  if (chosen.items.size() < kFewest) {
+    fail_input("data", "got {} items to judge by, expected at least {}; give more text", chosen.items.size(), kFewest);
+  }
+  chosen.num_choose = (chosen.items.size() + 1) / 2;
+  return chosen;
+}
+
+}  // namespace citius

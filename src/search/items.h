@@ -1,0 +1,33 @@
+// The text on which candidates are judged: one part to choose by, another, never looked at while choosing, to verify.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/quality.h"
+
+namespace citius {
+
+struct ItemOptions {
+  std::vector<std::string> texts;  // given by the user; empty: sampled from the model, or the built-in sentences
+  uint64_t seed = 0;
+  int64_t window = 256;      // tokens of a language model's window
+  int64_t num_windows = 16;  // windows to choose by, and as many to verify
+  int64_t num_texts = 1000;  // encoder texts, both parts together
+};
+
+struct ChosenItems {
+  QualityItems items;
+  size_t num_choose = 0;  // items [0, num_choose) are for choosing, the rest for verifying
+  std::string source;     // in words, for the report
+};
+
+/// Throws Error{kInput} where the texts are too short to make two items of each part.
+ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgress& progress = {});
+
+/// Windows of text that the model itself writes at temperature 1. Greedy text would be easier than real text, and a
+/// candidate could not be told from its base on it.
+std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed,
+                                           const OnProgress& progress = {});
+
+}  // namespace citius

@@ -1,0 +1,32 @@
+// Measurements of a search that is under way, one JSON line a candidate, so that an interrupted search goes on where it
+// stopped. A journal counts only for the same model, options and machine.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "search/candidate.h"
+
+namespace citius {
+
+class Journal {
+ public:
+  /// Opens `<directory>/journal.jsonl`. One of another key is emptied; damaged lines at its end (an interrupted write) are
+  /// dropped. Throws Error{kResource} where it cannot be written.
+  Journal(std::filesystem::path directory, std::string key);
+
+  /// Fills in the measurements of the candidate with this plan, where they are known.
+  bool find(Candidate& candidate) const;
+  void keep(const Candidate& candidate);
+  size_t size() const { return entries_.size(); }
+
+ private:
+  void write() const;
+
+  std::filesystem::path path_;
+  std::string key_;
+  std::map<std::string, json::object> entries_;  // by plan, as JSON
+};
+
+}  // namespace citius

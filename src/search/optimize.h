@@ -1,0 +1,76 @@
+// The closed loop: measures a model, makes candidates of it, measures each beside it, and chooses the fastest that keeps
+// within the accuracy budget. What it learns goes to a Report; the package of the choice is written last.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "search/budget.h"
+#include "search/candidate.h"
+#include "search/items.h"
+
+namespace citius {
+
+struct OptimizeOptions {
+  std::filesystem::path model;
+  std::filesystem::path out;      // the package's directory; must not exist, or be a package (which is replaced)
+  std::string goal = "latency";   // latency, throughput or memory
+  std::string budget;             // empty: the default of the kind of model
+  std::vector<std::string> texts; // empty: none were given
+  uint64_t seed = 0;
+  double max_seconds = 180;       // no new candidate is begun after it
+  int num_threads = 0;
+  std::string isa;
+  int64_t num_windows = 16;       // language models: windows to choose by, and as many to verify
+};
+
+/// The choice measured on items that were not used to choose.
+struct Verification {
+  bool done = false;
+  bool passed = false;
+  std::string candidate;
+  Estimate speedup;
+  Quality quality;
+  size_t num_items = 0;
+  std::string reason;  // where it did not pass
+};
+
+struct Report {
+  std::string model;  // path as given
+  std::string architecture;
+  std::string goal;
+  std::string budget;
+  std::string data;  // what was judged on
+  uint64_t seed = 0;
+  bool language_model = false;
+  std::string workload;  // what a round is, in words
+  std::string unit;      // "tokens" or "sequences"
+  size_t num_choose = 0;
+  double seconds = 0;
+  Candidate base;
+  std::vector<Candidate> candidates;
+  int chosen = -1;  // index in candidates; -1: the base
+  std::vector<Verification> verifications;
+  std::vector<std::pair<int64_t, double>> sensitivity;  // of layers, to the coarsest format tried
+  json::object machine;
+  json::object versions;
+
+  bool changed() const { return chosen >= 0; }
+  const Candidate& choice() const { return chosen >= 0 ? candidates[static_cast<size_t>(chosen)] : base; }
+};
+
+/// Called with what is being done and the share of that step that is done.
+using OnStep = std::function<void(const std::string& step, double share)>;
+
+/// Runs the loop and writes the package, report.json and report.html to options.out. Interrupted, the next call with the
+/// same model, options and machine goes on from the measurements kept in `<out>.partial`. Throws Error.
+Report optimize(const OptimizeOptions& options, const OnStep& on_step = {});
+
+json::object report_json(const Report& report);
+
+/// The report as one page that needs no network.
+std::string report_html(const Report& report);
+
+}  // namespace citius
