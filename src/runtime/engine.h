@@ -35,5 +35,7 @@ struct Engine {
 
 /// Opens the checkpoint, makes the backend and loads the body. Throws Error.
 Engine open_engine(const std::filesystem::path& path, const EngineOptions& options = {});
+/// The same for a checkpoint that is open already (one with weights of its own making, for example).
+Engine open_engine(Checkpoint checkpoint, const EngineOptions& options = {});
 
 }  // namespace citius

@@ -1,0 +1,181 @@
+#include "eval/random_weights.h"
+
+#include "base/error.h"
+#include "base/rng.h"
+
+namespace citius {
+namespace {
+
+class Sizes {
+ public:
+  Sizes(const json::object& config, const std::string& where) : json_(config, where) {}
+
+  bool flag(std::string_view key) const { return json_.get_bool(key, false); }
+  std::string type() const { return json_.get_string("model_type"); }
+  int64_t get(std::string_view key) const {
+    const int64_t value = json_.get_int(key);
+    if (value < 1 || value > int64_t{1} << 24) fail_input(json_.where(), "'{}' is {}, expected 1 to 16777216", key, value);
+    return value;
+  }
+  int64_t get(std::string_view key, int64_t fallback) const { return json_.has(key) ? get(key) : fallback; }
+  int64_t layers(std::string_view key) const {
+    const int64_t value = get(key);
+    if (value > 4096) fail_input(json_.where(), "'{}' is {}, expected at most 4096", key, value);
+    return value;
+  }
+
+ private:
+  JsonObject json_;
+};
+
+using Tensors = std::vector<RandomTensor>;
+
+void add_with_bias(Tensors& tensors, const std::string& name, Shape shape) {
+  tensors.push_back({name + ".weight", shape});
+  tensors.push_back({name + ".bias", {shape[0]}});
+}
+
+Tensors llama_tensors(const Sizes& config) {
+  const int64_t C = config.get("hidden_size"), F = config.get("intermediate_size"), V = config.get("vocab_size");
+  const int64_t H = config.get("num_attention_heads"), K = config.get("num_key_value_heads", H);
+  const int64_t D = config.get("head_dim", C / H);
+  const bool qkv_bias = config.type() == "qwen2" || config.flag("attention_bias"), qk_norm = config.type() == "qwen3";
+  Tensors tensors = {{"model.embed_tokens.weight", {V, C}}, {"model.norm.weight", {C}}};
+  if (!config.flag("tie_word_embeddings")) tensors.push_back({"lm_head.weight", {V, C}});
+  for (int64_t i = 0; i < config.layers("num_hidden_layers"); ++i) {
+    const std::string layer = fmt::format("model.layers.{}.", i), attention = layer + "self_attn.", mlp = layer + "mlp.";
+    tensors.push_back({layer + "input_layernorm.weight", {C}});
+    tensors.push_back({layer + "post_attention_layernorm.weight", {C}});
+    for (const auto& [name, outputs] : {std::pair("q_proj", H * D), std::pair("k_proj", K * D), std::pair("v_proj", K * D)}) {
+      tensors.push_back({attention + name + ".weight", {outputs, C}});
+      if (qkv_bias) tensors.push_back({attention + name + ".bias", {outputs}});
+    }
+    tensors.push_back({attention + "o_proj.weight", {C, H * D}});
+    if (config.flag("attention_bias") && config.type() != "qwen2") tensors.push_back({attention + "o_proj.bias", {C}});
+    if (qk_norm) {
+      tensors.push_back({attention + "q_norm.weight", {D}});
+      tensors.push_back({attention + "k_norm.weight", {D}});
+    }
+    for (const auto& [name, rows, cols] : {std::tuple("gate_proj", F, C), std::tuple("up_proj", F, C), std::tuple("down_proj", C, F)}) {
+      tensors.push_back({mlp + name + ".weight", {rows, cols}});
+      if (config.flag("mlp_bias")) tensors.push_back({mlp + name + ".bias", {rows}});
+    }
+  }
+  return tensors;
+}
+
+Tensors bert_tensors(const Sizes& config) {
+  const int64_t C = config.get("hidden_size"), F = config.get("intermediate_size");
+  Tensors tensors = {{"embeddings.word_embeddings.weight", {config.get("vocab_size"), C}},
+                     {"embeddings.position_embeddings.weight", {config.get("max_position_embeddings"), C}},
+                     {"embeddings.token_type_embeddings.weight", {config.get("type_vocab_size", 2), C}}};
+  add_with_bias(tensors, "embeddings.LayerNorm", {C});
+  for (int64_t i = 0; i < config.layers("num_hidden_layers"); ++i) {
+    const std::string layer = fmt::format("encoder.layer.{}.", i);
+    for (const char* name : {"query", "key", "value"}) add_with_bias(tensors, layer + "attention.self." + name, {C, C});
+    add_with_bias(tensors, layer + "attention.output.dense", {C, C});
+    add_with_bias(tensors, layer + "attention.output.LayerNorm", {C});
+    add_with_bias(tensors, layer + "intermediate.dense", {F, C});
+    add_with_bias(tensors, layer + "output.dense", {C, F});
+    add_with_bias(tensors, layer + "output.LayerNorm", {C});
+  }
+  return tensors;
+}
+
+Tensors distilbert_tensors(const Sizes& config) {
+  const int64_t C = config.get("dim"), F = config.get("hidden_dim");
+  Tensors tensors = {{"embeddings.word_embeddings.weight", {config.get("vocab_size"), C}},
+                     {"embeddings.position_embeddings.weight", {config.get("max_position_embeddings"), C}}};
+  add_with_bias(tensors, "embeddings.LayerNorm", {C});
+  for (int64_t i = 0; i < config.layers("n_layers"); ++i) {
+    const std::string layer = fmt::format("transformer.layer.{}.", i);
+    for (const char* name : {"q_lin", "k_lin", "v_lin", "out_lin"}) add_with_bias(tensors, layer + "attention." + name, {C, C});
+    add_with_bias(tensors, layer + "sa_layer_norm", {C});
+    add_with_bias(tensors, layer + "ffn.lin1", {F, C});
+    add_with_bias(tensors, layer + "ffn.lin2", {C, F});
+    add_with_bias(tensors, layer + "output_layer_norm", {C});
+  }
+  return tensors;
+}
+
+Tensors gpt2_tensors(const Sizes& config) {
+  const int64_t C = config.get("n_embd"), F = config.get("n_inner", 4 * C);
+  Tensors tensors = {{"transformer.wte.weight", {config.get("vocab_size"), C}},
+                     {"transformer.wpe.weight", {config.get("n_positions"), C}}};
+  add_with_bias(tensors, "transformer.ln_f", {C});
+  // GPT-2 stores its products as [inputs, outputs].
+  const auto conv = [&](const std::string& name, int64_t inputs, int64_t outputs) {
+    tensors.push_back({name + ".weight", {inputs, outputs}});
+    tensors.push_back({name + ".bias", {outputs}});
+  };
+  for (int64_t i = 0; i < config.layers("n_layer"); ++i) {
+    const std::string layer = fmt::format("transformer.h.{}.", i);
+    add_with_bias(tensors, layer + "ln_1", {C});
+    add_with_bias(tensors, layer + "ln_2", {C});
+    conv(layer + "attn.c_attn", C, 3 * C);
+    conv(layer + "attn.c_proj", C, C);
+    conv(layer + "mlp.c_fc", C, F);
+    conv(layer + "mlp.c_proj", F, C);
+  }
+  return tensors;
+}
+
+class RandomContainer : public TensorContainer {
+ public:
+  RandomContainer(Tensors tensors, std::string where, uint64_t seed) : where_(std::move(where)), seed_(seed) {
+    for (RandomTensor& tensor : tensors) {
+      names_.push_back(tensor.name);
+      shapes_.emplace(std::move(tensor.name), tensor.shape);
+    }
+  }
+
+  const std::vector<std::string>& names() const override { return names_; }
+  bool has(std::string_view name) const override { return shapes_.find(name) != shapes_.end(); }
+  Shape shape(std::string_view name) const override { return shapes_.find(name)->second; }
+  bool is_float(std::string_view) const override { return true; }
+  std::string where() const override { return where_; }
+  bool is_gguf() const override { return false; }
+
+  OwnedMatrix matrix(std::string_view name) const override {
+    const Shape shape = this->shape(name);
+    auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(shape.num_elements()));
+    if (shape.rank() == 1) {
+      const bool bias = name.ends_with(".bias");
+      std::fill(values->begin(), values->end(), bias ? 0.0f : 1.0f);
+    } else {
+      // Four uniform 16-bit numbers from one draw; their sum is near enough to normal and quick to make.
+      const CounterRng rng(seed_, mix64(std::hash<std::string_view>()(name)));
+      for (size_t i = 0; i < values->size(); ++i) {
+        const uint64_t bits = rng.bits(i);
+        const double sum = static_cast<double>((bits & 0xffff) + ((bits >> 16) & 0xffff) + ((bits >> 32) & 0xffff) + (bits >> 48));
+        (*values)[i] = static_cast<float>((sum / 65536 - 2) * (0.02 / 0.5773502691896257));
+      }
+    }
+    const int64_t rows = shape.rank() == 1 ? 1 : shape[0], cols = shape.num_elements() / rows;
+    return {{Format::kF32, rows, cols, reinterpret_cast<const std::byte*>(values->data())}, values};
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::map<std::string, Shape, std::less<>> shapes_;
+  std::string where_;
+  uint64_t seed_;
+};
+
+}  // namespace
+
+std::vector<RandomTensor> tensors_of(const json::object& config, const std::string& where) {
+  const Sizes sizes(config, where);
+  const std::string type = sizes.type();
+  if (type == "llama" || type == "mistral" || type == "qwen2" || type == "qwen3") return llama_tensors(sizes);
+  if (type == "bert") return bert_tensors(sizes);
+  if (type == "distilbert") return distilbert_tensors(sizes);
+  if (type == "gpt2") return gpt2_tensors(sizes);
+  fail_input(where, "got a bare configuration of '{}', expected llama, mistral, qwen2, qwen3, bert, distilbert or gpt2", type);
+}
+
+std::shared_ptr<const TensorContainer> random_weights(const json::object& config, const std::string& where, uint64_t seed) {
+  return std::make_shared<RandomContainer>(tensors_of(config, where), where, seed);
+}
+
+}  // namespace citius
