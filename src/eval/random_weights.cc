@@ -1,5 +1,9 @@
 #include "eval/random_weights.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
 #include "base/error.h"
 #include "base/rng.h"
 
@@ -162,7 +166,31 @@ class RandomContainer : public TensorContainer {
   uint64_t seed_;
 };
 
+// All tensors share one block of zeros, of which no page is ever touched: shapes at no cost.
+class ShapesOnly : public RandomContainer {
+ public:
+  ShapesOnly(const Tensors& tensors, std::string where) : RandomContainer(tensors, std::move(where), 0) {
+    int64_t most = 1;
+    for (const RandomTensor& tensor : tensors) most = std::max(most, tensor.shape.num_elements());
+    zeros_ = std::shared_ptr<void>(std::calloc(static_cast<size_t>(most), sizeof(float)), std::free);
+    if (zeros_ == nullptr) fail(ErrorKind::kResource, this->where(), "no memory for {} weights", most);
+  }
+
+  OwnedMatrix matrix(std::string_view name) const override {
+    const Shape shape = this->shape(name);
+    const int64_t rows = shape.rank() == 1 ? 1 : shape[0];
+    return {{Format::kF32, rows, shape.num_elements() / rows, static_cast<const std::byte*>(zeros_.get())}, zeros_};
+  }
+
+ private:
+  std::shared_ptr<void> zeros_;
+};
+
 }  // namespace
+
+std::shared_ptr<const TensorContainer> zero_weights(const json::object& config, const std::string& where) {
+  return std::make_shared<ShapesOnly>(tensors_of(config, where), where);
+}
 
 std::vector<RandomTensor> tensors_of(const json::object& config, const std::string& where) {
   const Sizes sizes(config, where);

@@ -24,4 +24,7 @@ std::vector<RandomTensor> tensors_of(const json::object& config, const std::stri
 /// the same seed. Values are made when a tensor is read.
 std::shared_ptr<const TensorContainer> random_weights(const json::object& config, const std::string& where, uint64_t seed);
 
+/// The same tensors, all zero and without memory of their own, for looking at a configuration.
+std::shared_ptr<const TensorContainer> zero_weights(const json::object& config, const std::string& where);
+
 }  // namespace citius

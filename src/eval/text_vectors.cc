@@ -3,8 +3,25 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "runtime/embedder.h"
 
 namespace citius {
+namespace {
+
+std::vector<std::vector<float>> embeddings(Engine& engine, std::span<const EncodedText> texts, const OnProgress& progress) {
+  constexpr size_t kChunk = 64;  // between two reports of progress
+  Embedder embedder(engine);
+  std::vector<std::vector<float>> vectors;
+  for (size_t begin = 0; begin < texts.size(); begin += kChunk) {
+    std::vector<std::string> chunk;
+    for (const EncodedText& text : texts.subspan(begin, std::min(kChunk, texts.size() - begin))) chunk.push_back(text.text);
+    for (std::vector<float>& vector : embedder.embed(chunk)) vectors.push_back(std::move(vector));
+    if (progress) progress(static_cast<double>(vectors.size()) / static_cast<double>(texts.size()));
+  }
+  return vectors;
+}
+
+}  // namespace
 
 std::vector<EncodedText> encode_texts(const Engine& engine, std::span<const std::string> texts, int64_t max_length) {
   if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer");
@@ -15,12 +32,16 @@ std::vector<EncodedText> encode_texts(const Engine& engine, std::span<const std:
   for (const std::string& text : texts) {
     Encoding encoding = engine.tokenizer->encode(text, options);
     if (encoding.ids.empty()) continue;
-    encoded.push_back({std::move(encoding.ids), std::move(encoding.type_ids)});
+    encoded.push_back({text, std::move(encoding.ids), std::move(encoding.type_ids)});
   }
   return encoded;
 }
 
 std::vector<std::vector<float>> text_vectors(Engine& engine, std::span<const EncodedText> texts, const OnProgress& progress) {
+  if (engine.tokenizer != nullptr &&
+      std::all_of(texts.begin(), texts.end(), [](const EncodedText& text) { return !text.text.empty(); })) {
+    return embeddings(engine, texts, progress);
+  }
   std::vector<EncoderInput> inputs;
   for (const EncodedText& text : texts) inputs.push_back({text.tokens, text.token_types});
   std::vector<std::vector<float>> vectors(texts.size());

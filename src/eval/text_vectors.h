@@ -11,8 +11,9 @@
 
 namespace citius {
 
-/// Ids of one text, special tokens included.
+/// One text and its ids, special tokens included. The text may be empty where only ids are known.
 struct EncodedText {
+  std::string text;
   std::vector<int32_t> tokens;
   std::vector<int32_t> token_types;
 };
@@ -20,8 +21,8 @@ struct EncodedText {
 /// Encodes texts, cut to `max_length` tokens (0: what the model takes).
 std::vector<EncodedText> encode_texts(const Engine& engine, std::span<const std::string> texts, int64_t max_length = 0);
 
-/// The mean of the hidden states of each text. The direction of the mean moves with every token's state, whatever pooling
-/// the model's user applies, and needs no head.
+/// The embedding of each text, as the model's user gets it (runtime/embedder.h). Where only ids are known, the mean of the
+/// hidden states, whose direction moves with every token's state.
 std::vector<std::vector<float>> text_vectors(Engine& engine, std::span<const EncodedText> texts,
                                              const OnProgress& progress = {});
 

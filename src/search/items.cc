@@ -24,6 +24,18 @@ std::vector<size_t> shuffled(size_t count, uint64_t seed) {
   return order;
 }
 
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string::npos) end = text.size();
+    const size_t stop = end > begin && text[end - 1] == '\r' ? end - 1 : end;
+    if (stop > begin) lines.push_back(text.substr(begin, stop - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
 template <typename T>
 void shuffle_in_place(std::vector<T>& values, uint64_t seed) {
   std::vector<T> result;
@@ -100,6 +112,7 @@ ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgr
     }
   } else {
     std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
+    if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
     shuffle_in_place(texts, options.seed);
     if (static_cast<int64_t>(texts.size()) > options.num_texts) texts.resize(static_cast<size_t>(options.num_texts));
     chosen.items.texts = encode_texts(engine, texts, /*max_length=*/256);

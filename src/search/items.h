@@ -10,6 +10,7 @@ namespace citius {
 
 struct ItemOptions {
   std::vector<std::string> texts;  // given by the user; empty: sampled from the model, or the built-in sentences
+  bool plain = false;              // the one text is a whole file: for encoders each line of it is a text
   uint64_t seed = 0;
   int64_t window = 256;      // tokens of a language model's window
   int64_t num_windows = 16;  // windows to choose by, and as many to verify

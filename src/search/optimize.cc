@@ -126,6 +126,7 @@ class Optimizer {
   void prepare_items() {
     ItemOptions items;
     items.texts = options_.texts;
+    items.plain = options_.plain;
     items.seed = options_.seed;
     items.num_windows = options_.num_windows;
     ChosenItems chosen = make_items(base_engine_, items, step("text to judge by"));

@@ -19,6 +19,7 @@ struct OptimizeOptions {
   std::string goal = "latency";   // latency, throughput or memory
   std::string budget;             // empty: the default of the kind of model
   std::vector<std::string> texts; // empty: none were given
+  bool plain = false;             // the one text is a whole file, not a row of a table
   uint64_t seed = 0;
   double max_seconds = 180;       // no new candidate is begun after it
   int num_threads = 0;

@@ -1,5 +1,7 @@
 // report.html: the same facts for people, as one file with its drawings inside; it loads nothing. The colours are those of
 // a palette that the colour-blind can tell apart (Okabe and Ito 2008).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,0 +1,261 @@
+// citius bench: how fast a model is on this machine, over batches, lengths, threads and formats.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/model_args.h"
+#include "cli/outputs.h"
+#include "cli/step_progress.h"
+#include "compress/format_plan.h"
+#include "eval/random_weights.h"
+#include "eval/speed.h"
+#include "eval/work.h"
+#include "metrics/statistics.h"
+#include "search/environment.h"
+
+namespace citius::cli {
+namespace {
+
+struct BenchArgs {
+  ModelArgs model;
+  std::vector<int64_t> prefill, decode, batch = {1}, length, threads;
+  std::string lengths_file;
+  std::vector<std::string> formats;
+  double seconds = 2;
+  int64_t repeats = 5;
+  bool json = false;
+};
+
+// One engine of the comparison.
+struct Contestant {
+  std::string format;
+  Engine engine;
+};
+
+struct Row {
+  Workload workload;
+  std::string format;
+  int threads = 0;
+  std::vector<Round> rounds;
+  double units = 0;
+  Work work;
+  Limits limits;
+};
+
+std::vector<int64_t> read_lengths(const std::string& path) {
+  const std::string text = read_file(path, size_t{64} << 20);
+  std::vector<int64_t> lengths;
+  size_t line = 1;
+  for (size_t begin = 0; begin < text.size(); ++line) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string::npos) end = text.size();
+    const size_t stop = end > begin && text[end - 1] == '\r' ? end - 1 : end;
+    if (stop > begin) {
+      int64_t length = 0;
+      const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + stop, length);
+      if (error != std::errc() || rest != text.data() + stop || length < 1) {
+        fail_input(path, "line {} is '{}', expected a number of tokens", line, text.substr(begin, stop - begin));
+      }
+      lengths.push_back(length);
+    }
+    begin = end + 1;
+  }
+  if (lengths.empty()) fail_input(path, "holds no lengths");
+  return lengths;
+}
+
+PlanTarget target_of(const Model& model) {
+  PlanTarget target;
+  target.num_layers = model.config().num_layers;
+  target.token_embedding = model.token_embedding().name();
+  const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
+  target.tied_output = model.config().causal && layout && layout->steps.front().weight.empty();
+  return target;
+}
+
+Checkpoint open_for_bench(const std::string& path) {
+  Checkpoint checkpoint = open_checkpoint(path);
+  if (checkpoint.weights == nullptr) checkpoint.weights = random_weights(checkpoint.config, path, /*seed=*/1);
+  return checkpoint;
+}
+
+Checkpoint open_shapes(const std::string& path) {
+  Checkpoint checkpoint = open_checkpoint(path);
+  if (checkpoint.weights == nullptr) checkpoint.weights = zero_weights(checkpoint.config, path);
+  return checkpoint;
+}
+
+Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {
+  EngineOptions options = engine_options(args.model);
+  if (threads > 0) options.num_threads = threads;
+  if (format.empty()) {
+    Engine engine = open_engine(open_for_bench(args.model.model), options);
+    target = target_of(engine.model());
+    return engine;
+  }
+  const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
+  if (!target) {
+    EngineOptions quick = options;
+    quick.backend = "ref";  // keeps weights as they are
+    target = target_of(open_engine(open_shapes(args.model.model), quick).model());
+  }
+  options.policy = make_policy(plan, *target);
+  return open_engine(open_for_bench(args.model.model), options);
+}
+
+std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
+  std::vector<Workload> workloads;
+  const auto add = [&](Workload::Kind kind, const std::vector<int64_t>& lengths, std::vector<int64_t> mixed = {}) {
+    for (int64_t length : lengths) {
+      for (int64_t batch : args.batch) {
+        Workload workload;
+        workload.kind = kind;
+        workload.batch = batch;
+        workload.length = length;
+        workload.lengths = mixed;
+        workloads.push_back(workload);
+      }
+    }
+  };
+  if (!causal) {
+    if (!args.prefill.empty() || !args.decode.empty()) {
+      fail(ErrorKind::kUsage, "bench", "got --prefill or --decode for an encoder, expected --length or --lengths");
+    }
+    if (!args.lengths_file.empty()) {
+      const std::vector<int64_t> mixed = read_lengths(args.lengths_file);
+      double sum = 0;
+      for (int64_t length : mixed) sum += static_cast<double>(length);
+      add(Workload::Kind::kEncode, {static_cast<int64_t>(sum / static_cast<double>(mixed.size()) + 0.5)}, mixed);
+    }
+    const std::vector<int64_t> lengths = args.length.empty() && args.lengths_file.empty() ? std::vector<int64_t>{128} : args.length;
+    add(Workload::Kind::kEncode, lengths);
+    return workloads;
+  }
+  if (!args.length.empty() || !args.lengths_file.empty()) {
+    fail(ErrorKind::kUsage, "bench", "got --length or --lengths for a language model, expected --prefill or --decode");
+  }
+  const bool neither = args.prefill.empty() && args.decode.empty();
+  add(Workload::Kind::kPrefill, neither ? std::vector<int64_t>{512} : args.prefill);
+  add(Workload::Kind::kDecode, neither ? std::vector<int64_t>{128} : args.decode);
+  return workloads;
+}
+
+json::object row_json(const Row& row) {
+  const std::vector<double> seconds = round_seconds(row.rounds), latencies = latencies_ms(row.rounds);
+  const double middle = median(seconds);
+  json::object object;
+  object["kind"] = kind_name(row.workload.kind);
+  object["batch"] = row.workload.batch;
+  object["length"] = row.workload.length;
+  object["threads"] = row.threads;
+  object["format"] = row.format;
+  const bool encode = row.workload.kind == Workload::Kind::kEncode;
+  object[encode ? "sequences_per_s" : "tokens_per_s"] = row.units / middle;
+  // Rates: the slow quarter first.
+  object["p25"] = row.units / quantile(seconds, 0.75);
+  object["p75"] = row.units / quantile(seconds, 0.25);
+  object["latency_ms"] = json::object{{"p50", quantile(latencies, 0.5)}, {"p90", quantile(latencies, 0.9)}, {"p99", quantile(latencies, 0.99)}};
+  const auto share = [&](double done, double limit) { return limit > 0 ? json::value(done / middle / limit) : json::value(nullptr); };
+  object["share_of_bandwidth"] = share(row.work.bytes, row.limits.bytes_per_s);
+  object["share_of_peak"] = share(row.work.operations, row.limits.operations_per_s);
+  object["repeats"] = row.rounds.size();
+  return object;
+}
+
+std::string row_text(const json::object& row) {
+  const bool encode = row.if_contains("sequences_per_s") != nullptr;
+  const auto percent = [&](const char* key) {
+    const json::value& value = row.at(key);
+    return value.is_number() ? fmt::format("{:.0f} %", 100 * value.to_number<double>()) : std::string("-");
+  };
+  const json::object& latency = row.at("latency_ms").as_object();
+  return fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10.1f} {:<11} {:>9.1f} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.3f} {:>6} {:>6}\n",
+                     std::string_view(row.at("kind").as_string()), row.at("batch").to_number<int64_t>(),
+                     row.at("length").to_number<int64_t>(), row.at("threads").to_number<int>(),
+                     std::string_view(row.at("format").as_string()),
+                     row.at(encode ? "sequences_per_s" : "tokens_per_s").to_number<double>(), encode ? "sequences/s" : "tokens/s",
+                     row.at("p25").to_number<double>(), row.at("p75").to_number<double>(), latency.at("p50").to_number<double>(),
+                     latency.at("p90").to_number<double>(), latency.at("p99").to_number<double>(), percent("share_of_bandwidth"),
+                     percent("share_of_peak"));
+}
+
+void run_bench(const BenchArgs& args) {
+  std::vector<std::string> formats = args.formats;
+  if (formats.empty()) formats = {""};
+  std::vector<int64_t> threads = args.threads;
+  if (threads.empty()) threads = {args.model.threads};
+  StepProgress progress;
+  std::vector<json::object> rows;
+  json::object machine;
+  for (int64_t count : threads) {
+    std::vector<std::unique_ptr<Contestant>> contestants;
+    std::optional<PlanTarget> target;
+    for (const std::string& format : formats) {
+      progress("loading " + (format.empty() ? std::string("the model") : format), 0);
+      contestants.push_back(std::make_unique<Contestant>(
+          Contestant{format.empty() ? "as given" : format, open_format(args, static_cast<int>(count), format, target)}));
+    }
+    machine = machine_json(contestants.front()->engine);
+    for (const Workload& workload : workloads_of(args, contestants.front()->engine.model().config().causal)) {
+      std::vector<std::unique_ptr<SpeedRunner>> runners;
+      std::vector<SpeedRunner*> pointers;
+      for (const auto& contestant : contestants) {
+        runners.push_back(SpeedRunner::make(contestant->engine, workload));
+        pointers.push_back(runners.back().get());
+      }
+      SpeedOptions speed;
+      speed.seconds = args.seconds;
+      speed.repeats = args.repeats;
+      const std::string step = fmt::format("{} {} x {}", kind_name(workload.kind), workload.batch, workload.length);
+      auto rounds = measure_interleaved(pointers, speed, [&](double share) { progress(step, share); });
+      for (size_t i = 0; i < contestants.size(); ++i) {
+        const Engine& engine = contestants[i]->engine;
+        rows.push_back(row_json({workload, contestants[i]->format, engine.backend->threads().num_threads(), std::move(rounds[i]),
+                                 runners[i]->units(), work_of(engine, workload), machine_limits(machine, engine)}));
+      }
+    }
+  }
+  if (args.json) {
+    json::array list;
+    for (json::object& row : rows) list.emplace_back(std::move(row));
+    print_json(json::object{{"model", args.model.model}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
+    return;
+  }
+  print(fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch",
+                    "length", "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak"));
+  for (const json::object& row : rows) print(row_text(row));
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  auto args = std::make_shared<BenchArgs>();
+  CLI::App* command = app.add_subcommand("bench", "Measure speed: prefill, decode and encoding over batches, lengths and formats");
+  command->add_option("MODEL", args->model.model, "Model, or a bare config.json (random weights of that shape)")->required();
+  command->add_option("--isa", args->model.isa, "Instruction set to use (default: the best)");
+  command->add_option("--compute", args->model.compute, "fast, or exact: weights as given and fp32 activations")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
+  command->add_option("--kv", args->model.kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help) {
+    command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
+  };
+  list("--prefill", args->prefill, "Tokens of a prompt (decoders; default 512)");
+  list("--decode", args->decode, "New tokens of a sequence (decoders; default 128)");
+  list("--batch", args->batch, "Sequences at once (default 1)");
+  list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
+  list("--threads", args->threads, "Threads, one or several counts");
+  command->add_option("--lengths", args->lengths_file, "File with a sequence length a line (encoders)")->check(CLI::ExistingFile);
+  command->add_option("--format", args->formats, "Formats to convert to, measured interleaved (default: as given)")->delimiter(',');
+  command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();
+  add_json_option(*command, args->json);
+  command->footer("Example: citius bench model.gguf --prefill 512 --decode 128 --batch 1,8 --json");
+  command->callback([args] { run_bench(*args); });
+}
+
+}  // namespace citius::cli

@@ -1,0 +1,125 @@
+// citius eval: perplexity of a model over a text, or one model against another.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/model_args.h"
+#include "cli/outputs.h"
+#include "cli/step_progress.h"
+#include "cli/text_files.h"
+#include "eval/perplexity.h"
+#include "search/candidate.h"
+#include "search/items.h"
+
+namespace citius::cli {
+namespace {
+
+struct EvalArgs {
+  ModelArgs model;
+  std::string perplexity;
+  int64_t context = 0;
+  int64_t stride = 0;
+  int64_t windows = 0;
+  std::string against;
+  std::string against_compute = "exact";
+  std::string data;
+  std::string text_column;
+  uint64_t seed = 0;
+  bool json = false;
+};
+
+constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
+void eval_perplexity(const EvalArgs& args) {
+  const int64_t context = args.context > 0 ? args.context : 512;
+  EngineOptions options = engine_options(args.model);
+  options.context = context;
+  Engine engine = open_engine(args.model.model, options);
+  PerplexityOptions perplexity;
+  perplexity.context = context;
+  perplexity.stride = args.stride;
+  perplexity.max_windows = args.windows;
+  StepProgress progress;
+  const PerplexityResult result = measure_perplexity(engine, read_file(args.perplexity, kMaxTextBytes), perplexity,
+                                                     [&](double share) { progress("perplexity", share); });
+  if (args.json) {
+    print_json(json::object{{"perplexity", result.perplexity.value},
+                            {"interval", interval_json(result.perplexity)},
+                            {"tokens_scored", result.tokens_scored},
+                            {"windows", result.windows},
+                            {"protocol", result.protocol},
+                            {"context", context},
+                            {"compute", args.model.compute}});
+    return;
+  }
+  print(fmt::format("perplexity {:.4f}  (95 % interval {:.4f} to {:.4f}; {} tokens scored in {} windows, {})\n",
+                    result.perplexity.value, result.perplexity.low, result.perplexity.high, result.tokens_scored,
+                    result.windows, result.protocol));
+}
+
+void eval_against(const EvalArgs& args) {
+  const EngineOptions options = engine_options(args.model);
+  EngineOptions reference_options = options;
+  reference_options.compute = args.against_compute == "exact" ? Compute::kExact : Compute::kFast;
+  Engine reference = open_engine(args.against, reference_options);
+  Engine candidate = open_engine(args.model.model, options);
+  if (reference.model().config().causal != candidate.model().config().causal) {
+    fail_input(args.model.model, "is {} language model, '{}' is {}", candidate.model().config().causal ? "a" : "no", args.against,
+               reference.model().config().causal ? "one" : "none");
+  }
+  ItemOptions items;
+  items.seed = args.seed;
+  items.window = args.context > 0 ? args.context : 256;
+  items.num_windows = args.windows > 0 ? (args.windows + 1) / 2 : 8;
+  const std::string file = args.data.empty() ? args.perplexity : args.data;
+  if (!file.empty()) items.texts = read_texts(file, args.text_column, reference.model().config().causal);
+  StepProgress progress;
+  ChosenItems chosen = make_items(reference, items, [&](double share) { progress("text to compare on", share); });
+  const size_t count = chosen.items.size();
+  const auto outputs = make_reference(reference, std::move(chosen.items), [&](double share) { progress("reference", share); });
+  const Quality quality = outputs->compare(candidate, 0, count, [&](double share) { progress("comparison", share); });
+  std::string text;
+  json::object flat;
+  for (const auto& [name, estimate] : quality) {
+    text += fmt::format("{:<18} {:.6f}  (95 % interval {:.6f} to {:.6f})\n", name, estimate.value, estimate.low, estimate.high);
+    flat[name] = estimate.value;
+    flat[name + "_interval"] = interval_json(estimate);
+  }
+  if (!args.json) return print(text + fmt::format("on {}\n", chosen.source));
+  flat["items"] = count;
+  flat["data"] = chosen.source;
+  flat["compute"] = args.model.compute;
+  flat["against_compute"] = args.against_compute;
+  print_json(flat);
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app) {
+  auto args = std::make_shared<EvalArgs>();
+  CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
+  add_model_args(*command, args->model);
+  command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on")->check(CLI::ExistingFile);
+  command->add_option("--context", args->context, "Tokens of a window (default: 512; with --against 256)")->check(CLI::Range(4, 1 << 24));
+  command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
+      ->check(CLI::Range(1, 1 << 24));
+  command->add_option("--windows", args->windows, "Use the first N windows only")->check(CLI::Range(1, 1 << 30));
+  command->add_option("--against", args->against, "Reference model: KL divergence, top-1 agreement and perplexity ratio, or cosine");
+  command->add_option("--against-compute", args->against_compute, "Compute mode of the reference")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
+  command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)")
+      ->check(CLI::ExistingFile);
+  command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
+  command->add_option("--seed", args->seed, "Seed of sampled text")->capture_default_str();
+  add_json_option(*command, args->json);
+  command->footer("Example: citius eval model.gguf --perplexity wiki.test.raw --context 512");
+  command->callback([args] {
+    if (!args->against.empty()) return eval_against(*args);
+    if (args->perplexity.empty()) fail(ErrorKind::kUsage, "eval", "got neither --perplexity nor --against, expected one of them");
+    eval_perplexity(*args);
+  });
+}
+
+}  // namespace citius::cli

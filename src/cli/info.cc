@@ -1,0 +1,127 @@
+// citius info: what a model is, how its weights are stored, and the memory it needs.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/outputs.h"
+#include "compress/format_plan.h"
+#include "eval/random_weights.h"
+#include "eval/work.h"
+#include "runtime/engine.h"
+
+namespace citius::cli {
+namespace {
+
+struct InfoArgs {
+  std::string model;
+  int64_t context = 0;
+  int64_t batch = 1;
+  bool json = false;
+};
+
+struct Stored {
+  double parameters = 0, bytes = 0;
+  int64_t matrices = 0;
+};
+
+// By kind of weight and format.
+std::map<std::pair<std::string, std::string>, Stored> group_weights(const Engine& engine) {
+  std::map<std::pair<std::string, std::string>, Stored> groups;
+  for (const WeightRecord& record : engine.loaded.load.records) {
+    Stored& stored = groups[{std::string(kind_name(place_of(record.name).kind)), std::string(format_name(record.stored))}];
+    stored.parameters += static_cast<double>(record.rows) * static_cast<double>(record.cols);
+    stored.bytes += static_cast<double>(format_row_bytes(record.stored, record.cols)) * static_cast<double>(record.rows);
+    ++stored.matrices;
+  }
+  return groups;
+}
+
+json::object info_json(const InfoArgs& args, const Engine& engine, int64_t context, bool bare) {
+  const ModelConfig& config = engine.model().config();
+  const MemoryPlan plan = plan_memory(engine, context, args.batch);
+  json::object info;
+  info["model"] = args.model;
+  info["container"] = bare ? "configuration" : engine.checkpoint.is_gguf() ? "gguf" : engine.checkpoint.package.empty() ? "huggingface" : "package";
+  info["architecture"] = config.architecture;
+  info["causal"] = config.causal;
+  info["layers"] = config.num_layers;
+  info["hidden_size"] = config.hidden_size;
+  info["intermediate_size"] = config.intermediate_size;
+  info["heads"] = config.heads;
+  info["kv_heads"] = config.kv_heads;
+  info["head_dim"] = config.head_dim;
+  info["vocab_size"] = config.vocab_size;
+  info["max_positions"] = config.max_positions;
+  info["parameters"] = static_cast<int64_t>(weight_totals(engine).parameters);
+  json::array weights;
+  for (const auto& [key, stored] : group_weights(engine)) {
+    weights.push_back(json::object{{"kind", key.first},
+                                   {"format", key.second},
+                                   {"matrices", stored.matrices},
+                                   {"parameters", static_cast<int64_t>(stored.parameters)},
+                                   {"bytes", static_cast<int64_t>(stored.bytes)},
+                                   {"bits_per_weight", 8 * stored.bytes / stored.parameters}});
+  }
+  info["weights"] = std::move(weights);
+  info["tokenizer"] = engine.tokenizer != nullptr ? json::value(engine.tokenizer->vocab_size()) : json::value(nullptr);
+  info["memory"] = json::object{{"context", context},
+                                {"batch", args.batch},
+                                {"weights_bytes", static_cast<int64_t>(plan.weight_bytes)},
+                                {"kv_bytes", static_cast<int64_t>(plan.kv_bytes)},
+                                {"workspace_bytes", static_cast<int64_t>(plan.workspace_bytes)},
+                                {"total_bytes", static_cast<int64_t>(plan.total())}};
+  return info;
+}
+
+std::string info_text(const json::object& info) {
+  std::string text;
+  for (const auto& item : info) {
+    if (item.value().is_structured()) continue;
+    const std::string value = item.value().is_string() ? std::string(item.value().as_string()) : json::serialize(item.value());
+    text += fmt::format("{:<18} {}\n", std::string_view(item.key()), value);
+  }
+  text += "\nweights            format      matrices   parameters        bytes\n";
+  for (const json::value& row : info.at("weights").as_array()) {
+    text += fmt::format("  {:<16} {:<10} {:>9} {:>12} {:>12}\n", std::string_view(row.at("kind").as_string()),
+                        std::string_view(row.at("format").as_string()), row.at("matrices").to_number<int64_t>(),
+                        row.at("parameters").to_number<int64_t>(), format_bytes(row.at("bytes").to_number<double>()));
+  }
+  const json::object& memory = info.at("memory").as_object();
+  const auto bytes = [&](const char* key) { return format_bytes(memory.at(key).to_number<double>()); };
+  text += fmt::format("\nmemory for {} sequence(s) of {} tokens: {} (weights {}, keys and values {}, workspace {})\n",
+                      memory.at("batch").to_number<int64_t>(), memory.at("context").to_number<int64_t>(), bytes("total_bytes"),
+                      bytes("weights_bytes"), bytes("kv_bytes"), bytes("workspace_bytes"));
+  return text;
+}
+
+void run_info(const InfoArgs& args) {
+  EngineOptions options;
+  options.backend = "ref";  // keeps the weights as they are stored: nothing is packed for a look
+  Checkpoint checkpoint = open_checkpoint(args.model);
+  const bool bare = checkpoint.weights == nullptr;
+  if (bare) checkpoint.weights = zero_weights(checkpoint.config, args.model);
+  const Engine engine = open_engine(std::move(checkpoint), options);
+  const ModelConfig& config = engine.model().config();
+  const int64_t context = args.context > 0 ? args.context : std::min<int64_t>(config.max_positions, 4096);
+  const json::object info = info_json(args, engine, context, bare);
+  if (args.json) return print_json(info);
+  print(info_text(info));
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  auto args = std::make_shared<InfoArgs>();
+  CLI::App* command = app.add_subcommand("info", "Show architecture, parameters, formats and the memory plan of a model");
+  command->add_option("MODEL", args->model, "Model, or a bare config.json")->required();
+  command->add_option("--context", args->context, "Tokens of a sequence to plan for (default: what the model takes, at most 4096)")
+      ->check(CLI::Range(1, 1 << 30));
+  command->add_option("--batch", args->batch, "Sequences at once")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  add_json_option(*command, args->json);
+  command->footer("Example: citius info model.gguf --context 2048 --batch 4");
+  command->callback([args] { run_info(*args); });
+}
+
+}  // namespace citius::cli

@@ -1,0 +1,101 @@
+// citius optimize: the closed loop.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/model_args.h"
+#include "cli/outputs.h"
+#include "cli/step_progress.h"
+#include "cli/text_files.h"
+#include "io/checkpoint.h"
+#include "models/model.h"
+#include "search/optimize.h"
+
+namespace citius::cli {
+namespace {
+
+struct OptimizeArgs {
+  std::string model, out, goal = "latency", budget, data, text_column, isa;
+  double max_time = 180;
+  uint64_t seed = 0;
+  int threads = 0;
+  bool json = false;
+};
+
+// "1.86x [1.80, 1.92]"
+std::string speedup_text(const Candidate& candidate) {
+  if (!candidate.measured) return "-";
+  return fmt::format("{:.2f}x [{:.2f}, {:.2f}]", candidate.speedup.value, candidate.speedup.low, candidate.speedup.high);
+}
+
+std::string candidate_line(const Report& report, const Candidate& candidate) {
+  std::string quality;
+  for (const auto& [name, estimate] : candidate.quality) quality += fmt::format("{} {:.4f}  ", name, estimate.value);
+  const std::string outcome = &candidate == &report.choice() ? "chosen" : candidate.reason;
+  return fmt::format("{:<44} {:>22} {:>9.1f} {}/s  {}{}\n", candidate.plan.name, speedup_text(candidate), candidate.units_per_s,
+                     report.unit, quality, outcome);
+}
+
+std::string summary(const Report& report, const std::string& out) {
+  std::string text = candidate_line(report, report.base);
+  for (const Candidate& candidate : report.candidates) text += candidate_line(report, candidate);
+  if (report.changed()) {
+    const Verification& verified = report.verifications.back();
+    text += fmt::format("chosen: {}, {:.2f} times {} (95 % interval {:.2f} to {:.2f}), verified on {} held-out items\n",
+                        report.choice().plan.name, verified.speedup.value, report.goal == "memory" ? "smaller" : "faster",
+                        verified.speedup.low, verified.speedup.high, verified.num_items);
+  } else {
+    text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
+                        report.goal == "memory" ? "smaller" : "faster", report.budget);
+  }
+  return text + fmt::format("package: {}\nreport:  {}/report.html\n", out, out);
+}
+
+void run_optimize(const OptimizeArgs& args) {
+  OptimizeOptions options;
+  options.model = args.model;
+  options.out = args.out;
+  options.goal = args.goal;
+  options.budget = args.budget;
+  options.seed = args.seed;
+  options.max_seconds = args.max_time;
+  options.num_threads = args.threads;
+  options.isa = args.isa;
+  if (!args.data.empty()) {
+    options.texts = read_texts(args.data, args.text_column, /*whole=*/true);
+    options.plain = !is_table(args.data);
+  }
+  StepProgress progress;
+  const Report report = optimize(options, [&](const std::string& step, double share) { progress(step, share); });
+  if (args.json) return print_json(report_json(report));
+  print(summary(report, args.out));
+}
+
+}  // namespace
+
+void add_optimize(CLI::App& app) {
+  auto args = std::make_shared<OptimizeArgs>();
+  CLI::App* command = app.add_subcommand("optimize", "Find the fastest form of a model that keeps within an accuracy budget");
+  command->add_option("MODEL", args->model, "Model directory, .gguf file, package or name in the local store")->required();
+  command->add_option("--out", args->out, "Directory of the package")->required();
+  command->add_option("--goal", args->goal, "latency, throughput or memory")
+      ->check(CLI::IsMember({"latency", "throughput", "memory"}))
+      ->capture_default_str();
+  command->add_option("--budget", args->budget,
+                      "Conditions that must hold with 95 % confidence (default: kl<=0.02,top1>=0.95 for language models, "
+                      "cosine>=0.99 for encoders)");
+  command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)")
+      ->check(CLI::ExistingFile);
+  command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
+  command->add_option("--max-time", args->max_time, "Seconds after which no new candidate is begun")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
+  command->add_option("--seed", args->seed, "Seed of sampled text and of resampling")->capture_default_str();
+  command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
+  add_json_option(*command, args->json);
+  command->footer("Example: citius optimize minilm --out minilm-fast --budget 'cosine>=0.99'");
+  command->callback([args] { run_optimize(*args); });
+}
+
+}  // namespace citius::cli

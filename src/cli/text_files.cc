@@ -1,0 +1,27 @@
+#include "cli/text_files.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/inputs.h"
+
+namespace citius::cli {
+
+bool is_table(const std::string& path) { return path.ends_with(".jsonl") || path.ends_with(".csv") || path.ends_with(".tsv"); }
+
+std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole) {
+  constexpr size_t kMaxBytes = size_t{1} << 30;
+  if (!is_table(path) && whole) return {read_file(path, kMaxBytes)};
+  InputOptions options;
+  options.input = path;
+  options.text_column = column;
+  Inputs inputs(options);
+  std::vector<std::string> texts;
+  InputRow row;
+  while (inputs.next(row)) {
+    if (!row.text.empty()) texts.push_back(std::move(row.text));
+  }
+  if (texts.empty()) fail_input(path, "holds no text");
+  return texts;
+}
+
+}  // namespace citius::cli

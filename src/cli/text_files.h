@@ -1,0 +1,16 @@
+// Whole files of text, for commands that judge by them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace citius::cli {
+
+/// The texts of a .jsonl, .csv or .tsv file (`column`; empty: "text"), or else the whole file as one text (`whole`), or
+/// a text a line without the empty ones. Throws Error{kInput}.
+std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole);
+
+/// Whether the ending says .jsonl, .csv or .tsv.
+bool is_table(const std::string& path);
+
+}  // namespace citius::cli

@@ -1,0 +1,22 @@
+// The receipt of a package: probe inputs, and what the scalar reference backend made of them from the same weights. Loading
+// replays the probes with the kernels of this machine and refuses a model whose kernels disagree.
+#pragma once
+
+#include "base/json.h"
+#include "runtime/engine.h"
+
+namespace citius {
+
+/// Makes the receipt of the model at `path` with the reference backend; probe tokens depend on `seed` alone.
+///
+/// The tolerance is derived, not guessed. Kernels may differ from the reference in the rounding of fp32 sums: at most
+/// 4 · layers · sqrt(longest sum) · 2^-24 of an output's length. Where activations are rounded to int8 or bf16 such a
+/// difference can also tip a rounding the other way; all roundings together change the output by what separates the fast
+/// mode from the exact one, which is measured on the probes and added.
+json::object make_receipt(const std::filesystem::path& path, uint64_t seed, int num_threads);
+
+/// Replays a receipt. Throws Error{kFailed} where an output is off by more than the tolerance, Error{kInput} where the
+/// receipt itself is damaged.
+void check_receipt(Engine& engine, const json::object& receipt);
+
+}  // namespace citius
