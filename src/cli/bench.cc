@@ -68,15 +68,6 @@ std::vector<int64_t> read_lengths(const std::string& path) {
   return lengths;
 }
 
-PlanTarget target_of(const Model& model) {
-  PlanTarget target;
-  target.num_layers = model.config().num_layers;
-  target.token_embedding = model.token_embedding().name();
-  const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
-  target.tied_output = model.config().causal && layout && layout->steps.front().weight.empty();
-  return target;
-}
-
 Checkpoint open_for_bench(const std::string& path) {
   Checkpoint checkpoint = open_checkpoint(path);
   if (checkpoint.weights == nullptr) checkpoint.weights = random_weights(checkpoint.config, path, /*seed=*/1);
@@ -94,14 +85,14 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   if (threads > 0) options.num_threads = threads;
   if (format.empty()) {
     Engine engine = open_engine(open_for_bench(args.model.model), options);
-    target = target_of(engine.model());
+    target = plan_target(engine.model());
     return engine;
   }
   const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
   if (!target) {
     EngineOptions quick = options;
     quick.backend = "ref";  // keeps weights as they are
-    target = target_of(open_engine(open_shapes(args.model.model), quick).model());
+    target = plan_target(open_engine(open_shapes(args.model.model), quick).model());
   }
   options.policy = make_policy(plan, *target);
   return open_engine(open_for_bench(args.model.model), options);

@@ -18,5 +18,10 @@ void add_pull(CLI::App& app);
 void add_run(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_embed(CLI::App& app);
+void add_info(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_bench(CLI::App& app);
+void add_quantize(CLI::App& app);
+void add_optimize(CLI::App& app);
 
 }  // namespace citius::cli

@@ -9,6 +9,11 @@ const std::vector<AddCommand>& commands() {
       add_run,
       add_chat,
       add_embed,
+      add_info,
+      add_eval,
+      add_bench,
+      add_quantize,
+      add_optimize,
   };
   return list;
 }

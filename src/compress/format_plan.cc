@@ -96,6 +96,15 @@ std::string_view kind_name(WeightKind kind) {
   return "other";
 }
 
+PlanTarget plan_target(const Model& model) {
+  PlanTarget target;
+  target.num_layers = model.config().num_layers;
+  target.token_embedding = model.token_embedding().name();
+  const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
+  target.tied_output = model.config().causal && layout && !layout->steps.empty() && layout->steps.front().weight.empty();
+  return target;
+}
+
 Format fitting_format(Format wanted, int64_t cols) {
   while (cols % format_block_elements(wanted) != 0) {
     switch (wanted) {

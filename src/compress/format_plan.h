@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/load_context.h"
+#include "models/model.h"
 
 namespace citius {
 
@@ -38,6 +38,8 @@ struct FormatPlan {
   std::vector<std::string> keep;          // globs over names: these stay as given
   std::string mix;                        // a mix of GGUF types that llama.cpp names (q4_k_m, ...), or empty
 };
+
+PlanTarget plan_target(const Model& model);
 
 /// The format of a weight that cannot have `wanted` because its rows are no multiple of the block: smaller groups of the
 /// same kind, then int8 per channel; for K-quants what llama.cpp falls back to.

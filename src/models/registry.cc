@@ -27,7 +27,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
   for (const Architecture& architecture : architectures()) {
     if (type != architecture.model_type) continue;
     if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
-    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, {}, options.on_weight}};
+    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, {}}};
     loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
     return loaded;
   }

@@ -48,7 +48,6 @@ OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& nam
     }
     matrix = convert_in_parallel(matrix.matrix, record.format, backend.threads());
   }
-  if (on_weight) on_weight(record, matrix);
   records.push_back(std::move(record));
   return matrix;
 }

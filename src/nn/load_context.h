@@ -26,15 +26,11 @@ struct WeightRecord {
 /// empty and `format` equal to `stored`.
 using FormatPolicy = std::function<Format(const WeightRecord& record)>;
 
-/// Sees every weight matrix in the form and format it is loaded in, [outputs, inputs].
-using OnWeight = std::function<void(const WeightRecord& record, const OwnedMatrix& matrix)>;
-
 struct LoadContext {
   Backend& backend;
   FormatPolicy policy;       // empty keeps every weight as given
   int64_t max_context = 0;   // positions to prepare for; 0: what the model was made for
   std::vector<WeightRecord> records;
-  OnWeight on_weight = {};   // empty: nobody looks
 
   /// Reads a matrix and converts it where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
   OwnedMatrix read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols,

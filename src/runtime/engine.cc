@@ -1,9 +1,31 @@
 #include "runtime/engine.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "runtime/load_tokenizer.h"
+#include "runtime/receipt.h"
 
 namespace citius {
+namespace {
+
+// Replays the receipt of a package, unless the reference backend itself is in use, weights are converted (the receipt is
+// of the formats as stored), and tells where its measurements were taken on other hardware.
+void check_package(Engine& engine) {
+  const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
+  if (package.has("receipt") && engine.backend->name() != "ref" && !engine.options.policy) {
+    check_receipt(engine, package.get_object("receipt").object());
+  }
+  if (!package.has("measurements")) return;
+  const JsonObject measurements = package.get_object("measurements");
+  if (!measurements.has("machine")) return;
+  const std::string isa = measurements.get_object("machine").get_string("isa", "");
+  if (!isa.empty() && engine.backend->name() == "cpu" && isa != engine.backend->isa()) {
+    log_warning("{} was optimized for {}, this is {}; optimize it again to know what is fastest here",
+                engine.checkpoint.path.string(), isa, engine.backend->isa());
+  }
+}
+
+}  // namespace
 
 Engine open_engine(const std::filesystem::path& path, const EngineOptions& options) {
   return open_engine(open_checkpoint(path), options);
@@ -18,7 +40,9 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
     fail_input(checkpoint.path.string(), "the tokenizer has {} tokens, the model's embedding only {}", vocab,
                loaded.model->config().vocab_size);
   }
-  return {options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};
+  Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};
+  if (!engine.checkpoint.package.empty()) check_package(engine);
+  return engine;
 }
 
 }  // namespace citius

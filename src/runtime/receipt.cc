@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "runtime/decoder.h"
@@ -100,12 +101,8 @@ int64_t longest_sum(const Engine& engine) {
 
 }  // namespace
 
-json::object make_receipt(const std::filesystem::path& path, uint64_t seed, int num_threads) {
-  EngineOptions options;
-  options.backend = "ref";
-  options.num_threads = num_threads;
-  options.context = kKvBlock;
-  Engine engine = open_engine(path, options);
+json::object make_receipt(Engine& engine, uint64_t seed) {
+  CHECK(engine.backend->name() == "ref");
   const ModelConfig& config = engine.model().config();
   std::unique_ptr<Decoder> decoder;
   if (config.causal) decoder = std::make_unique<Decoder>(engine, kKvBlock);

@@ -7,13 +7,14 @@
 
 namespace citius {
 
-/// Makes the receipt of the model at `path` with the reference backend; probe tokens depend on `seed` alone.
+/// Makes the receipt of a model that was opened with the reference backend, in the formats that the package will have;
+/// probe tokens depend on `seed` alone.
 ///
 /// The tolerance is derived, not guessed. Kernels may differ from the reference in the rounding of fp32 sums: at most
 /// 4 · layers · sqrt(longest sum) · 2^-24 of an output's length. Where activations are rounded to int8 or bf16 such a
 /// difference can also tip a rounding the other way; all roundings together change the output by what separates the fast
 /// mode from the exact one, which is measured on the probes and added.
-json::object make_receipt(const std::filesystem::path& path, uint64_t seed, int num_threads);
+json::object make_receipt(Engine& reference, uint64_t seed);
 
 /// Replays a receipt. Throws Error{kFailed} where an output is off by more than the tolerance, Error{kInput} where the
 /// receipt itself is damaged.

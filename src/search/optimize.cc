@@ -5,9 +5,11 @@
 #include <map>
 #include <set>
 
+#include "base/digest.h"
 #include "base/error.h"
-#include "base/file.h"
+#include "base/json_text.h"
 #include "eval/work.h"
+#include "io/package.h"
 #include "search/environment.h"
 #include "search/journal.h"
 #include "search/package_writer.h"
@@ -30,6 +32,10 @@ class Optimizer {
   }
 
   Report run() {
+    if (std::filesystem::exists(options_.out) && !is_package(options_.out) &&
+        !(std::filesystem::is_directory(options_.out) && std::filesystem::is_empty(options_.out))) {
+      fail(ErrorKind::kUsage, options_.out.string(), "exists and is no package; name another --out");
+    }
     begin_report();
     const std::filesystem::path partial = options_.out.string() + ".partial";
     Journal journal(partial, journal_key(options_, report_.machine));
@@ -71,10 +77,7 @@ class Optimizer {
     const Model& model = base_engine_.model();
     CandidateSpace space;
     space.language_model = model.config().causal;
-    space.target.num_layers = model.config().num_layers;
-    space.target.token_embedding = model.token_embedding().name();
-    const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
-    space.target.tied_output = space.language_model && layout && layout->steps.front().weight.empty();
+    space.target = plan_target(model);
     std::map<Format, double> weights;
     double bits = 0, total = 0;
     for (const WeightRecord& record : base_engine_.loaded.load.records) {
@@ -299,12 +302,39 @@ class Optimizer {
     }
   }
 
+  json::object recipe() const {
+    json::object recipe;
+    recipe["source_digest"] = model_digest(options_.model);
+    recipe["formats"] = plan_json(report_.choice().plan);
+    recipe["goal"] = report_.goal;
+    recipe["budget"] = report_.budget;
+    recipe["seed"] = report_.seed;
+    recipe["data"] = report_.data;
+    std::string text;
+    for (const std::string& part : options_.texts) text += sha256(part);
+    recipe["data_digest"] = options_.texts.empty() ? json::value(nullptr) : json::value(sha256(text));
+    recipe["versions"] = report_.versions;
+    return recipe;
+  }
+
+  static json::object measurements(const json::object& facts) {
+    json::object kept;
+    for (const char* key : {"machine", "workload", "base", "chosen", "verified"}) kept[key] = facts.at(key);
+    return kept;
+  }
+
   void write_results(const std::filesystem::path& partial) {
     if (on_step_) on_step_("package and receipt", 0);
-    const FormatPlan plan = report_.changed() ? report_.choice().plan : FormatPlan{};
-    write_optimized(options_.model, options_.out, make_policy(plan, space_.target), report_json(report_), options_.num_threads);
-    write_file(options_.out / "report.json", json::serialize(report_json(report_)) + "\n");
-    write_file(options_.out / "report.html", report_html(report_));
+    OptimizedPackage package;
+    package.directory = options_.out;
+    if (report_.changed()) package.policy = make_policy(report_.choice().plan, space_.target);
+    const json::object facts = report_json(report_);
+    package.recipe = recipe();
+    package.measurements = measurements(facts);
+    package.files = {{"report.json", json_text(facts, /*pretty=*/true) + "\n"}, {"report.html", report_html(report_)}};
+    package.seed = options_.seed;
+    package.num_threads = options_.num_threads;
+    write_optimized(base_engine_.checkpoint, package);
     std::error_code ignored;
     std::filesystem::remove_all(partial, ignored);
   }

@@ -2,15 +2,25 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "base/json.h"
-#include "nn/load_context.h"
+#include "runtime/engine.h"
 
 namespace citius {
 
-/// Converts the model at `model` by `policy` and writes the package `out` (made beside and renamed). `measurements` go to
-/// citius.json. Throws Error.
-void write_optimized(const std::filesystem::path& model, const std::filesystem::path& out, const FormatPolicy& policy,
-                     const json::object& measurements, int num_threads);
+struct OptimizedPackage {
+  std::filesystem::path directory;
+  FormatPolicy policy;                       // empty: every weight as given
+  json::object recipe;                       // what was decided, with what, on what
+  json::object measurements;
+  std::map<std::string, std::string> files;  // reports
+  uint64_t seed = 0;                         // of the receipt's probes
+  int num_threads = 0;
+};
+
+/// Makes the receipt with the reference backend and writes the package of `source`. Throws Error.
+void write_optimized(const Checkpoint& source, const OptimizedPackage& package);
 
 }  // namespace citius

@@ -1,0 +1,128 @@
+// citius quantize: one model, one format, no search.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "backend/backend.h"
+#include "cli/commands.h"
+#include "cli/outputs.h"
+#include "cli/step_progress.h"
+#include "compress/format_plan.h"
+#include "eval/work.h"
+#include "io/package.h"
+#include "runtime/decoder.h"
+#include "runtime/engine.h"
+#include "search/environment.h"
+#include "search/package_writer.h"
+
+namespace citius::cli {
+namespace {
+
+struct QuantizeArgs {
+  std::string model, format, out;
+  std::vector<std::string> keep;
+  bool list = false;
+  int threads = 0;
+  bool json = false;
+};
+
+json::array list_formats() {
+  const std::unique_ptr<Backend> backend = make_backend("cpu", {1, ""});
+  constexpr int64_t kCols = 1024;  // a multiple of every block
+  json::array rows;
+  for (const std::string& name : plan_names()) {
+    const std::optional<Format> format = parse_format(name);
+    if (!format) {
+      rows.push_back(json::object{{"format", name}, {"bits_per_weight", nullptr}, {"kernel", "a mix of GGUF types"}});
+      continue;
+    }
+    const std::vector<std::byte> zeros(format_row_bytes(*format, kCols) * 64);
+    const OwnedMatrix matrix{{*format, 64, kCols, zeros.data()}, nullptr};
+    const KernelChoice choice = backend->explain(*backend->pack({&matrix, 1}), Compute::kFast);
+    json::object row{{"format", name}, {"bits_per_weight", format_bits_per_weight(*format, kCols)}, {"kernel", choice.name}};
+    row["fast"] = choice.name.find("ref") == std::string::npos && choice.name.find("generic") == std::string::npos;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+void print_formats(bool as_json) {
+  const json::array rows = list_formats();
+  if (as_json) return print_json(json::object{{"formats", rows}});
+  std::string text = "format       bits/weight  kernel here\n";
+  for (const json::value& row : rows) {
+    const json::value& bits = row.at("bits_per_weight");
+    text += fmt::format("{:<12} {:>11}  {}\n", std::string_view(row.at("format").as_string()),
+                        bits.is_number() ? fmt::format("{:.2f}", bits.to_number<double>()) : "-",
+                        std::string_view(row.at("kernel").as_string()));
+  }
+  print(text);
+}
+
+// Where the model goes, what became of its weights.
+json::object summary(const QuantizeArgs& args, double before, double after, const json::array& exceptions) {
+  return {{"out", args.out}, {"format", args.format}, {"bytes_before", before}, {"bytes", after}, {"other_formats", exceptions}};
+}
+
+void run_quantize(const QuantizeArgs& args) {
+  FormatPlan plan = plan_of_name(args.format);
+  plan.keep = args.keep;
+  const bool gguf = args.out.ends_with(".gguf");
+  EngineOptions options;
+  options.backend = "ref";
+  options.num_threads = args.threads;
+  Engine source = open_engine(args.model, options);
+  const PlanTarget target = plan_target(source.model());
+  if (source.model().config().causal) Decoder(source, kKvBlock);  // its head is a weight too
+  const FormatPolicy policy = make_policy(plan, target);
+  double before = 0, after = 0;
+  json::array exceptions;
+  std::vector<PackageWeight> weights;
+  for (const WeightRecord& record : source.loaded.load.records) {
+    const Format format = policy(record);
+    before += static_cast<double>(format_row_bytes(record.stored, record.cols)) * static_cast<double>(record.rows);
+    after += static_cast<double>(format_row_bytes(format, record.cols)) * static_cast<double>(record.rows);
+    if (format != record.stored) weights.push_back({record.name, format, record.transposed});
+    if (!plan.body || format != *plan.body) exceptions.push_back(json::object{{"name", record.name}, {"format", format_name(format)}});
+  }
+  StepProgress progress;
+  progress("writing " + args.out, 0);
+  if (gguf) {
+    write_gguf(args.out, source.checkpoint, weights, source.backend->threads());
+  } else {
+    OptimizedPackage package;
+    package.directory = args.out;
+    package.policy = policy;
+    package.recipe = {{"source_digest", model_digest(args.model)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
+    package.num_threads = args.threads;
+    write_optimized(source.checkpoint, package);
+  }
+  if (args.json) return print_json(summary(args, before, after, exceptions));
+  print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)));
+  for (const json::value& other : exceptions) {
+    print(fmt::format("  {} is {}\n", std::string_view(other.at("name").as_string()), std::string_view(other.at("format").as_string())));
+  }
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app) {
+  auto args = std::make_shared<QuantizeArgs>();
+  CLI::App* command = app.add_subcommand("quantize", "Convert the weights of a model to one format");
+  command->add_option("MODEL", args->model, "Model directory, .gguf file, package or name in the local store");
+  command->add_option("--format", args->format, "Format of the weights (see --list)");
+  command->add_option("--out", args->out, "Package directory, or a .gguf file");
+  command->add_option("--keep", args->keep, "Names of weights to keep as they are, * for any characters")->delimiter(',');
+  command->add_flag("--list", args->list, "List the formats, their bits per weight and what multiplies by them here");
+  command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  add_json_option(*command, args->json);
+  command->footer("Example: citius quantize model --format int8 --out model-int8");
+  command->callback([args] {
+    if (args->list) return print_formats(args->json);
+    if (args->model.empty() || args->format.empty() || args->out.empty()) {
+      fail(ErrorKind::kUsage, "quantize", "expected MODEL, --format and --out, or --list");
+    }
+    run_quantize(*args);
+  });
+}
+
+}  // namespace citius::cli
