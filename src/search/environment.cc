@@ -1,31 +1,18 @@
 #include "search/environment.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <vector>
 
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/version.h"
+#include "eval/machine.h"
 #include "eval/work.h"
 
 namespace citius {
 namespace {
 
-// The first value of `key` in a file of "key : value" lines.
-std::string value_of(const char* path, const std::string& key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(key, 0) != 0) continue;
-    const size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const size_t begin = line.find_first_not_of(" \t", colon + 1);
-    return begin == std::string::npos ? "" : line.substr(begin);
-  }
-  return "";
-}
+constexpr double kProbeSeconds = 0.1;  // for each loop; shorter ones catch the clock still rising
 
 std::vector<std::filesystem::path> files_of(const std::filesystem::path& model) {
   if (!std::filesystem::is_directory(model)) return {model};
@@ -39,13 +26,18 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& model) 
 
 }  // namespace
 
-json::object machine_json(const Engine& engine) {
-  json::object machine;
-  machine["cpu"] = value_of("/proc/cpuinfo", "model name");
+json::object machine_json(Engine& engine) {
+  json::object machine = to_json(describe_machine());
   machine["isa"] = engine.backend->isa();
   machine["backend"] = engine.backend->name();
-  machine["threads"] = engine.backend->threads().num_threads();
-  machine["memory_bytes"] = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(sysconf(_SC_PAGESIZE));
+  ThreadPool& pool = engine.backend->threads();
+  machine["threads"] = pool.num_threads();
+  MachineRates rates = measure_reads(pool, kProbeSeconds);
+  measure_peaks(pool, kProbeSeconds, rates);
+  machine["read_bytes_per_s"] = rates.read_gb_per_s * 1e9;
+  json::object peaks{{"f32", rates.fp32_gflops * 1e9}, {"int8", rates.int8_gops * 1e9}};
+  if (rates.bf16_gflops) peaks["bf16"] = *rates.bf16_gflops * 1e9;
+  machine["peak_operations_per_s"] = std::move(peaks);
   return machine;
 }
 
@@ -86,6 +78,7 @@ std::string journal_key(const OptimizeOptions& options, const json::object& mach
   // Measured anew on every start, so never quite the same.
   stable.erase("read_bytes_per_s");
   stable.erase("peak_operations_per_s");
+  stable.erase("available_bytes");
   std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, options.seed,
                                 options.num_windows, json::serialize(stable));
   for (const std::string& text : options.texts) key += sha256(text);

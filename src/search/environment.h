@@ -10,7 +10,7 @@
 namespace citius {
 
 /// Processor, cores, memory, threads and instruction set in use, measured bandwidth and peak rates.
-json::object machine_json(const Engine& engine);
+json::object machine_json(Engine& engine);
 json::object versions_json();
 
 /// What the machine can do at most with this engine's threads and its most frequent activation format; 0 where unknown.
