@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/model_args.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "compress/format_plan.h"
@@ -16,12 +15,13 @@
 #include "eval/work.h"
 #include "metrics/statistics.h"
 #include "search/environment.h"
+#include "store/store.h"
 
 namespace citius::cli {
 namespace {
 
 struct BenchArgs {
-  ModelArgs model;
+  std::string model, isa, compute = "fast", kv = "f32";
   std::vector<int64_t> prefill, decode, batch = {1}, length, threads;
   std::string lengths_file;
   std::vector<std::string> formats;
@@ -69,22 +69,25 @@ std::vector<int64_t> read_lengths(const std::string& path) {
 }
 
 Checkpoint open_for_bench(const std::string& path) {
-  Checkpoint checkpoint = open_checkpoint(path);
+  Checkpoint checkpoint = open_checkpoint(resolve_model(path));
   if (checkpoint.weights == nullptr) checkpoint.weights = random_weights(checkpoint.config, path, /*seed=*/1);
   return checkpoint;
 }
 
 Checkpoint open_shapes(const std::string& path) {
-  Checkpoint checkpoint = open_checkpoint(path);
+  Checkpoint checkpoint = open_checkpoint(resolve_model(path));
   if (checkpoint.weights == nullptr) checkpoint.weights = zero_weights(checkpoint.config, path);
   return checkpoint;
 }
 
 Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {
-  EngineOptions options = engine_options(args.model);
-  if (threads > 0) options.num_threads = threads;
+  EngineOptions options;
+  options.isa = args.isa;
+  options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
+  options.kv_type = args.kv == "bf16" ? KvType::kBF16 : KvType::kF32;
+  options.num_threads = threads;
   if (format.empty()) {
-    Engine engine = open_engine(open_for_bench(args.model.model), options);
+    Engine engine = open_engine(open_for_bench(args.model), options);
     target = plan_target(engine.model());
     return engine;
   }
@@ -92,10 +95,10 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   if (!target) {
     EngineOptions quick = options;
     quick.backend = "ref";  // keeps weights as they are
-    target = plan_target(open_engine(open_shapes(args.model.model), quick).model());
+    target = plan_target(open_engine(open_shapes(args.model), quick).model());
   }
   options.policy = make_policy(plan, *target);
-  return open_engine(open_for_bench(args.model.model), options);
+  return open_engine(open_for_bench(args.model), options);
 }
 
 std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
@@ -178,7 +181,7 @@ void run_bench(const BenchArgs& args) {
   std::vector<std::string> formats = args.formats;
   if (formats.empty()) formats = {""};
   std::vector<int64_t> threads = args.threads;
-  if (threads.empty()) threads = {args.model.threads};
+  if (threads.empty()) threads = {0};
   StepProgress progress;
   std::vector<json::object> rows;
   json::object machine;
@@ -213,7 +216,7 @@ void run_bench(const BenchArgs& args) {
   if (args.json) {
     json::array list;
     for (json::object& row : rows) list.emplace_back(std::move(row));
-    print_json(json::object{{"model", args.model.model}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
+    print_json(json::object{{"model", args.model}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
     return;
   }
   print(fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch",
@@ -226,12 +229,12 @@ void run_bench(const BenchArgs& args) {
 void add_bench(CLI::App& app) {
   auto args = std::make_shared<BenchArgs>();
   CLI::App* command = app.add_subcommand("bench", "Measure speed: prefill, decode and encoding over batches, lengths and formats");
-  command->add_option("MODEL", args->model.model, "Model, or a bare config.json (random weights of that shape)")->required();
-  command->add_option("--isa", args->model.isa, "Instruction set to use (default: the best)");
-  command->add_option("--compute", args->model.compute, "fast, or exact: weights as given and fp32 activations")
+  command->add_option("MODEL", args->model, "Model, or a bare config.json (random weights of that shape)")->required();
+  command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
+  command->add_option("--compute", args->compute, "fast, or exact: weights as given and fp32 activations")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--kv", args->model.kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  command->add_option("--kv", args->kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
   const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
   };

@@ -4,21 +4,21 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "cli/model_args.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "cli/text_files.h"
 #include "eval/perplexity.h"
 #include "search/candidate.h"
 #include "search/items.h"
+#include "store/store.h"
 
 namespace citius::cli {
 namespace {
 
 struct EvalArgs {
-  ModelArgs model;
+  ModelFlags model;
   std::string perplexity;
-  int64_t context = 0;
   int64_t stride = 0;
   int64_t windows = 0;
   std::string against;
@@ -32,10 +32,10 @@ struct EvalArgs {
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 void eval_perplexity(const EvalArgs& args) {
-  const int64_t context = args.context > 0 ? args.context : 512;
-  EngineOptions options = engine_options(args.model);
+  const int64_t context = args.model.context > 0 ? args.model.context : 512;
+  EngineOptions options = args.model.options();
   options.context = context;
-  Engine engine = open_engine(args.model.model, options);
+  Engine engine = open_engine(resolve_model(args.model.model), options);
   PerplexityOptions perplexity;
   perplexity.context = context;
   perplexity.stride = args.stride;
@@ -59,18 +59,19 @@ void eval_perplexity(const EvalArgs& args) {
 }
 
 void eval_against(const EvalArgs& args) {
-  const EngineOptions options = engine_options(args.model);
+  const EngineOptions options = args.model.options();
   EngineOptions reference_options = options;
+  reference_options.policy = {};
   reference_options.compute = args.against_compute == "exact" ? Compute::kExact : Compute::kFast;
-  Engine reference = open_engine(args.against, reference_options);
-  Engine candidate = open_engine(args.model.model, options);
+  Engine reference = open_engine(resolve_model(args.against), reference_options);
+  Engine candidate = open_engine(resolve_model(args.model.model), options);
   if (reference.model().config().causal != candidate.model().config().causal) {
     fail_input(args.model.model, "is {} language model, '{}' is {}", candidate.model().config().causal ? "a" : "no", args.against,
                reference.model().config().causal ? "one" : "none");
   }
   ItemOptions items;
   items.seed = args.seed;
-  items.window = args.context > 0 ? args.context : 256;
+  items.window = args.model.context > 0 ? args.model.context : 256;
   items.num_windows = args.windows > 0 ? (args.windows + 1) / 2 : 8;
   const std::string file = args.data.empty() ? args.perplexity : args.data;
   if (!file.empty()) items.texts = read_texts(file, args.text_column, reference.model().config().causal);
@@ -99,9 +100,8 @@ void eval_against(const EvalArgs& args) {
 void add_eval(CLI::App& app) {
   auto args = std::make_shared<EvalArgs>();
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
-  add_model_args(*command, args->model);
+  args->model.add_to(*command);
   command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on")->check(CLI::ExistingFile);
-  command->add_option("--context", args->context, "Tokens of a window (default: 512; with --against 256)")->check(CLI::Range(4, 1 << 24));
   command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
       ->check(CLI::Range(1, 1 << 24));
   command->add_option("--windows", args->windows, "Use the first N windows only")->check(CLI::Range(1, 1 << 30));

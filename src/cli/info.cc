@@ -10,6 +10,7 @@
 #include "eval/random_weights.h"
 #include "eval/work.h"
 #include "runtime/engine.h"
+#include "store/store.h"
 
 namespace citius::cli {
 namespace {
@@ -99,7 +100,7 @@ std::string info_text(const json::object& info) {
 void run_info(const InfoArgs& args) {
   EngineOptions options;
   options.backend = "ref";  // keeps the weights as they are stored: nothing is packed for a look
-  Checkpoint checkpoint = open_checkpoint(args.model);
+  Checkpoint checkpoint = open_checkpoint(resolve_model(args.model));
   const bool bare = checkpoint.weights == nullptr;
   if (bare) checkpoint.weights = zero_weights(checkpoint.config, args.model);
   const Engine engine = open_engine(std::move(checkpoint), options);

@@ -3,13 +3,11 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
-#include "cli/model_args.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "cli/text_files.h"
-#include "io/checkpoint.h"
-#include "models/model.h"
 #include "search/optimize.h"
+#include "store/store.h"
 
 namespace citius::cli {
 namespace {
@@ -53,7 +51,7 @@ std::string summary(const Report& report, const std::string& out) {
 
 void run_optimize(const OptimizeArgs& args) {
   OptimizeOptions options;
-  options.model = args.model;
+  options.model = resolve_model(args.model);
   options.out = args.out;
   options.goal = args.goal;
   options.budget = args.budget;

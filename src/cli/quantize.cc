@@ -13,6 +13,7 @@
 #include "runtime/engine.h"
 #include "search/environment.h"
 #include "search/package_writer.h"
+#include "store/store.h"
 
 namespace citius::cli {
 namespace {
@@ -70,7 +71,8 @@ void run_quantize(const QuantizeArgs& args) {
   EngineOptions options;
   options.backend = "ref";
   options.num_threads = args.threads;
-  Engine source = open_engine(args.model, options);
+  const std::filesystem::path path = resolve_model(args.model);
+  Engine source = open_engine(path, options);
   const PlanTarget target = plan_target(source.model());
   if (source.model().config().causal) Decoder(source, kKvBlock);  // its head is a weight too
   const FormatPolicy policy = make_policy(plan, target);
@@ -92,7 +94,7 @@ void run_quantize(const QuantizeArgs& args) {
     OptimizedPackage package;
     package.directory = args.out;
     package.policy = policy;
-    package.recipe = {{"source_digest", model_digest(args.model)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
+    package.recipe = {{"source_digest", model_digest(path)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
     package.num_threads = args.threads;
     write_optimized(source.checkpoint, package);
   }
