@@ -15,6 +15,7 @@ const std::vector<AddCommand>& commands();
 
 void add_doctor(CLI::App& app);
 void add_pull(CLI::App& app);
+void add_tokenize(CLI::App& app);
 void add_run(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_embed(CLI::App& app);

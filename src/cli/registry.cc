@@ -6,6 +6,7 @@ const std::vector<AddCommand>& commands() {
   static const std::vector<AddCommand> list = {
       add_doctor,
       add_pull,
+      add_tokenize,
       add_run,
       add_chat,
       add_embed,
