@@ -1,6 +1,7 @@
 // A package whose weights file is any bytes: every weight is put together again, or refused by an Error.
 #include "io/package.h"
 
+#include "base/file.h"
 #include "fuzz_files.h"
 
 namespace {
