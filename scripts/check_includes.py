@@ -22,18 +22,19 @@ for path in sorted(root.rglob("*")):
         errors.append(f"{path}: folder '{folder}' is not listed in src/CMakeLists.txt")
         continue
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
-        if not match:
+        match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
+        if not match or (match.group(1) == "<" and match.group(2).split("/")[0] not in allowed):
             continue
         seen += 1
-        target = match.group(1).split("/")[0]
-        if "/" not in match.group(1):
-            errors.append(f"{path}:{number}: include {match.group(1)} by its path from src/")
+        included = match.group(2)
+        target = included.split("/")[0]
+        if "/" not in included:
+            errors.append(f"{path}:{number}: include {included} by its path from src/")
         elif target != folder and target not in allowed[folder]:
-            errors.append(f"{path}:{number}: {folder}/ must not include {match.group(1)}")
-        private = re.match(r"backend/(cpu|cuda|ref)/", match.group(1))
+            errors.append(f"{path}:{number}: {folder}/ must not include {included}")
+        private = re.match(r"backend/(cpu|cuda|ref)/", included)
         if private and not str(path.relative_to(root)).startswith(private.group(0)) and path.name != "registry.cc":
-            errors.append(f"{path}:{number}: only backend/registry.cc may include {match.group(1)}")
+            errors.append(f"{path}:{number}: only backend/registry.cc may include {included}")
 print(f"{seen} includes checked, {len(errors)} refused")
 print("\n".join(errors))
 sys.exit(1 if errors or seen == 0 else 0)

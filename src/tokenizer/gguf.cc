@@ -51,16 +51,20 @@ class Reader {
 
   void read_roles() {
     SpecialIds& special = parts_.special;
-    const auto role = [&](const std::optional<uint32_t>& id, int32_t& out) {
-      if (id && *id < vocab_.tokens.size()) out = static_cast<int32_t>(*id);  // absent ones are written as 2^32 - 1
+    const auto role = [&](const char* name, const std::optional<uint32_t>& id, int32_t& out) {
+      if (!id || *id == UINT32_MAX) return;  // absent ones are written as 2^32 - 1
+      if (*id >= vocab_.tokens.size()) {
+        fail_input(parts_.where, "the {} token has id {}, expected below {}", name, *id, vocab_.tokens.size());
+      }
+      out = static_cast<int32_t>(*id);
     };
-    role(vocab_.bos_id, special.bos);
-    role(vocab_.eos_id, special.eos);
-    role(vocab_.unk_id, special.unk);
-    role(vocab_.sep_id, special.sep);
-    role(vocab_.pad_id, special.pad);
-    role(vocab_.cls_id, special.cls);
-    role(vocab_.mask_id, special.mask);
+    role("BOS", vocab_.bos_id, special.bos);
+    role("EOS", vocab_.eos_id, special.eos);
+    role("unknown", vocab_.unk_id, special.unk);
+    role("SEP", vocab_.sep_id, special.sep);
+    role("padding", vocab_.pad_id, special.pad);
+    role("CLS", vocab_.cls_id, special.cls);
+    role("mask", vocab_.mask_id, special.mask);
   }
 
   int32_t type(size_t id) const { return vocab_.types.empty() ? int32_t{kNormal} : vocab_.types[id]; }

@@ -149,10 +149,30 @@ std::string repeated(std::string_view part, size_t bytes) {
   return text;
 }
 
+/// The merges of SentencePiece's BPE, which only GGUF files bring.
+std::unique_ptr<Tokenizer> spm() {
+  GgufVocab vocab;
+  vocab.model = "llama";
+  vocab.tokens = {"<unk>", "<s>", "</s>"};
+  vocab.types = {2, 3, 3};
+  for (int byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    vocab.tokens.emplace_back(name);
+    vocab.types.push_back(6);
+  }
+  for (const char* token : {"\u2581", "a", "aa", "aaaa", "aaaaaaaa", "\u2581\u2581", "\u2581\u2581\u2581\u2581", "\u2581a", "\n\n", "x", "1", "x1"}) {
+    vocab.tokens.emplace_back(token);
+    vocab.types.push_back(1);
+  }
+  for (size_t id = 0; id < vocab.tokens.size(); ++id) vocab.scores.push_back(-static_cast<float>(id));
+  return Tokenizer::from_gguf(vocab);
+}
+
 // Time grows with n log n: the limit is far above what any machine needs, and far below what a quadratic step takes.
 TEST(LongInput, NothingStalls) {
-  for (const char* name : {"bert", "gpt2", "qwen2", "tekken", "llama", "t5", "albert", "mixed"}) {
-    const auto tokenizer = family(name);
+  for (const char* name : {"bert", "gpt2", "qwen2", "tekken", "llama", "t5", "albert", "mixed", "spm"}) {
+    const auto tokenizer = std::string_view(name) == "spm" ? spm() : family(name);
     for (const std::string_view part : {"a", " ", "\n", "世", "a\u0301\u0323", "\u0301", "x1.", "👩\u200d"}) {
       const std::string text = repeated(part, part == "a" ? 1 << 20 : 1 << 17);
       const auto start = std::chrono::steady_clock::now();
@@ -196,6 +216,18 @@ TEST(Gguf, FlagsDecideWhatStandsAroundAText) {
   EXPECT_EQ(tokenizer->encode_ids("ab", false), (std::vector<int32_t>{2}));
   EXPECT_EQ(tokenizer->decode(std::vector<int32_t>{3, 2, 5, 0, 4}), "ab a");
   vocab.bos_id.reset();
+  EXPECT_THROW(Tokenizer::from_gguf(vocab), Error);
+}
+
+TEST(Gguf, RolesOutsideTheVocabularyAreErrors) {
+  GgufVocab vocab;
+  vocab.model = "gpt2";
+  vocab.pre = "gpt-2";
+  vocab.tokens = {"a", "b", "<s>"};
+  vocab.bos_id = 2;
+  vocab.pad_id = UINT32_MAX;  // how a file says that there is none
+  EXPECT_EQ(Tokenizer::from_gguf(vocab)->special().pad, -1);
+  vocab.eos_id = 3;
   EXPECT_THROW(Tokenizer::from_gguf(vocab), Error);
 }
 

@@ -70,8 +70,7 @@ Flow Interpreter::execute(const Stmt& statement) {
       for (const ExprPtr& expr : statement.exprs) out_->append_value(evaluate(*expr));
       break;
     case StmtKind::kFor:
-      execute_for(statement);
-      break;
+      return execute_for(statement);
     case StmtKind::kIf:
       return execute_if(statement);
     case StmtKind::kSet:

@@ -53,8 +53,8 @@ class Interpreter {
   Flow execute(const Body& body);
   Flow execute(const Stmt& statement);
   Flow execute_if(const Stmt& statement);
-  void execute_for(const Stmt& statement);
-  void run_loop(const Stmt& statement, const Value& iterable, int depth);
+  Flow execute_for(const Stmt& statement);
+  Flow run_loop(const Stmt& statement, const Value& iterable, int depth);
   Next filtered(const Stmt& statement, const Value& iterable);
   Flow execute_set_block(const Stmt& statement);
   void execute_call_block(const Stmt& statement);

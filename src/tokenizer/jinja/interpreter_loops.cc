@@ -141,10 +141,11 @@ Next Interpreter::filtered(const Stmt& statement, const Value& iterable) {
   };
 }
 
-void Interpreter::execute_for(const Stmt& statement) {
+Flow Interpreter::execute_for(const Stmt& statement) {
   const Value iterable = evaluate(*statement.exprs[1]);
   if (!statement.flag) return run_loop(statement, iterable, /*depth=*/0);
   out_->append_value(call_loop(statement, scope_, iterable, /*depth=*/0));
+  return Flow::kNext;
 }
 
 Value Interpreter::call_loop(const Stmt& loop, const ScopePtr& outer, const Value& iterable, int depth) {
@@ -157,7 +158,8 @@ Value Interpreter::call_loop(const Stmt& loop, const ScopePtr& outer, const Valu
   return out.finish();
 }
 
-void Interpreter::run_loop(const Stmt& statement, const Value& iterable, int depth) {
+/// Gives a `break` or `continue` of the else branch, which concern the loop around this one.
+Flow Interpreter::run_loop(const Stmt& statement, const Value& iterable, int depth) {
   const Place place(*this);
   const ScopePtr outer = scope_;
   Next source = statement.exprs[2] ? filtered(statement, iterable) : runtime_.iterate(iterable);
@@ -172,9 +174,9 @@ void Interpreter::run_loop(const Stmt& statement, const Value& iterable, int dep
     // As in Jinja, an iteration that `continue` cut short does not keep the else branch from running.
     completed = completed || flow == Flow::kNext;
   }
-  if (completed || statement.other.empty()) return;
+  if (completed || statement.other.empty()) return Flow::kNext;
   scope_ = new_scope(outer);
-  execute(statement.other);
+  return execute(statement.other);
 }
 
 }  // namespace citius::jinja

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the goldens beside it with transformers and jinja2: `make.py`. `make.py --sweep N FILE` writes N further random
-cases, and `--expressions N FILE` N random expressions, in the same form, which chat_template_test and jinja_test check
-where CITIUS_CHAT_CASES or CITIUS_JINJA_CASES names the file."""
+cases, `--expressions N FILE` N random expressions and `--programs N FILE` N random templates, in the same form, which
+chat_template_test and jinja_test check where CITIUS_CHAT_CASES or CITIUS_JINJA_CASES names the file."""
 import argparse
 import copy
 import json
@@ -10,6 +10,7 @@ import warnings
 
 import conversations
 import expressions
+import programs
 import referee
 import statements
 
@@ -50,6 +51,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sweep", nargs=2, metavar=("N", "FILE"))
     parser.add_argument("--expressions", nargs=2, metavar=("N", "FILE"))
+    parser.add_argument("--programs", nargs=2, metavar=("N", "FILE"))
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.sweep:
@@ -58,6 +60,10 @@ def main():
         rng = conversations.seeded(args.seed)
         sources = ("{{ " + expressions.expression(rng) + " }}" for _ in range(int(args.expressions[0])))
         write(args.expressions[1], filter(None, map(source_case, sources)))
+    elif args.programs:
+        rng = conversations.seeded(args.seed)
+        sources = (programs.program(rng) for _ in range(int(args.programs[0])))
+        write(args.programs[1], filter(None, map(source_case, sources)))
     else:
         write(HERE / "chats.jsonl", chat_cases(96, 7))
         sources = ["{{ " + e + " }}" for e in expressions.HAND] + statements.SOURCES
