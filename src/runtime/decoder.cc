@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace citius {
@@ -48,24 +49,25 @@ void Decoder::release(int32_t sequence) {
   sequences_.erase(sequence);
 }
 
+void Decoder::check(std::span<const int32_t> tokens, int64_t length) const {
+  if (length > max_length()) fail_input("context", "got a sequence of {} tokens, expected at most {}", length, max_length());
+  const int64_t vocab = engine_.model().config().vocab_size;
+  for (int32_t token : tokens) {
+    if (token < 0 || token >= vocab) fail_input("tokens", "got id {}, expected 0 to {}", token, vocab - 1);
+  }
+}
+
 void Decoder::reserve(std::span<const Step> steps) {
   int64_t needed = 0;
   for (const Step& step : steps) {
     const Sequence& sequence = sequences_.at(step.sequence);
     const int64_t length = sequence.length + static_cast<int64_t>(step.tokens.size());
-    if (length > max_length()) {
-      fail_input("context", "got a sequence of {} tokens, expected at most {}", length, max_length());
-    }
-    for (int32_t token : step.tokens) {
-      if (token < 0 || token >= engine_.model().config().vocab_size) {
-        fail_input("tokens", "got id {}, expected 0 to {}", token, engine_.model().config().vocab_size - 1);
-      }
-    }
+    check(step.tokens, length);
     needed += blocks_for(length) - static_cast<int64_t>(sequence.blocks.size());
   }
   if (needed > blocks_.num_free()) {
     fail(ErrorKind::kResource, "keys and values", "got {} tokens to add, expected at most {}; lower the context or batch",
-         needed * kKvBlock, num_free_tokens());
+         needed * kKvBlock, blocks_.num_free() * kKvBlock);
   }
   for (const Step& step : steps) {
     Sequence& sequence = sequences_.at(step.sequence);
@@ -76,18 +78,28 @@ void Decoder::reserve(std::span<const Step> steps) {
 
 TensorView Decoder::forward(std::span<const Step> steps, const Observer* observer) {
   reserve(steps);
-  std::vector<int32_t> tokens, positions;
-  std::vector<SequenceSpan> spans;
+  std::vector<Placed> parts;
   for (const Step& step : steps) {
     Sequence& sequence = sequences_.at(step.sequence);
+    parts.push_back({step.tokens, sequence.length, sequence.blocks});
+    sequence.length += static_cast<int64_t>(step.tokens.size());
+  }
+  return forward(parts, observer);
+}
+
+TensorView Decoder::forward(std::span<const Placed> parts, const Observer* observer) {
+  std::vector<int32_t> tokens, positions;
+  std::vector<SequenceSpan> spans;
+  for (const Placed& part : parts) {
+    const int64_t length = part.past + static_cast<int64_t>(part.tokens.size());
+    check(part.tokens, length);
+    CHECK(std::ssize(part.blocks) >= blocks_for(length));
     SequenceSpan span;
     span.begin = static_cast<int32_t>(tokens.size());
-    span.past = static_cast<int32_t>(sequence.length);
-    span.blocks = sequence.blocks.data();
-    for (int32_t token : step.tokens) {
-      tokens.push_back(token);
-      positions.push_back(static_cast<int32_t>(sequence.length++));
-    }
+    span.past = static_cast<int32_t>(part.past);
+    span.blocks = part.blocks.data();
+    tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+    for (int64_t position = part.past; position < length; ++position) positions.push_back(static_cast<int32_t>(position));
     span.end = static_cast<int32_t>(tokens.size());
     spans.push_back(span);
   }

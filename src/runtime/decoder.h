@@ -24,6 +24,12 @@ class Decoder {
     int32_t sequence;
     std::span<const int32_t> tokens;
   };
+  /// The same of a sequence that somebody else keeps (runtime/scheduler.h).
+  struct Placed {
+    std::span<const int32_t> tokens;
+    int64_t past;                     // tokens before them
+    std::span<const int32_t> blocks;  // block table, with room for all
+  };
 
   int32_t create();
   /// A copy that shares all full blocks with `sequence`.
@@ -32,12 +38,14 @@ class Decoder {
   int64_t length(int32_t sequence) const { return sequences_.at(sequence).length; }
   /// Longest sequence the model was prepared for.
   int64_t max_length() const { return engine_.model().config().max_positions; }
-  int64_t num_free_tokens() const { return blocks_.num_free() * kKvBlock; }
+  /// Who else takes blocks takes them here.
+  KvBlocks& blocks() { return blocks_; }
 
   /// Appends the steps' tokens to their sequences (each named once) and returns hidden states [T, C], rows in the order of
   /// the steps. Valid until the next call of forward(). Throws Error{kInput} for tokens out of range or a sequence beyond
   /// max_length, Error{kResource} where no block is free; then nothing has changed.
   TensorView forward(std::span<const Step> steps, const Observer* observer = nullptr);
+  TensorView forward(std::span<const Placed> parts, const Observer* observer = nullptr);
   /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits().
   TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);
 
@@ -50,6 +58,7 @@ class Decoder {
     std::vector<int32_t> blocks;
     int64_t length = 0;
   };
+  void check(std::span<const int32_t> tokens, int64_t length) const;
   void reserve(std::span<const Step> steps);
 
   Engine& engine_;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "runtime/stop_text.h"
@@ -50,21 +51,29 @@ struct Generator::Active {
   size_t index = 0;
   const GenerationRequest* request = nullptr;
   GenerationResult result;
-  int32_t sequence = -1;
-  int64_t fed = 0;          // prompt tokens that went through the model
-  int64_t max_tokens = 0;   // what the context leaves room for
-  int64_t reserved = 0;     // tokens of room promised to it
-  int32_t next = -1;        // chosen, not yet fed
-  bool done = false;
+  int64_t max_tokens = 0;  // what the context leaves room for
+  bool begun = false, done = false;
   std::optional<StreamDecoder> decoder;
   std::optional<StopText> text;
   Clock::time_point start, first;
 };
 
+// The requests of one call that have not ended. Whatever ends the call, the scheduler forgets them.
+struct Generator::Run {
+  Scheduler& scheduler;
+  Clock::time_point begin = Clock::now();
+  std::map<Scheduler::Id, Active> active;
+
+  explicit Run(Scheduler& s) : scheduler(s) {}
+  ~Run() {
+    for (const auto& [id, request] : active) scheduler.cancel(id);
+  }
+};
+
 Generator::Generator(Engine& engine, const GeneratorOptions& options)
     : engine_(engine),
-      options_(options),
       decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine)),
+      scheduler_(decoder_.blocks(), {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
       end_tokens_(find_end_tokens(engine)) {}
 
 void Generator::check(const GenerationRequest& request) const {
@@ -92,94 +101,71 @@ void Generator::check(const GenerationRequest& request) const {
   }
 }
 
-bool Generator::admit(Active& active) {
-  if (active.reserved > decoder_.num_free_tokens()) return false;
-  active.sequence = decoder_.create();
-  active.start = Clock::now();
-  return true;
+void Generator::enter(Run& run, size_t index, const GenerationRequest& request, const OnText& on_text) {
+  Active active;
+  active.index = index;
+  active.request = &request;
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  active.max_tokens = std::min(request.max_tokens, decoder_.max_length() - prompt);
+  if (engine_.tokenizer != nullptr) {
+    active.decoder.emplace(*engine_.tokenizer);
+    const size_t context = std::min(request.prompt.size(), kContextIds);
+    for (int32_t id : std::span(request.prompt).last(context)) active.decoder->push(id);
+  }
+  active.text.emplace(request.stop, [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
+  SequenceRequest sequence;
+  sequence.prompt = request.prompt;
+  sequence.max_tokens = active.max_tokens;
+  sequence.reuse_prefix = !request.prompt_logprobs;
+  run.active.emplace(scheduler_.add(std::move(sequence), ms_since(run.begin) / 1e3), std::move(active));
 }
 
 std::vector<GenerationResult> Generator::generate(std::span<const GenerationRequest> requests, const OnText& on_text) {
-  std::deque<Active> all;
-  std::deque<Active*> waiting;
   std::vector<GenerationResult> results(requests.size());
+  Run run(scheduler_);
+  for (const GenerationRequest& request : requests) check(request);
   for (size_t i = 0; i < requests.size(); ++i) {
-    check(requests[i]);
     if (requests[i].num_beams > 1) {
       results[i] = beam_search(requests[i]);
       if (on_text) on_text(i, results[i].text);
-      continue;
+    } else {
+      enter(run, i, requests[i], on_text);
     }
-    Active& active = all.emplace_back();
-    active.index = i;
-    active.request = &requests[i];
-    const auto prompt = static_cast<int64_t>(requests[i].prompt.size());
-    active.max_tokens = std::min(requests[i].max_tokens, decoder_.max_length() - prompt);
-    active.reserved = (prompt + active.max_tokens + kKvBlock - 1) / kKvBlock * kKvBlock;
-    if (engine_.tokenizer != nullptr) active.decoder.emplace(*engine_.tokenizer);
-    active.text.emplace(requests[i].stop, [&on_text, i](const std::string& piece) { return !on_text || on_text(i, piece); });
-    if (active.decoder) {
-      for (size_t k = prompt > static_cast<int64_t>(kContextIds) ? requests[i].prompt.size() - kContextIds : 0;
-           k < requests[i].prompt.size(); ++k) {
-        active.decoder->push(requests[i].prompt[k]);
-      }
-    }
-    waiting.push_back(&active);
   }
-  int64_t promised = 0;
-  const int64_t room = decoder_.num_free_tokens();
-  std::vector<Active*> running;
-  while (!waiting.empty() || !running.empty()) {
-    while (!waiting.empty() && (running.empty() || promised + waiting.front()->reserved <= room)) {
-      Active& active = *waiting.front();
-      if (!admit(active)) {
-        fail_input("prompt", "got {} tokens with reply, expected at most {} (the room for keys and values)", active.reserved, room);
+  while (!run.active.empty()) {
+    step(run);
+    for (auto entry = run.active.begin(); entry != run.active.end();) {
+      Active& active = entry->second;
+      if (!active.done) {
+        ++entry;
+        continue;
       }
-      promised += active.reserved;
-      running.push_back(&active);
-      waiting.pop_front();
+      scheduler_.finish(entry->first);
+      results[active.index] = std::move(active.result);
+      entry = run.active.erase(entry);
     }
-    step(running);
-    std::erase_if(running, [&](Active* active) {
-      if (!active->done) return false;
-      decoder_.release(active->sequence);
-      promised -= active->reserved;
-      results[active->index] = std::move(active->result);
-      return true;
-    });
   }
   return results;
 }
 
-void Generator::step(std::vector<Active*>& running) {
-  std::vector<Decoder::Step> steps;
-  std::vector<Active*> taking;
-  int64_t budget = options_.prefill_chunk;
-  for (Active* active : running) {
-    const auto prompt = static_cast<int64_t>(active->request->prompt.size());
-    if (active->fed == prompt) {
-      steps.push_back({active->sequence, {&active->next, 1}});
-      taking.push_back(active);
-    } else if (budget > 0) {
-      const int64_t count = std::min(budget, prompt - active->fed);
-      steps.push_back({active->sequence, std::span(active->request->prompt).subspan(static_cast<size_t>(active->fed), static_cast<size_t>(count))});
-      taking.push_back(active);
-      budget -= count;
-    }
+void Generator::step(Run& run) {
+  const std::span<const Scheduler::Work> work = scheduler_.plan(ms_since(run.begin) / 1e3);
+  std::vector<Decoder::Placed> parts;
+  for (const Scheduler::Work& part : work) {
+    Active& active = run.active.at(part.id);
+    if (!std::exchange(active.begun, true)) active.start = Clock::now();
+    parts.push_back({part.tokens, part.past, part.blocks});
   }
-  const TensorView hidden = decoder_.forward(steps);
+  const TensorView hidden = decoder_.forward(parts);
   std::vector<int64_t> rows;
-  std::vector<Active*> choosing;
+  std::vector<Scheduler::Id> choosing;
   int64_t row = 0;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    Active& active = *taking[i];
-    const auto count = static_cast<int64_t>(steps[i].tokens.size());
-    if (active.fed < static_cast<int64_t>(active.request->prompt.size())) {
-      if (active.request->prompt_logprobs) accept_logits(active, hidden, row, count);
-      active.fed += count;
-    }
+  for (const Scheduler::Work& part : work) {
+    Active& active = run.active.at(part.id);
+    const auto count = static_cast<int64_t>(part.tokens.size());
+    if (active.request->prompt_logprobs) accept_logits(active, hidden, row, part.past, count);
     row += count;
-    if (active.fed < static_cast<int64_t>(active.request->prompt.size())) continue;
+    if (!part.chooses) continue;
     if (active.max_tokens <= 0) {
       active.done = true;
       active.result.finish_reason = "length";
@@ -187,28 +173,32 @@ void Generator::step(std::vector<Active*>& running) {
       continue;
     }
     rows.push_back(row - 1);
-    choosing.push_back(&active);
+    choosing.push_back(part.id);
   }
+  scheduler_.commit();
   for (size_t begin = 0; begin < rows.size(); begin += kLogitRows) {
     const size_t end = std::min(rows.size(), begin + kLogitRows);
     const TensorView logits = decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin));
     for (size_t i = begin; i < end; ++i) {
-      choose(*choosing[i], {logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1])});
+      Active& active = run.active.at(choosing[i]);
+      choose(active, {logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1])});
+      if (!active.done) scheduler_.append(choosing[i], active.result.tokens.back());
     }
   }
 }
 
-// Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`.
-void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t count) {
+// Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`, which are its tokens [past, past + count).
+void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count) {
   const std::vector<int32_t>& prompt = active.request->prompt;
-  const auto last = std::min<int64_t>(count, static_cast<int64_t>(prompt.size()) - 1 - active.fed);
-  for (int64_t first = 0; first < last; first += kLogitRows) {
+  const auto last = std::min<int64_t>(count, static_cast<int64_t>(prompt.size()) - 1 - past);
+  // What was preempted and is computed anew was scored already.
+  for (int64_t first = std::max<int64_t>(0, std::ssize(active.result.prompt_logprobs) - past); first < last; first += kLogitRows) {
     std::vector<int64_t> rows;
     for (int64_t i = first; i < std::min(last, first + kLogitRows); ++i) rows.push_back(begin + i);
     const TensorView logits = decoder_.logits(hidden, rows);
     for (size_t i = 0; i < rows.size(); ++i) {
       const std::span<const float> row(logits.row(static_cast<int64_t>(i)), static_cast<size_t>(logits.shape[1]));
-      const int32_t token = prompt[static_cast<size_t>(active.fed + first) + i + 1];
+      const int32_t token = prompt[static_cast<size_t>(past + first) + i + 1];
       TokenLogprobs entry{token, log_probability(row, token), {}};
       if (active.request->logprobs > 0) entry.top = top_log_probabilities(row, active.request->logprobs);
       active.result.prompt_logprobs.push_back(std::move(entry));
@@ -241,7 +231,6 @@ void Generator::choose(Active& active, std::span<const float> logits) {
   }
   if (active.decoder && !active.text->push(active.decoder->push(token))) return finish("stop");
   if (static_cast<int64_t>(result.tokens.size()) >= active.max_tokens) return finish("length");
-  active.next = token;
 }
 
 }  // namespace citius

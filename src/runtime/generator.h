@@ -9,6 +9,7 @@
 
 #include "runtime/decoder.h"
 #include "runtime/sampler.h"
+#include "runtime/scheduler.h"
 
 namespace citius {
 
@@ -52,26 +53,30 @@ class Generator {
  public:
   explicit Generator(Engine& engine, const GeneratorOptions& options = {});
 
-  /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room.
-  /// Throws Error{kInput} for a request that can never fit.
+  /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room; keys
+  /// and values of prompts that begin like earlier ones, of this call or one before, are used again. Throws Error{kInput} for
+  /// a request that can never fit.
   std::vector<GenerationResult> generate(std::span<const GenerationRequest> requests, const OnText& on_text = {});
 
   Decoder& decoder() { return decoder_; }
+  /// What all calls together did.
+  const Scheduler::Counters& counters() const { return scheduler_.counters(); }
   /// Ids that end a reply: from generation_config.json, the tokenizer and the GGUF metadata.
   const std::vector<int32_t>& end_tokens() const { return end_tokens_; }
 
  private:
   struct Active;
+  struct Run;
   void check(const GenerationRequest& request) const;
-  bool admit(Active& active);
-  void step(std::vector<Active*>& running);
-  void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t count);
+  void enter(Run& run, size_t index, const GenerationRequest& request, const OnText& on_text);
+  void step(Run& run);
+  void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count);
   void choose(Active& active, std::span<const float> logits);
   GenerationResult beam_search(const GenerationRequest& request);
 
   Engine& engine_;
-  GeneratorOptions options_;
   Decoder decoder_;
+  Scheduler scheduler_;
   std::vector<int32_t> end_tokens_;
 };
 

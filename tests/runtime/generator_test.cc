@@ -1,0 +1,78 @@
+// Requests together, in little room and with prompts that begin alike, give what each gives alone.
+#include "runtime/generator.h"
+
+#include <gtest/gtest.h>
+
+#include "support/tiny_model.h"
+
+namespace citius {
+namespace {
+
+Engine tiny_engine() {
+  EngineOptions options;
+  options.num_threads = 2;
+  return open_engine(test::tiny_llama(), options);
+}
+
+std::vector<GenerationRequest> requests() {
+  std::vector<GenerationRequest> list;
+  for (int32_t i = 0; i < 8; ++i) {
+    GenerationRequest request;
+    for (int32_t t = 0; t < 90 + 7 * i; ++t) request.prompt.push_back(t < 70 ? t * 5 % 96 : (t * 7 + i) % 96);
+    request.max_tokens = 140;
+    request.sampling.temperature = 1;
+    request.sampling.seed = static_cast<uint64_t>(i);
+    request.prompt_logprobs = i == 3;
+    request.logprobs = 1;
+    list.push_back(request);
+  }
+  return list;
+}
+
+void expect_same(const std::vector<TokenLogprobs>& a, const std::vector<TokenLogprobs>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].token, b[i].token);
+    EXPECT_EQ(a[i].logprob, b[i].logprob);
+    EXPECT_EQ(a[i].top, b[i].top);
+  }
+}
+
+TEST(Generator, WhatARequestGivesDoesNotDependOnTheOthers) {
+  Engine engine = tiny_engine();
+  GeneratorOptions options;
+  options.prefill_chunk = 48;
+  options.kv_tokens = 6 * kKvBlock;  // two or three sequences: the others wait or are computed anew
+  Generator together(engine, options);
+  const std::vector<GenerationRequest> all = requests();
+  const std::vector<GenerationResult> results = together.generate(all);
+  EXPECT_GT(together.counters().preemptions, 0);
+  EXPECT_GT(together.counters().reused_tokens, 0);
+  Engine other = tiny_engine();
+  for (size_t i = 0; i < all.size(); ++i) {
+    Generator alone(other, {});
+    const GenerationResult result = alone.generate({&all[i], 1})[0];
+    EXPECT_EQ(results[i].tokens, result.tokens);
+    EXPECT_EQ(results[i].finish_reason, "length");
+    expect_same(results[i].logprobs, result.logprobs);
+    expect_same(results[i].prompt_logprobs, result.prompt_logprobs);
+    EXPECT_EQ(result.prompt_logprobs.empty(), i != 3);
+    EXPECT_EQ(alone.counters().preemptions, 0);
+  }
+}
+
+TEST(Generator, APromptThatWasSeenIsNotComputedAgain) {
+  Engine engine = tiny_engine();
+  Generator generator(engine, {});
+  const GenerationRequest request = requests()[0];
+  const GenerationResult first = generator.generate({&request, 1})[0];
+  const int64_t fed = generator.counters().tokens;
+  const GenerationResult again = generator.generate({&request, 1})[0];
+  EXPECT_EQ(generator.counters().reused_tokens, kKvBlock);
+  EXPECT_EQ(generator.counters().tokens - fed, fed - kKvBlock);
+  EXPECT_EQ(first.tokens, again.tokens);
+  expect_same(first.logprobs, again.logprobs);
+}
+
+}  // namespace
+}  // namespace citius
