@@ -10,6 +10,22 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
+/// A number that is part of a type, so that it can be a template argument inside a generic lambda.
+template <int kValue>
+struct Index {
+  static constexpr int value = kValue;
+  constexpr operator int() const { return kValue; }  // NOLINT: implicit by design
+};
+
+/// body(Index<kBegin>), ... body(Index<kEnd - 1>).
+template <int kBegin, int kEnd, typename Body>
+inline void unrolled(const Body& body) {
+  if constexpr (kBegin < kEnd) {
+    body(Index<kBegin>{});
+    unrolled<kBegin + 1, kEnd>(body);
+  }
+}
+
 enum class Shift : uint8_t { kNone, kMin, kZero };
 
 inline const uint16_t* halves(const uint8_t* p) { return reinterpret_cast<const uint16_t*>(p); }
@@ -130,62 +146,45 @@ inline void scales_at(const uint8_t* tile, int64_t k, F32x16& scale, F32x16& shi
   }
 }
 
-/// One block of codes as the values that the dot products take: w[s] holds inputs 4s .. 4s + 3 of 16 outputs.
+/// v shifted by kBy bits: left where positive, right where negative.
+template <int kBy>
+inline U8x64 shift(U8x64 v) {
+  if constexpr (kBy >= 0) return shift_left<kBy>(v);
+  return shift_right<(kBy < 0 ? -kBy : 0)>(v);
+}
+
+/// The bits of step kStep that a format of 6, 5 or 3 bits keeps in the plane above its nibbles or pairs.
+template <typename F, int kStep>
+inline U8x64 high_bits(const uint8_t* p) {
+  if constexpr (F::kBits == 6) return shift<4 - kStep % 4 * 2>(load_u8(p + 256 + kStep / 4 * 64)) & set_u8(0x30);
+  constexpr int kTo = F::kBits - 1;
+  return shift<kTo - kStep>(load_u8(p + kTo * 64)) & set_u8(1 << kTo);
+}
+
+/// Calls body(n, s, w) for the eight steps s of the block of codes at `p`, n = 0 .. 7, in the order in which they unpack. w holds
+/// inputs 4s .. 4s + 3 of 16 outputs as the dot products take them. n and s are Index.
+template <typename F, typename Body>
+inline void visit_block(const uint8_t* p, const Body& body) {
+  constexpr int kLowBits = F::kBits == 8 ? 8 : F::kBits >= 4 ? 4 : 2;
+  constexpr int kSteps = 8 / kLowBits;  // in one vector
+  unrolled<0, 8 / kSteps>([&](auto j) {
+    const U8x64 v = load_u8(p + j * 64);
+    unrolled<0, kSteps>([&](auto i) {
+      constexpr int kJ = decltype(j)::value, kI = decltype(i)::value;
+      constexpr int kStep = kLowBits == 4 ? kJ + 4 * kI : kSteps * kJ + kI;
+      U8x64 w = v;
+      if constexpr (kLowBits < 8) w = shift_right<kI * kLowBits>(v) & set_u8((1 << kLowBits) - 1);
+      if constexpr (F::kBits == 6 || F::kBits == 5 || F::kBits == 3) w = w | high_bits<F, kStep>(p);
+      if constexpr (F::kLookup != nullptr) w = lookup16(F::kLookup, w);
+      body(Index<kJ * kSteps + kI>{}, Index<kStep>{}, w);
+    });
+  });
+}
+
+/// The same as an array.
 template <typename F>
 inline void load_block(const uint8_t* p, U8x64 (&w)[8]) {
-  if constexpr (F::kBits == 8) {
-    for (int s = 0; s < 8; ++s) w[s] = load_u8(p + s * 64);
-  } else if constexpr (F::kBits >= 4) {
-    const U8x64 low = set_u8(15);
-    for (int j = 0; j < 4; ++j) {
-      const U8x64 v = load_u8(p + j * 64);
-      w[j] = v & low;
-      w[j + 4] = shift_right<4>(v) & low;
-    }
-  } else {
-    const U8x64 low = set_u8(3);
-    for (int j = 0; j < 2; ++j) {
-      const U8x64 v = load_u8(p + j * 64);
-      w[4 * j] = v & low;
-      w[4 * j + 1] = shift_right<2>(v) & low;
-      w[4 * j + 2] = shift_right<4>(v) & low;
-      w[4 * j + 3] = shift_right<6>(v) & low;
-    }
-  }
-  if constexpr (F::kBits == 6) {
-    const U8x64 high = set_u8(0x30);
-    for (int j = 0; j < 2; ++j) {
-      const U8x64 v = load_u8(p + 256 + j * 64);
-      w[4 * j] = w[4 * j] | (shift_left<4>(v) & high);
-      w[4 * j + 1] = w[4 * j + 1] | (shift_left<2>(v) & high);
-      w[4 * j + 2] = w[4 * j + 2] | (v & high);
-      w[4 * j + 3] = w[4 * j + 3] | (shift_right<2>(v) & high);
-    }
-  }
-  if constexpr (F::kBits == 5 || F::kBits == 3) {
-    constexpr int kTo = F::kBits - 1;  // the bit that the plane supplies
-    const U8x64 high = set_u8(1 << kTo);
-    const U8x64 v = load_u8(p + kTo * 64);
-    w[0] = w[0] | (shift_left<kTo>(v) & high);
-    w[1] = w[1] | (shift_left<kTo - 1>(v) & high);
-    w[2] = w[2] | (shift_left<kTo - 2>(v) & high);
-    if constexpr (kTo == 4) {
-      w[3] = w[3] | (shift_left<1>(v) & high);
-      w[4] = w[4] | (v & high);
-      w[5] = w[5] | (shift_right<1>(v) & high);
-      w[6] = w[6] | (shift_right<2>(v) & high);
-      w[7] = w[7] | (shift_right<3>(v) & high);
-    } else {
-      w[3] = w[3] | (shift_right<1>(v) & high);
-      w[4] = w[4] | (shift_right<2>(v) & high);
-      w[5] = w[5] | (shift_right<3>(v) & high);
-      w[6] = w[6] | (shift_right<4>(v) & high);
-      w[7] = w[7] | (shift_right<5>(v) & high);
-    }
-  }
-  if constexpr (F::kLookup != nullptr) {
-    for (int s = 0; s < 8; ++s) w[s] = lookup16(F::kLookup, w[s]);
-  }
+  visit_block<F>(p, [&](auto, auto s, U8x64 codes) { w[s] = codes; });
 }
 
 /// Bytes of one block of codes.

@@ -13,11 +13,56 @@ namespace {
 template <typename F>
 inline constexpr int kStartOffset = F::kOffset == 128 && kDotTakesOffset ? 0 : F::kOffset;
 
+/// The largest code that a dot product sees.
 template <typename F>
-inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
-  if constexpr (F::kOffset == 128) return dot_offset(acc, w, x);
-  return dot_small(acc, w, x);
+inline constexpr int kMostCode = F::kLookup != nullptr ? 2 * F::kOffset : (1 << F::kBits) - 1;
+
+/// Steps whose products fit 16 bits before they must be widened: two products of a code and ±127 a step. A power of two, at
+/// most a block; 0 where the instruction set has a dot product that needs no such care, or codes are too large.
+template <typename F>
+inline constexpr int narrow_steps() {
+  if (!kHasNarrowDot || F::kOffset == 128) return 0;
+  int steps = 8;
+  while (steps * 2 * 127 * kMostCode<F> > 32767) steps /= 2;
+  return steps;
 }
+
+/// The exact integer sum of one group of weights: steps in any order, but for every number the same count of calls.
+template <typename F>
+struct GroupSum {
+  static constexpr int kNarrow = narrow_steps<F>();
+  I32x16 wide;
+  I16x32 narrow;
+
+  /// `from`: where the sum starts, for formats whose offset the dot products leave in.
+  void start(const int32_t* from) {
+    wide = zero_i32();
+    narrow = zero_i16();
+    if constexpr (kNarrow == 0 && kStartOffset<F> != 0) wide = set_i32(*from);
+  }
+  /// The `count`-th call, from 0, of a group.
+  void add(int count, U8x64 w, I32x16 x) {
+    if constexpr (kNarrow == 0) {
+      wide = F::kOffset == 128 ? dot_offset(wide, w, x) : dot_small(wide, w, x);
+      pin(wide);
+    } else {
+      narrow = dot_narrow(narrow, w, x);
+      pin(narrow);
+      if (count % kNarrow == kNarrow - 1) {
+        wide = widen_add(wide, narrow);
+        narrow = zero_i16();
+      }
+    }
+  }
+  I32x16 finish(const int32_t* from) {
+    if constexpr (kNarrow == 0) return wide;
+    if constexpr (F::kGroup / 4 % (kNarrow == 0 ? 1 : kNarrow) != 0) wide = widen_add(wide, narrow);
+    return kStartOffset<F> != 0 ? wide + set_i32(*from) : wide;
+  }
+};
+
+/// How far ahead of what it multiplies a kernel that streams weights asks for them.
+inline constexpr int64_t kPrefetchBytes = 4096;
 
 /// A chunk of weights as the kernels read it.
 struct CodePanel {
@@ -38,55 +83,115 @@ struct CodeRows {
   int64_t aux_stride;
 };
 
+// Groups of 16 weights share the scale of 32 activations.
+template <typename F>
+inline constexpr int kGroupsPerScale = F::kGroup < 32 ? 32 / F::kGroup : 1;
+
+/// acc + one group: fma(sum, w_scale · x_scale, acc), and what the format's shift asks for.
+template <typename F>
+inline F32x16 add_group(F32x16 acc, I32x16 sum, F32x16 w_scale, F32x16 shift, const CodeRows& a, int64_t r, int64_t g) {
+  F32x16 value = to_f32(sum);
+  F32x16 aux = zero_f32();
+  if constexpr (F::kShift != Shift::kNone) aux = as_f32(set_i32(a.aux[r * a.aux_stride + g]));
+  if constexpr (F::kShift == Shift::kZero) value = fnma(shift, aux, value);  // exact: integers below 2^24
+  acc = fma(value, w_scale * set_f32(a.scales[r * a.scale_stride + g / kGroupsPerScale<F>]), acc);
+  if constexpr (F::kShift == Shift::kMin) acc = fma(aux, shift, acc);
+  return acc;
+}
+
+/// A chunk of unpacked weights by a few rows of activations.
 template <typename F>
 struct GroupTile {
   static constexpr int kSteps = F::kGroup / 4;
-  // Groups of 16 weights share the scale of 32 activations.
-  static constexpr int kGroupsPerScale = F::kGroup < 32 ? 32 / F::kGroup : 1;
+  static constexpr int kUnroll = kSteps < 8 ? kSteps : 8;
 
   template <int kRows, int kVectors>
   [[gnu::noinline]] static void run(const CodePanel& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
     F32x16 acc[kRows][kVectors];
     load_sums(sums, first, acc);
     for (int64_t g = 0; g < groups; ++g) {
-      I32x16 sum[kRows][kVectors];
+      GroupSum<F> sum[kRows][kVectors];
       for (int r = 0; r < kRows; ++r) {
-        for (int v = 0; v < kVectors; ++v) {
-          sum[r][v] = kStartOffset<F> != 0 ? set_i32(a.aux[r * a.aux_stride + g]) : zero_i32();
-        }
+        for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride + g);
       }
-#pragma GCC unroll 8
-      for (int s = 0; s < kSteps; ++s) {
-        U8x64 codes[kVectors];
-        for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w.codes + v * w.code_stride + (g * kSteps + s) * 64);
+      for (int64_t from = g * kSteps; from < (g + 1) * kSteps; from += kUnroll) {
+        unrolled<0, kUnroll>([&](auto s) {
+          U8x64 codes[kVectors];
+          for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w.codes + v * w.code_stride + (from + s) * 64);
+          for (int r = 0; r < kRows; ++r) {
+            const I32x16 input = load_quad(a.codes + r * a.code_stride + (from + s) * 4);
+            for (int v = 0; v < kVectors; ++v) sum[r][v].add(s, codes[v], input);
+          }
+        });
+      }
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t at = v * w.scale_stride + g * kTile;
+        const F32x16 w_scale = load_f32(w.scales + at);
+        const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + at);
         for (int r = 0; r < kRows; ++r) {
-          const I32x16 input = load_quad(a.codes + r * a.code_stride + (g * kSteps + s) * 4);
-          for (int v = 0; v < kVectors; ++v) sum[r][v] = dot<F>(sum[r][v], codes[v], input);
+          const I32x16 total = sum[r][v].finish(a.aux + r * a.aux_stride + g);
+          acc[r][v] = add_group<F>(acc[r][v], total, w_scale, shift, a, r, g);
         }
       }
-      add_group(w, a, g, sum, acc);
+    }
+    store_sums(sums, acc);
+  }
+};
+
+/// Whole tiles by so few rows that unpacking codes to memory first would cost more than it saves: each vector of codes is
+/// unpacked in registers and multiplied at once.
+template <typename F>
+struct GroupStream {
+  static constexpr int kParts = F::kGroup < kBlock ? kBlock / F::kGroup : 1;   // groups in a block of codes
+  static constexpr int kBlocks = F::kGroup < kBlock ? 1 : F::kGroup / kBlock;  // blocks of codes in a group
+  static constexpr int kPartSteps = 8 / kParts;
+
+  template <int kRows, int kVectors>
+  [[gnu::noinline]] static void run(const TileMatrix& w, int64_t tile, const CodeRows& a, float* sums) {
+    const uint8_t* base = w.data + tile * w.tile_bytes;
+    F32x16 acc[kRows][kVectors];
+    load_sums(sums, /*first=*/true, acc);
+    for (int64_t block = 0; block < w.cols / kBlock; block += kBlocks) {
+      for (int v = 0; v < kVectors; ++v) {
+        F32x16 column[kRows];
+        for (int r = 0; r < kRows; ++r) column[r] = acc[r][v];
+        add_blocks(base + v * w.tile_bytes, w.codes_offset, block, a, column);
+        for (int r = 0; r < kRows; ++r) acc[r][v] = column[r];
+      }
     }
     store_sums(sums, acc);
   }
 
-  template <int kRows, int kVectors>
-  static inline void add_group(const CodePanel& w, const CodeRows& a, int64_t g, const I32x16 (&sum)[kRows][kVectors],
-                               F32x16 (&acc)[kRows][kVectors]) {
-    const int64_t at = g * kTile;
-    for (int v = 0; v < kVectors; ++v) {
-      const F32x16 w_scale = load_f32(w.scales + v * w.scale_stride + at);
-      F32x16 shift = zero_f32();
-      if constexpr (F::kShift != Shift::kNone) shift = load_f32(w.shifts + v * w.scale_stride + at);
+  template <int kRows>
+  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const CodeRows& a,
+                                F32x16 (&acc)[kRows]) {
+    const int64_t group = block * kParts / kBlocks;
+    GroupSum<F> sum[kRows][kParts];
+    for (int r = 0; r < kRows; ++r) {
+      for (int part = 0; part < kParts; ++part) sum[r][part].start(a.aux + r * a.aux_stride + group + part);
+    }
+    for (int64_t b = block; b < block + kBlocks; ++b) {
+      const uint8_t* codes = tile + codes_offset + b * kBlockBytes<F>;
+      prefetch_block(codes);
+      const int8_t* x = a.codes + b * kBlock;
+      visit_block<F>(codes, [&](auto n, auto s, U8x64 w) {
+        constexpr int kPart = decltype(s)::value / kPartSteps;
+        const int count = kParts == 1 ? int{n} : s % kPartSteps;
+        for (int r = 0; r < kRows; ++r) sum[r][kPart].add(count, w, load_quad(x + r * a.code_stride + s * 4));
+      });
+    }
+    for (int part = 0; part < kParts; ++part) {
+      F32x16 scale, shift = zero_f32();
+      scales_at<F>(tile, block * kBlock + part * F::kGroup, scale, shift);
       for (int r = 0; r < kRows; ++r) {
-        F32x16 value = to_f32(sum[r][v]);
-        F32x16 aux = zero_f32();
-        if constexpr (F::kShift != Shift::kNone) aux = as_f32(set_i32(a.aux[r * a.aux_stride + g]));
-        if constexpr (F::kShift == Shift::kZero) value = fnma(shift, aux, value);  // exact: integers below 2^24
-        const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride + g / kGroupsPerScale]);
-        acc[r][v] = fma(value, scale, acc[r][v]);
-        if constexpr (F::kShift == Shift::kMin) acc[r][v] = fma(aux, shift, acc[r][v]);
+        const I32x16 total = sum[r][part].finish(a.aux + r * a.aux_stride + group + part);
+        acc[r] = add_group<F>(acc[r], total, scale, shift, a, r, group + part);
       }
     }
+  }
+
+  static inline void prefetch_block(const uint8_t* codes) {
+    for (int64_t i = 0; i < kBlockBytes<F>; i += 64) prefetch(codes + kPrefetchBytes + i);
   }
 };
 
@@ -133,6 +238,10 @@ template <typename F>
 void run_groups(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kGroupVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
+    if (rows <= kGroupRows) {
+      dispatch<GroupStream<F>, kGroupRows, kGroupVectors>(rows, vectors, t.w, tile, code_rows(t.a, row, 0, 0, 0), scratch.sums);
+      return;
+    }
     for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
       const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
       const CodePanel panel = make_panel<F>(t, scratch, tile, vectors, k, count);
@@ -160,7 +269,10 @@ struct Int8Tile {
       for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w + v * tile_stride + s * 64);
       for (int r = 0; r < kRows; ++r) {
         const I32x16 input = load_quad(a.codes + r * a.code_stride + s * 4);
-        for (int v = 0; v < kVectors; ++v) sum[r][v] = dot_offset(sum[r][v], codes[v], input);
+        for (int v = 0; v < kVectors; ++v) {
+          sum[r][v] = dot_offset(sum[r][v], codes[v], input);
+          pin(sum[r][v]);
+        }
       }
     }
     for (int v = 0; v < kVectors; ++v) {

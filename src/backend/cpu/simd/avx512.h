@@ -168,11 +168,35 @@ inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
 }
 
 #if defined(__AVX512VNNI__)
+/// No sums in 16 bits: dot_small does without.
+inline constexpr bool kHasNarrowDot = false;
+using I16x32 = I32x16;
+inline void pin(I32x16&) {}
+inline I16x32 zero_i16() { return zero_i32(); }
+inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return dot_small(acc, w, x); }
+inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return acc + sum; }
+
 /// Whether dot_offset() takes the 128 off the weights itself. Where not, the accumulator starts at -128 Σ x.
 inline constexpr bool kDotTakesOffset = false;
 /// acc[n] + Σ_j (w[4n + j] - (kDotTakesOffset ? 128 : 0)) · x[j].
 inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 #else
+/// Sums in 16 bits: half the instructions of dot_small where codes are so small that several steps fit.
+inline constexpr bool kHasNarrowDot = true;
+struct I16x32 {
+  __m512i v;
+};
+/// Fixes a sum at this point of the program (see simd/avx2.h).
+inline void pin(I16x32& a) { asm("" : "+v"(a.v)); }
+inline void pin(I32x16& a) { asm("" : "+v"(a.v)); }
+inline I16x32 zero_i16() { return {_mm512_setzero_si512()}; }
+/// acc[2n + i] + w[4n + 2i] · x[2i] + w[4n + 2i + 1] · x[2i + 1].
+inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return {_mm512_add_epi16(acc.v, _mm512_maddubs_epi16(w.v, x.v))}; }
+/// acc[n] + sum[2n] + sum[2n + 1].
+inline I32x16 widen_add(I32x16 acc, I16x32 sum) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(sum.v, _mm512_set1_epi16(1)))};
+}
+
 inline constexpr bool kDotTakesOffset = true;
 // vpmaddubsw would saturate with weights above 128, so it gets |w - 128| and x with the sign of w - 128.
 inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) {

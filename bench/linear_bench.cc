@@ -1,0 +1,87 @@
+// Linear over every instruction set of this machine and every weight format, one thread, on the shapes of real models.
+// Counters: multiply-adds a second, and bytes of weights a second.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <random>
+#include <vector>
+
+#include "backend/backend.h"
+#include "quant/format.h"
+
+namespace citius {
+namespace {
+
+struct WeightShape {
+  const char* name;
+  int64_t outputs, inputs;
+};
+
+// Weights of N(0, 0.05) in the format.
+OwnedMatrix random_weight(Format format, int64_t outputs, int64_t inputs) {
+  auto storage = std::make_shared<std::vector<float>>(static_cast<size_t>(outputs * inputs));
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 0.05f);
+  for (float& value : *storage) value = normal(random);
+  const EncodedMatrix plain{Format::kF32, outputs, inputs, reinterpret_cast<const std::byte*>(storage->data())};
+  if (format == Format::kF32) return {plain, storage};
+  return convert_matrix(plain, format);
+}
+
+void run(benchmark::State& state, const std::string& isa, Format format, const WeightShape& shape, int64_t rows, Compute compute) {
+  const auto backend = make_backend("cpu", {.num_threads = 1, .isa = isa});
+  const OwnedMatrix matrix = random_weight(format, shape.outputs, shape.inputs);
+  // As many copies as it takes to leave the caches, as the layers of a model do.
+  std::vector<std::unique_ptr<PackedWeight>> copies;
+  size_t bytes = 0;
+  while (bytes < (size_t{48} << 20) && copies.size() < 32) {
+    copies.push_back(backend->pack({&matrix, 1}));
+    bytes += copies.back()->bytes();
+    if (rows > 32) break;
+  }
+  std::vector<float> x(static_cast<size_t>(rows * shape.inputs)), y(static_cast<size_t>(rows * shape.outputs));
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 101) * 0.05f - 2.5f;
+  LinearArgs args;
+  args.x = TensorView(x.data(), DType::kF32, {rows, shape.inputs});
+  args.y = TensorView(y.data(), DType::kF32, {rows, shape.outputs});
+  args.compute = compute;
+  size_t next = 0;
+  for (auto _ : state) {
+    args.weight = copies[next++ % copies.size()].get();
+    backend->linear(args);
+  }
+  const auto rate = [](double count) { return benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate); };
+  state.counters["madds_per_s"] = rate(static_cast<double>(rows * shape.inputs * shape.outputs));
+  state.counters["weight_bytes_per_s"] = rate(static_cast<double>(copies[0]->bytes()));
+}
+
+void register_all() {
+  const std::vector<WeightShape> shapes = {
+      {"minilm_up", 1536, 384}, {"smollm2_down", 576, 1536}, {"smollm2_gate_up", 3072, 576}, {"llama1b_out", 2048, 2048}};
+  for (const std::string& isa : available_isas()) {
+    for (const Format format : all_formats()) {
+      if (format != Format::kF32 && !can_encode(format)) continue;
+      for (const WeightShape& shape : shapes) {
+        if (shape.inputs % format_block_elements(format) != 0) continue;
+        for (const int64_t rows : {1, 2, 8, 32, 128, 512}) {
+          for (const Compute compute : {Compute::kFast, Compute::kExact}) {
+            const std::string name = fmt::format("{}/{}/{}/rows:{}/{}", format_name(format), shape.name, isa, rows,
+                                                 compute == Compute::kFast ? "fast" : "exact");
+            benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run(state, isa, format, shape, rows, compute); });
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace citius
+
+int main(int argc, char** argv) {
+  citius::register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
