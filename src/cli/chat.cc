@@ -118,6 +118,7 @@ void add_chat(CLI::App& app) {
   flags->generation.max_tokens = 512;
   CLI::App& command = *app.add_subcommand("chat", "Talk to a model under its chat template");
   flags->model.add_to(command);
+  flags->model.add_decoder_flags_to(command);
   add_input_options(command, flags->input);
   add_output_options(command, flags->output);
   flags->generation.add_to(command);

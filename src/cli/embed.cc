@@ -1,21 +1,14 @@
 // `citius embed`: one vector a text.
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "cli/commands.h"
-#include "cli/inputs.h"
-#include "cli/model_flags.h"
-#include "cli/outputs.h"
+#include "cli/text_task.h"
 #include "runtime/embedder.h"
 
 namespace citius::cli {
 namespace {
 
-struct EmbedFlags {
-  ModelFlags model;
-  InputOptions input;
-  OutputOptions output;
+struct EmbedFlags : TextTaskFlags {
   EmbedderOptions embedder;
 };
 
@@ -28,28 +21,21 @@ std::string plain_row(std::span<const float> embedding) {
   return text;
 }
 
-void run_embed(const EmbedFlags& flags) {
+void run_embed(EmbedFlags& flags) {
   Outputs outputs(flags.output, /*embeddings=*/true);
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
+  flags.embedder.max_length = flags.task.max_length;
   Embedder embedder(engine, flags.embedder);
-  size_t truncated = 0, count = 0;
-  for (std::vector<InputRow> rows = inputs.next_batch(kRows); !rows.empty(); rows = inputs.next_batch(kRows)) {
-    std::vector<std::string> texts;
-    for (InputRow& row : rows) texts.push_back(std::move(row.text));
-    const std::vector<std::vector<float>> vectors = embedder.embed(texts);
+  const bool plain = !flags.output.json && flags.output.output.empty();
+  answer_texts(inputs, outputs, "embed", kRows, embedder.max_length(), [&](std::span<const InputRow> rows) {
+    std::vector<std::vector<float>> vectors = embedder.embed(texts_of(rows));
+    std::vector<TextAnswer> answers;
     for (size_t i = 0; i < vectors.size(); ++i) {
-      const std::string plain = flags.output.json || !flags.output.output.empty() ? "" : plain_row(vectors[i]);
-      outputs.write({{}, plain, vectors[i]});
-      truncated += embedder.truncated()[i] > 0;
+      answers.push_back({{}, plain ? plain_row(vectors[i]) : "", embedder.truncated()[i], std::move(vectors[i])});
     }
-    count += rows.size();
-  }
-  outputs.finish();
-  if (truncated > 0) {
-    std::fprintf(stderr, "citius: %zu of %zu texts were cut to %lld tokens\n", truncated, count,
-                 static_cast<long long>(embedder.max_length()));
-  }
+    return answers;
+  });
 }
 
 }  // namespace
@@ -57,13 +43,11 @@ void run_embed(const EmbedFlags& flags) {
 void add_embed(CLI::App& app) {
   auto flags = std::make_shared<EmbedFlags>();
   CLI::App& command = *app.add_subcommand("embed", "Texts to vectors");
-  flags->model.add_to(command);
-  add_input_options(command, flags->input);
-  add_output_options(command, flags->output);
-  command.add_option("--dimensions", flags->embedder.dimensions, "Keep the first N dimensions")->check(CLI::Range(1, 1 << 20));
-  command.add_flag("--normalize", flags->embedder.normalize, "Divide by the length, also where the model does not ask for it");
-  command.add_option("--max-length", flags->embedder.max_length, "Tokens a text may have (default: what the model says)")
-      ->check(CLI::Range(1, 1 << 24));
+  flags->add_to(command);
+  command.add_option("--dimensions", flags->embedder.dimensions, "Keep the first N dimensions")
+      ->check(CLI::Range(1, 1 << 20));
+  command.add_flag("--normalize", flags->embedder.normalize,
+                   "Divide by the length, also where the model does not ask for it");
   command.footer("Example: citius embed all-minilm --input sentences.txt --output vectors.npy");
   command.callback([flags] { run_embed(*flags); });
 }

@@ -101,6 +101,7 @@ void add_eval(CLI::App& app) {
   auto args = std::make_shared<EvalArgs>();
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
   args->model.add_to(*command);
+  args->model.add_decoder_flags_to(*command);
   command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on")->check(CLI::ExistingFile);
   command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
       ->check(CLI::Range(1, 1 << 24));

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -75,6 +76,8 @@ Inputs::Inputs(const InputOptions& options, const std::vector<std::string>& fiel
   fd_ = ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) fail_input(where_, "cannot open: {}", std::strerror(errno));
   owned_ = true;
+  struct stat status{};
+  if (::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode)) total_bytes_ = static_cast<uint64_t>(status.st_size);
 }
 
 Inputs::~Inputs() {
@@ -95,6 +98,7 @@ bool Inputs::fill(bool wait) {
     fail_input(where_, "cannot read: {}", std::strerror(errno));
   }
   ended_ = got == 0;
+  read_bytes_ += static_cast<uint64_t>(got);
   try {
     if (ended_) {
       parser_->end(ready_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -60,6 +61,9 @@ class Inputs {
 
   /// A single text argument: --json prints one object, not one a line.
   bool single() const { return single_; }
+  /// Size of the file that is read, 0 where it is not known, and what was read of it.
+  uint64_t total_bytes() const { return total_bytes_; }
+  uint64_t read_bytes() const { return read_bytes_; }
   /// Name of the source for messages: the file, "standard input" or "text".
   const std::string& where() const { return where_; }
 
@@ -69,6 +73,7 @@ class Inputs {
   std::string where_;
   bool single_ = false;
   int fd_ = -1;
+  uint64_t total_bytes_ = 0, read_bytes_ = 0;
   bool owned_ = false;
   bool ended_ = false;
   std::unique_ptr<RowParser> parser_;

@@ -13,12 +13,15 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--compute", compute, "fast, or exact (weights as given, fp32 activations)")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
+  app.add_option("--format", format, "Convert weights while loading, e.g. int8 (see `citius quantize --list`)");
+}
+
+void ModelFlags::add_decoder_flags_to(CLI::App& app) {
   app.add_option("--kv-type", kv_type, "Type of cached keys and values: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   app.add_option("--context", context, "Longest sequence to prepare for (default: what the model allows)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  app.add_option("--format", format, "Convert weights while loading, e.g. int8 (see `citius quantize --list`)");
 }
 
 EngineOptions ModelFlags::options() const {

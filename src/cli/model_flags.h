@@ -18,8 +18,10 @@ struct ModelFlags {
   int num_threads = 0;
   int64_t context = 0;
 
-  /// Adds MODEL and the flags.
+  /// Adds MODEL and the flags that fit every model.
   void add_to(CLI::App& app);
+  /// Adds those of models that keep keys and values: --kv-type and --context.
+  void add_decoder_flags_to(CLI::App& app);
   /// Options as they were given. Throws Error{kUsage}.
   EngineOptions options() const;
   /// Resolves the name in the store and opens the model.

@@ -56,6 +56,7 @@ void add_run(CLI::App& app) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App& command = *app.add_subcommand("run", "Complete a prompt as it stands, without a chat template");
   flags->model.add_to(command);
+  flags->model.add_decoder_flags_to(command);
   add_input_options(command, flags->input);
   command.add_option_function<std::string>(
       "--prompt", [flags](const std::string& prompt) {

@@ -1,5 +1,5 @@
-// Decoder: runs tokens of many sequences through a causal model, keeping their keys and values. Knows blocks and tensors,
-// nothing of text, sampling or requests.
+// Decoder: runs tokens of many sequences through a causal model, keeping their keys and values. Knows blocks and
+// tensors, nothing of text, sampling or requests.
 #pragma once
 
 #include <cstdint>
@@ -41,9 +41,9 @@ class Decoder {
   /// Who else takes blocks takes them here.
   KvBlocks& blocks() { return blocks_; }
 
-  /// Appends the steps' tokens to their sequences (each named once) and returns hidden states [T, C], rows in the order of
-  /// the steps. Valid until the next call of forward(). Throws Error{kInput} for tokens out of range or a sequence beyond
-  /// max_length, Error{kResource} where no block is free; then nothing has changed.
+  /// Appends the steps' tokens to their sequences (each named once) and returns hidden states [T, C], rows in the order
+  /// of the steps. Valid until the next call of forward(). Throws Error{kInput} for tokens out of range or a sequence
+  /// beyond max_length, Error{kResource} where no block is free; then nothing has changed.
   TensorView forward(std::span<const Step> steps, const Observer* observer = nullptr);
   TensorView forward(std::span<const Placed> parts, const Observer* observer = nullptr);
   /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits().

@@ -36,13 +36,16 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
   for (const json::object* config : {&engine.checkpoint.generation_config, &engine.checkpoint.config}) {
     if (const json::value* value = config->if_contains("eos_token_id")) add_end_token(*value, vocab, ids);
   }
-  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0) ids.push_back(engine.tokenizer->special().eos);
+  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0)
+    ids.push_back(engine.tokenizer->special().eos);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 
-int64_t default_kv_tokens(const Engine& engine) { return std::max<int64_t>(engine.model().config().max_positions, 4096); }
+int64_t default_kv_tokens(const Engine& engine) {
+  return std::max<int64_t>(engine.model().config().max_positions, 4096);
+}
 
 }  // namespace
 
@@ -73,19 +76,22 @@ struct Generator::Run {
 Generator::Generator(Engine& engine, const GeneratorOptions& options)
     : engine_(engine),
       decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine)),
-      scheduler_(decoder_.blocks(), {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
+      scheduler_(decoder_.blocks(),
+                 {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
       end_tokens_(find_end_tokens(engine)) {}
 
 void Generator::check(const GenerationRequest& request) const {
   check_sampling(request.sampling);
   const auto prompt = static_cast<int64_t>(request.prompt.size());
-  if (prompt == 0) fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
+  if (prompt == 0)
+    fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
   if (prompt > decoder_.max_length()) {
     fail_input("prompt", "got {} tokens, expected at most {} (the model's context)", prompt, decoder_.max_length());
   }
   auto check_ids = [&](std::span<const int32_t> ids, const char* what) {
     for (int32_t id : ids) {
-      if (id < 0 || id >= decoder_.vocab_size()) fail_input(what, "got id {}, expected 0 to {}", id, decoder_.vocab_size() - 1);
+      if (id < 0 || id >= decoder_.vocab_size())
+        fail_input(what, "got id {}, expected 0 to {}", id, decoder_.vocab_size() - 1);
     }
   };
   check_ids(request.prompt, "prompt");
@@ -112,7 +118,8 @@ void Generator::enter(Run& run, size_t index, const GenerationRequest& request, 
     const size_t context = std::min(request.prompt.size(), kContextIds);
     for (int32_t id : std::span(request.prompt).last(context)) active.decoder->push(id);
   }
-  active.text.emplace(request.stop, [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
+  active.text.emplace(request.stop,
+                      [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
   SequenceRequest sequence;
   sequence.prompt = request.prompt;
   sequence.max_tokens = active.max_tokens;
@@ -187,12 +194,14 @@ void Generator::step(Run& run) {
   }
 }
 
-// Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`, which are its tokens [past, past + count).
+// Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`, which are its tokens [past, past +
+// count).
 void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count) {
   const std::vector<int32_t>& prompt = active.request->prompt;
   const auto last = std::min<int64_t>(count, static_cast<int64_t>(prompt.size()) - 1 - past);
   // What was preempted and is computed anew was scored already.
-  for (int64_t first = std::max<int64_t>(0, std::ssize(active.result.prompt_logprobs) - past); first < last; first += kLogitRows) {
+  for (int64_t first = std::max<int64_t>(0, std::ssize(active.result.prompt_logprobs) - past); first < last;
+       first += kLogitRows) {
     std::vector<int64_t> rows;
     for (int64_t i = first; i < std::min(last, first + kLogitRows); ++i) rows.push_back(begin + i);
     const TensorView logits = decoder_.logits(hidden, rows);

@@ -1,5 +1,5 @@
-// Generator: prompts in, replies out. Runs several requests together, decodes their text as it grows, and stops where they
-// ask for it.
+// Generator: prompts in, replies out. Runs several requests together, decodes their text as it grows, and stops where
+// they ask for it.
 #pragma once
 
 #include <functional>
@@ -14,15 +14,15 @@
 namespace citius {
 
 struct GenerationRequest {
-  std::vector<int32_t> prompt;    // ids
-  int64_t max_tokens = 128;       // 0: score the prompt only
+  std::vector<int32_t> prompt;  // ids
+  int64_t max_tokens = 128;     // 0: score the prompt only
   SamplingOptions sampling;
-  std::vector<std::string> stop;  // strings that end the reply; not part of it
+  std::vector<std::string> stop;     // strings that end the reply; not part of it
   std::vector<int32_t> stop_tokens;  // ids that end the reply; not part of it
-  int64_t num_beams = 1;          // more than 1: beam search, greedy scores
-  double length_penalty = 1;      // beam score = sum of log-probabilities / length^penalty
-  int64_t logprobs = -1;          // 0 or more: log-probabilities of the reply, with so many alternatives
-  bool prompt_logprobs = false;   // the same of the prompt
+  int64_t num_beams = 1;             // more than 1: beam search, greedy scores
+  double length_penalty = 1;         // beam score = sum of log-probabilities / length^penalty
+  int64_t logprobs = -1;             // 0 or more: log-probabilities of the reply, with so many alternatives
+  bool prompt_logprobs = false;      // the same of the prompt
 };
 
 struct TokenLogprobs {
@@ -33,12 +33,12 @@ struct TokenLogprobs {
 
 struct GenerationResult {
   std::string text;
-  std::vector<int32_t> tokens;  // without the end token
-  std::string finish_reason;    // "stop" or "length"
+  std::vector<int32_t> tokens;                 // without the end token
+  std::string finish_reason;                   // "stop" or "length"
   std::vector<TokenLogprobs> logprobs;         // one a reply token
   std::vector<TokenLogprobs> prompt_logprobs;  // one a prompt token but the first
-  double prefill_ms = 0;        // until the first token was chosen
-  double decode_ms = 0;         // from then on
+  double prefill_ms = 0;                       // until the first token was chosen
+  double decode_ms = 0;                        // from then on
 };
 
 /// Pieces of text as they become certain. Return false to stop this request.
@@ -53,9 +53,9 @@ class Generator {
  public:
   explicit Generator(Engine& engine, const GeneratorOptions& options = {});
 
-  /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room; keys
-  /// and values of prompts that begin like earlier ones, of this call or one before, are used again. Throws Error{kInput} for
-  /// a request that can never fit.
+  /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room;
+  /// keys and values of prompts that begin like earlier ones, of this call or one before, are used again. Throws
+  /// Error{kInput} for a request that can never fit.
   std::vector<GenerationResult> generate(std::span<const GenerationRequest> requests, const OnText& on_text = {});
 
   Decoder& decoder() { return decoder_; }

@@ -1,6 +1,6 @@
-// Who owns which block of keys and values. Pure bookkeeping, no tensors: blocks are numbers with reference counts. A full block
-// whose content is published stays findable after its last owner released it, until its memory is needed (least recently
-// used first): prompts that begin alike share what they have in common.
+// Who owns which block of keys and values. Pure bookkeeping, no tensors: blocks are numbers with reference counts. A
+// full block whose content is published stays findable after its last owner released it, until its memory is needed
+// (least recently used first): prompts that begin alike share what they have in common.
 #pragma once
 
 #include <array>
@@ -39,8 +39,8 @@ class KvBlocks {
   void release(int32_t block);
   int32_t references(int32_t block) const { return blocks_[static_cast<size_t>(block)].references; }
 
-  /// Tells that `block`, in use, now holds kKvBlock `tokens` that follow `parent`. The content's name: that of another block
-  /// where one holds the same already (then `block` is not published).
+  /// Tells that `block`, in use, now holds kKvBlock `tokens` that follow `parent`. The content's name: that of another
+  /// block where one holds the same already (then `block` is not published).
   Content publish(int32_t block, Content parent, std::span<const int32_t> tokens);
   struct Found {
     int32_t block;  // with one more reference

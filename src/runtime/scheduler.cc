@@ -9,7 +9,9 @@
 namespace citius {
 namespace {
 
-int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlock - 1) / kKvBlock; }
+int64_t blocks_for(int64_t tokens) {
+  return (tokens + kKvBlock - 1) / kKvBlock;
+}
 
 }  // namespace
 
@@ -43,7 +45,9 @@ void Scheduler::cancel(Id id) {
   sequences_.erase(place);
 }
 
-std::vector<Scheduler::Id> Scheduler::take_dropped() { return std::exchange(dropped_, {}); }
+std::vector<Scheduler::Id> Scheduler::take_dropped() {
+  return std::exchange(dropped_, {});
+}
 
 bool Scheduler::precedes(Id a, Id b) const {
   const int32_t left = sequences_.at(a).request.priority, right = sequences_.at(b).request.priority;
@@ -70,13 +74,15 @@ std::span<const Scheduler::Work> Scheduler::plan(double now_s) {
   drop_late(now_s);
   make_way(now_s);
   int64_t budget = options_.step_tokens;
-  // Replies first: each needs one token, and whoever reads them waits for it. Then what is left of prompts, then new ones.
+  // Replies first: each needs one token, and whoever reads them waits for it. Then what is left of prompts, then new
+  // ones.
   for (const bool replies : {true, false}) {
     const std::vector<Id> order = running_;
     for (Id id : order) {
       const Sequence& sequence = at(id);
       const bool is_reply = static_cast<int64_t>(sequence.tokens.size()) - sequence.fed == 1;
-      if (is_reply == replies && !sequence.planned && std::find(running_.begin(), running_.end(), id) != running_.end()) {
+      if (is_reply == replies && !sequence.planned &&
+          std::find(running_.begin(), running_.end(), id) != running_.end()) {
         budget -= schedule(id, budget);
       }
     }
@@ -106,7 +112,8 @@ void Scheduler::admit(double now_s, int64_t budget) {
     const Id id = *place;
     if (!begin(id)) return;  // not overtaken by smaller ones: it would wait for ever
     waiting_.erase(place);
-    running_.insert(std::upper_bound(running_.begin(), running_.end(), id, [&](Id a, Id b) { return precedes(a, b); }), id);
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), id, [&](Id a, Id b) { return precedes(a, b); }),
+                    id);
     budget -= schedule(id, budget);
   }
 }
@@ -124,7 +131,8 @@ bool Scheduler::begin(Id id) {
   if (options_.reuse_prefixes && sequence.request.reuse_prefix) {
     // The last token always passes through the model: its logits are wanted.
     while (sequence.fed + kKvBlock < length) {
-      const auto tokens = std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
+      const auto tokens =
+          std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
       const auto found = blocks_.find(sequence.content, tokens);
       if (!found) break;
       sequence.blocks.push_back(found->block);
@@ -149,13 +157,14 @@ int64_t Scheduler::schedule(Id id, int64_t budget) {
   const int64_t count = std::min(left, budget);
   if (count <= 0 || !reserve(id, sequence.fed + count)) return 0;
   sequence.planned = true;
-  work_.push_back({id, std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(count)),
+  work_.push_back({id,
+                   std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(count)),
                    sequence.fed, sequence.blocks, count == left});
   return count;
 }
 
-// Blocks for the first `length` tokens. Where they run out, sequences that come later and have no work in this step give
-// theirs. False where there are none: then those before it go first, and one that nobody precedes fits alone.
+// Blocks for the first `length` tokens. Where they run out, sequences that come later and have no work in this step
+// give theirs. False where there are none: then those before it go first, and one that nobody precedes fits alone.
 bool Scheduler::reserve(Id id, int64_t length) {
   Sequence& sequence = at(id);
   while (std::ssize(sequence.blocks) < blocks_for(length)) {
@@ -211,9 +220,11 @@ void Scheduler::commit() {
     sequence.fed += static_cast<int64_t>(work.tokens.size());
     counters_.tokens += static_cast<int64_t>(work.tokens.size());
     while (options_.reuse_prefixes && (sequence.published + 1) * kKvBlock <= sequence.fed) {
-      const auto tokens = std::span(sequence.tokens)
-                              .subspan(static_cast<size_t>(sequence.published * kKvBlock), static_cast<size_t>(kKvBlock));
-      sequence.content = blocks_.publish(sequence.blocks[static_cast<size_t>(sequence.published)], sequence.content, tokens);
+      const auto tokens =
+          std::span(sequence.tokens)
+              .subspan(static_cast<size_t>(sequence.published * kKvBlock), static_cast<size_t>(kKvBlock));
+      sequence.content =
+          blocks_.publish(sequence.blocks[static_cast<size_t>(sequence.published)], sequence.content, tokens);
       ++sequence.published;
     }
   }

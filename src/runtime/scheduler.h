@@ -1,8 +1,8 @@
-// Scheduler: which tokens of which sequences the next step of the model takes, and which blocks their keys and values are in.
-// Pure bookkeeping, no tensors and no clock: whoever drives it says what time it is. Replies of running sequences and chunks of
-// prompts share one step (chunked prefill: Agrawal et al. 2023, "Sarathi"); blocks are given as sequences grow, and where they
-// run out the sequence that comes last gives its own back and is computed anew later (Kwon et al. 2023, "PagedAttention").
-// What a sequence computes never depends on any of this (docs/numerics.md).
+// Scheduler: which tokens of which sequences the next step of the model takes, and which blocks their keys and values
+// are in. Pure bookkeeping, no tensors and no clock: whoever drives it says what time it is. Replies of running
+// sequences and chunks of prompts share one step (chunked prefill: Agrawal et al. 2023, "Sarathi"); blocks are given as
+// sequences grow, and where they run out the sequence that comes last gives its own back and is computed anew later
+// (Kwon et al. 2023, "PagedAttention"). What a sequence computes never depends on any of this (docs/numerics.md).
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,15 @@ struct SchedulerOptions {
   int64_t step_tokens = 512;  // tokens of one step at most, at least max_running
   int64_t max_running = 256;  // sequences that hold blocks at once
   bool reuse_prefixes = true;
-  double aging_s = 10;        // waiting this long counts as one step of priority, so that nobody waits for ever
+  double aging_s = 10;  // waiting this long counts as one step of priority, so that nobody waits for ever
 };
 
 struct SequenceRequest {
-  std::vector<int32_t> prompt;  // at least one token
-  int64_t max_tokens = 0;       // of the reply
-  int32_t priority = 0;         // higher goes first; equals go in the order they came
+  std::vector<int32_t> prompt;                                  // at least one token
+  int64_t max_tokens = 0;                                       // of the reply
+  int32_t priority = 0;                                         // higher goes first; equals go in the order they came
   double deadline_s = std::numeric_limits<double>::infinity();  // on the clock of plan(); then it is dropped
-  bool reuse_prefix = true;     // false where every prompt token must pass through the model (its scores are wanted)
+  bool reuse_prefix = true;  // false where every prompt token must pass through the model (its scores are wanted)
 };
 
 class Scheduler {
@@ -52,8 +52,8 @@ class Scheduler {
     std::span<const int32_t> blocks;  // the sequence's block table, those of `tokens` included
     bool chooses;                     // these are its last known tokens: a next one must be chosen
   };
-  /// The next step, valid until the next call; empty where there is nothing to do. Sequences past their deadline are dropped
-  /// first (take_dropped()). Throws Error{kResource} where nothing can run because others hold the blocks.
+  /// The next step, valid until the next call; empty where there is nothing to do. Sequences past their deadline are
+  /// dropped first (take_dropped()). Throws Error{kResource} where nothing can run because others hold the blocks.
   std::span<const Work> plan(double now_s);
   /// The planned step has run: its keys and values are written.
   void commit();
@@ -84,9 +84,9 @@ class Scheduler {
     std::vector<int32_t> tokens;  // prompt and reply so far
     int64_t fed = 0;              // of them
     std::vector<int32_t> blocks;
-    int64_t published = 0;        // blocks that were given to publish(), or found
+    int64_t published = 0;                        // blocks that were given to publish(), or found
     KvBlocks::Content content = KvBlocks::kRoot;  // of the last of those
-    bool planned = false;         // in work_
+    bool planned = false;                         // in work_
   };
 
   Sequence& at(Id id) { return sequences_.at(id); }
@@ -110,7 +110,7 @@ class Scheduler {
   std::vector<Id> waiting_;
   std::vector<Id> running_;  // by precedence
   std::vector<Work> work_;
-  bool pending_ = false;     // work_ is not committed
+  bool pending_ = false;  // work_ is not committed
   std::vector<Id> dropped_;
   Counters counters_;
   Id next_ = 0;

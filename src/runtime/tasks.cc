@@ -164,10 +164,10 @@ CrossEncoder::CrossEncoder(Engine& engine, const TaskOptions& options)
 
 std::vector<double> CrossEncoder::score(const std::string& query, std::span<const std::string> documents) {
   std::vector<Encoding> encodings;
-  num_truncated_ = 0;
+  truncated_.clear();
   for (const std::string& document : documents) {
     encodings.push_back(model_.encode_pair(query, document, TruncationStrategy::kLongestFirst));
-    num_truncated_ += encodings.back().num_truncated > 0;
+    truncated_.push_back(encodings.back().num_truncated);
   }
   std::vector<double> scores;
   for (const TaskLogits& logits : model_.run(encodings)) {

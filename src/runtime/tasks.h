@@ -103,12 +103,13 @@ class CrossEncoder {
   explicit CrossEncoder(Engine& engine, const TaskOptions& options = {});
   std::vector<double> score(const std::string& query, std::span<const std::string> documents);
   int64_t max_length() const { return model_.max_length(); }
-  size_t num_truncated() const { return num_truncated_; }  // documents of the last call
+  /// For each document of the last call: how many tokens of query and document were cut off.
+  const std::vector<size_t>& truncated() const { return truncated_; }
 
  private:
   RerankScore kind_;
   TaskModel model_;
-  size_t num_truncated_ = 0;
+  std::vector<size_t> truncated_;
 };
 /// Whether the checkpoint is a cross-encoder: a sequence classifier with one output.
 bool is_cross_encoder(const Checkpoint& checkpoint);

@@ -1,5 +1,5 @@
-// The scheduler without a model. A shadow memory stands for keys and values: each slot holds the tokens it was computed from, so
-// that every plan can be checked for what a model would read.
+// The scheduler without a model. A shadow memory stands for keys and values: each slot holds the tokens it was computed
+// from, so that every plan can be checked for what a model would read.
 #include "runtime/scheduler.h"
 
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@ class Shadow {
   Shadow(KvBlocks& blocks, Scheduler& scheduler)
       : blocks_(blocks), scheduler_(scheduler), slots_(static_cast<size_t>(blocks.num_blocks() * kKvBlock), 0) {}
 
-  // One step: checks what would be read, writes, commits and lets every finished prompt choose a token. `next` gives it, or
-  // -1 to end the sequence. `known` holds the tokens of every sequence.
+  // One step: checks what would be read, writes, commits and lets every finished prompt choose a token. `next` gives
+  // it, or -1 to end the sequence. `known` holds the tokens of every sequence.
   template <typename Next>
   size_t step(double now_s, std::map<Id, std::vector<int32_t>>& known, const Next& next) {
     std::vector<std::pair<Id, bool>> done;
@@ -172,7 +172,8 @@ TEST(Scheduler, PromptsThatBeginAlikeAreComputedOnce) {
   ASSERT_EQ(scheduler.plan(0)[0].tokens.size(), 200u);
   scheduler.commit();
   scheduler.finish(first);
-  // 192 tokens lie in full blocks; what follows differs. A prompt of exactly two blocks keeps its last token to compute.
+  // 192 tokens lie in full blocks; what follows differs. A prompt of exactly two blocks keeps its last token to
+  // compute.
   std::vector<int32_t> other = prompt_of(192);
   other.insert(other.end(), {9999, 9998});
   scheduler.add({other, 1}, 0);

@@ -1,0 +1,58 @@
+// `citius fill-mask`: the likeliest tokens for each mask of a text.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/text_task.h"
+#include "runtime/tasks.h"
+
+namespace citius::cli {
+namespace {
+
+struct FillMaskFlags : TextTaskFlags {
+  size_t top_k = 5;
+};
+
+constexpr size_t kRows = 64;
+
+TextAnswer answer_of(const MaskFills& result) {
+  TextAnswer answer;
+  json::array masks;
+  for (const std::vector<MaskFill>& fills : result.masks) {
+    json::array list;
+    for (const MaskFill& fill : fills) {
+      list.push_back(json::object{
+          {"token", fill.token}, {"token_text", fill.token_text}, {"score", fill.score}, {"sequence", fill.sequence}});
+    }
+    masks.push_back(std::move(list));
+    answer.plain += fmt::format("{}{}", answer.plain.empty() ? "" : "\t", fills.empty() ? "" : fills[0].token_text);
+  }
+  answer.fields["masks"] = std::move(masks);
+  return answer;
+}
+
+void run_fill_mask(const FillMaskFlags& flags) {
+  Outputs outputs(flags.output, /*embeddings=*/false);
+  Inputs inputs(flags.input);
+  Engine engine = flags.model.open();
+  MaskFiller filler(engine, flags.top_k, flags.task);
+  answer_texts(inputs, outputs, "fill-mask", kRows, /*max_length=*/0, [&](std::span<const InputRow> rows) {
+    std::vector<TextAnswer> answers;
+    for (const MaskFills& result : filler.fill(texts_of(rows))) answers.push_back(answer_of(result));
+    return answers;
+  });
+}
+
+}  // namespace
+
+void add_fill_mask(CLI::App& app) {
+  auto flags = std::make_shared<FillMaskFlags>();
+  CLI::App& command = *app.add_subcommand("fill-mask", "The likeliest tokens for each mask of a text");
+  flags->add_to(command);
+  command.add_option("--top-k", flags->top_k, "Tokens for each mask")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.footer("Example: citius fill-mask bert-base-uncased 'Paris is the [MASK] of France.' --json");
+  command.callback([flags] { run_fill_mask(*flags); });
+}
+
+}  // namespace citius::cli

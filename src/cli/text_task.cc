@@ -1,0 +1,59 @@
+#include "cli/text_task.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "base/check.h"
+#include "base/progress.h"
+#include "base/signal.h"
+
+namespace citius::cli {
+
+void TextTaskFlags::add_to(CLI::App& command) {
+  model.add_to(command);
+  add_input_options(command, input);
+  add_output_options(command, output);
+  command.add_option("--max-length", task.max_length, "Tokens an input may have (default: what the model says)")
+      ->check(CLI::Range(1, 1 << 24));
+}
+
+void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, size_t batch_rows, int64_t max_length,
+                  const AnswerTexts& answer) {
+  std::optional<Progress> progress;
+  if (inputs.total_bytes() > 0 && ::isatty(STDOUT_FILENO) == 0)
+    progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
+  size_t truncated = 0, count = 0;
+  for (std::vector<InputRow> rows = inputs.next_batch(batch_rows); !rows.empty();
+       rows = inputs.next_batch(batch_rows)) {
+    std::vector<TextAnswer> answers = answer(rows);
+    CHECK(answers.size() == rows.size());
+    check_interrupted();
+    for (TextAnswer& one : answers) {
+      OutputRow row{std::move(one.fields), one.plain, {}};
+      if (!one.embedding.empty()) row.embedding = one.embedding;
+      outputs.write(row);
+      truncated += one.truncated > 0;
+    }
+    count += rows.size();
+    if (progress) progress->update(inputs.read_bytes());
+  }
+  outputs.finish();
+  if (progress) progress->finish();
+  report_truncated(truncated, count, max_length);
+}
+
+void report_truncated(size_t truncated, size_t count, int64_t max_length) {
+  if (truncated == 0) return;
+  std::fprintf(stderr, "citius: %zu of %zu inputs were cut to %lld tokens\n", truncated, count,
+               static_cast<long long>(max_length));
+}
+
+std::vector<std::string> texts_of(std::span<const InputRow> rows) {
+  std::vector<std::string> texts;
+  for (const InputRow& row : rows) texts.push_back(row.text);
+  return texts;
+}
+
+}  // namespace citius::cli

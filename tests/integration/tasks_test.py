@@ -1,0 +1,101 @@
+"""The task commands on tiny random models, against what transformers' pipelines and sentence-transformers answered
+(tests/golden/tasks/make.py): files in, JSON lines out, order, offsets, exit codes."""
+
+import json
+import pathlib
+import tempfile
+
+from support import ROOT, run, run_json
+
+GOLDEN = ROOT / "tests/golden/tasks"
+EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
+TEXTS = EXPECTED["texts"]
+EXACT = ["--compute", "exact"]
+TOLERANCE = 5e-5  # as in tests/runtime/tasks_test.cc
+
+
+def near(a, b):
+    assert abs(a - b) <= TOLERANCE, (a, b)
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def expect_scores(got, expected):
+    assert got["scores"].keys() == expected.keys()
+    for label, score in expected.items():
+        near(got["scores"][label], score)
+    assert got["scores"][got["label"]] == got["score"] == max(got["scores"].values())
+
+
+with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
+    folder = pathlib.Path(folder)
+    table = folder / "texts.jsonl"
+    table.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
+
+    for name in ("classify_single", "classify_multi", "classify_regression"):
+        result = run("classify", GOLDEN / name, "--input", table, "--json", *EXACT)
+        got = lines(result.stdout)
+        assert len(got) == len(TEXTS)
+        for one, expected in zip(got, EXPECTED[name]):
+            expect_scores(one, expected)
+        assert "cut to" not in result.stderr, result.stderr
+        single = run_json("classify", GOLDEN / name, TEXTS[2], *EXACT)
+        assert single == got[2]
+    cut = run("classify", GOLDEN / "classify_single", "--input", table, "--max-length", 20, "--json")
+    assert "2 of 7 inputs were cut to 20 tokens" in cut.stderr and len(lines(cut.stdout)) == 7, cut.stderr
+    labels = EXPECTED["zero_shot_labels"]
+    for key, flags in (("zero_shot", []), ("zero_shot_multi", ["--multi-label"])):
+        full = [text for text in TEXTS if text]
+        for text, expected in zip(full, EXPECTED[key]):
+            expect_scores(run_json("classify", GOLDEN / "nli", text, "--labels", ",".join(labels), *flags, *EXACT), expected)
+    assert "entail" in run("classify", GOLDEN / "classify_single", "x", "--labels", "a,b", expect=3).stderr
+    assert "{}" in run("classify", GOLDEN / "nli", "x", "--labels", "a", "--hypothesis", "no place", expect=2).stderr
+    run("classify", GOLDEN / "ner_bytes", "x", expect=3)  # another head
+
+    for name in ("ner_wordpiece", "ner_bytes"):
+        for aggregation, expected in EXPECTED[name].items():
+            got = lines(run("ner", GOLDEN / name, "--input", table, "--aggregation", aggregation, "--json", *EXACT).stdout)
+            for one, entities, text in zip(got, expected, TEXTS):
+                assert len(one["entities"]) == len(entities), (name, aggregation, one, entities)
+                for a, b in zip(one["entities"], entities):
+                    near(a["score"], b["score"])
+                    assert {**a, "score": 0} == {**b, "score": 0}, (a, b)
+                    assert text[a["start"]:a["end"]] == a["text"]
+
+    for case in json.loads((GOLDEN / "expected_qa.json").read_text()):
+        options = case["options"]
+        flags = ["--top-k", options.get("top_k", 1), "--max-answer-tokens", options.get("max_answer_len", 15)]
+        flags += ["--no-answer"] if options.get("handle_impossible_answer") else []
+        got = run_json("qa", GOLDEN / "qa", "--question", case["question"], "--context", case["context"], *flags, *EXACT)["answers"]
+        assert len(got) == len(case["answers"])
+        for a, b in zip(got, case["answers"]):
+            near(a["score"], b["score"])
+            assert case["context"][a["start"]:a["end"]] == a["text"]
+        assert [a["text"] for a in got] == [b["text"] for b in case["answers"]]
+    pairs = folder / "pairs.csv"
+    pairs.write_text('question,context\nwho?,"bob said, it was great"\nwhere?,paris\n')
+    answers = lines(run("qa", GOLDEN / "qa", "--input", pairs, "--json", *EXACT).stdout)
+    assert answers[1] == run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", "paris", *EXACT)
+    run("qa", GOLDEN / "qa", "--context", "paris", expect=2)
+
+    for expected in EXPECTED["fill_mask"]:
+        got = run_json("fill-mask", GOLDEN / "fill_mask", expected["text"], "--top-k", 4, *EXACT)["masks"]
+        for ours, theirs in zip(got, expected["masks"], strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                near(a["score"], b["score"])
+                assert a["token"] == b["token"] and a["sequence"] == b["sequence"]
+    assert "[MASK]" in run("fill-mask", GOLDEN / "fill_mask", "no mask", expect=3).stderr
+
+    rerank = EXPECTED["rerank"]
+    got = lines(run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--json", *EXACT).stdout)
+    assert [one["index"] for one in got] == list(range(len(TEXTS)))
+    for one, score in zip(got, rerank["scores"], strict=True):
+        near(one["score"], score)
+    best = lines(run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--top", 3, "--json", *EXACT).stdout)
+    assert best == sorted(got, key=lambda one: -one["score"])[:3]
+    out = folder / "scores.csv"
+    run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--output", out)
+    assert len(out.read_text().splitlines()) == len(TEXTS) + 1
+print("passed")
