@@ -10,6 +10,7 @@ namespace {
 
 struct NerFlags : TextTaskFlags {
   std::string aggregation = "simple";
+  int64_t overlap = 0;
 };
 
 constexpr size_t kRows = 64;
@@ -35,7 +36,7 @@ void run_ner(const NerFlags& flags) {
   Outputs outputs(flags.output, /*embeddings=*/false);
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
-  EntityFinder finder(engine, *parse_aggregation(flags.aggregation), flags.task);
+  EntityFinder finder(engine, *parse_aggregation(flags.aggregation), flags.task, flags.overlap);
   answer_texts(inputs, outputs, "ner", kRows, finder.max_length(), [&](std::span<const InputRow> rows) {
     std::vector<TextAnswer> answers;
     for (const Entities& result : finder.find(texts_of(rows))) answers.push_back(answer_of(result));
@@ -55,6 +56,10 @@ void add_ner(CLI::App& app) {
                   "of the first token, the mean, the most certain token")
       ->check(CLI::IsMember({"none", "simple", "first", "average", "max"}))
       ->capture_default_str();
+  command
+      .add_option("--overlap", flags->overlap,
+                  "Read long texts in windows that share so many tokens (default: they are cut)")
+      ->check(CLI::Range(1, 1 << 24));
   command.footer("Example: citius ner ner-model 'Ada Lovelace lived in London.' --aggregation first --json");
   command.callback([flags] { run_ner(*flags); });
 }

@@ -1,7 +1,9 @@
 #include "runtime/tasks.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "heads/labels.h"
@@ -18,10 +20,13 @@ Classification make_classification(std::span<const std::string> labels, std::spa
   return result;
 }
 
-int64_t count(const std::vector<std::string>& labels) { return static_cast<int64_t>(labels.size()); }
+int64_t count(const std::vector<std::string>& labels) {
+  return static_cast<int64_t>(labels.size());
+}
 
 size_t code_points(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 }  // namespace
@@ -55,7 +60,8 @@ std::vector<Classification> ZeroShotClassifier::classify(std::span<const std::st
   std::vector<Encoding> encodings;
   for (const std::string& text : texts) {
     for (const std::string& label : zero_shot_.labels) {
-      encodings.push_back(model_.encode_pair(text, fill_hypothesis(zero_shot_.hypothesis, label), TruncationStrategy::kOnlyFirst));
+      encodings.push_back(
+          model_.encode_pair(text, fill_hypothesis(zero_shot_.hypothesis, label), TruncationStrategy::kOnlyFirst));
     }
   }
   const std::vector<TaskLogits> logits = model_.run(encodings);
@@ -74,56 +80,105 @@ std::vector<Classification> ZeroShotClassifier::classify(std::span<const std::st
   return results;
 }
 
-EntityFinder::EntityFinder(Engine& engine, Aggregation aggregation, const TaskOptions& options)
+EntityFinder::EntityFinder(Engine& engine, Aggregation aggregation, const TaskOptions& options, int64_t overlap)
     : aggregation_(aggregation),
+      overlap_(overlap),
       labels_(read_labels(engine.checkpoint)),
-      model_(engine, HeadKind::kTokenClassification, count(labels_), options) {}
+      model_(engine, HeadKind::kTokenClassification, count(labels_), options) {
+  if (overlap_ == 0) return;
+  if (aggregation == Aggregation::kNone) fail(ErrorKind::kUsage, "overlap", "goes with an aggregation, got none");
+  if (overlap_ + 2 >= model_.max_length()) {
+    fail(ErrorKind::kUsage, "overlap", "got {} tokens, expected fewer than {} (the length of a window)", overlap_,
+         model_.max_length() - 2);
+  }
+}
 
-Entities EntityFinder::entities_of(const std::string& text, const Encoding& encoding, const TaskLogits& logits) const {
+std::vector<Encoding> EntityFinder::windows_of(const std::string& text) const {
+  if (overlap_ == 0) return {model_.encode(text)};
+  EncodeOptions encode;
+  encode.truncation = Truncation{static_cast<size_t>(model_.max_length()), static_cast<size_t>(overlap_),
+                                 TruncationStrategy::kOnlyFirst};
+  encode.keep_overflow = true;
+  std::vector<Encoding> windows(1, model_.tokenizer().encode(text, encode));
+  std::vector<Encoding> rest = std::exchange(windows[0].overflowing, {});
+  windows[0].num_truncated = 0;  // what did not fit is in the other windows
+  std::move(rest.begin(), rest.end(), std::back_inserter(windows));
+  return windows;
+}
+
+std::vector<TokenScores> EntityFinder::scores_of(const std::string& text, const Encoding& encoding,
+                                                 const TaskLogits& logits) const {
   const Tokenizer& tokenizer = model_.tokenizer();
   std::vector<TokenScores> tokens;
-  std::map<int32_t, int32_t> byte_begins, byte_ends;  // by code point
   for (size_t i = 0; i < encoding.size(); ++i) {
     if (encoding.special_mask[i]) continue;
-    const TextSpan span = encoding.offsets[i], bytes = encoding.byte_offsets[i];
+    const TextSpan span = encoding.offsets[i];
     bool is_subword = false;
     if (encoding.ids[i] != tokenizer.special().unk) {
       const auto length = static_cast<size_t>(span.end - span.begin);
       if (tokenizer.marks_subwords()) {
         is_subword = code_points(tokenizer.id_to_token(encoding.ids[i])) != length;
       } else {  // as the referee has it: no space before the token, nor at its beginning
-        const auto at = static_cast<size_t>(bytes.begin);
+        const auto at = static_cast<size_t>(encoding.byte_offsets[i].begin);
         is_subword = at > 0 && text[at - 1] != ' ' && (at >= text.size() || text[at] != ' ');
       }
     }
     tokens.push_back({softmax(logits.row(i)), span.begin, span.end, is_subword});
-    byte_begins.emplace(span.begin, bytes.begin);
-    byte_ends[span.end] = bytes.end;
   }
+  return tokens;
+}
+
+Entities EntityFinder::entities_of(const std::string& text, std::span<const Encoding> windows,
+                                   std::span<const TaskLogits> logits) const {
+  std::map<int32_t, int32_t> byte_begins, byte_ends;  // by code point
+  std::vector<Entity> entities;
+  for (size_t w = 0; w < windows.size(); ++w) {
+    for (size_t i = 0; i < windows[w].size(); ++i) {
+      if (windows[w].special_mask[i]) continue;
+      byte_begins.emplace(windows[w].offsets[i].begin, windows[w].byte_offsets[i].begin);
+      byte_ends[windows[w].offsets[i].end] = windows[w].byte_offsets[i].end;
+    }
+    std::vector<Entity> found = find_entities(scores_of(text, windows[w], logits[w]), labels_, aggregation_);
+    std::move(found.begin(), found.end(), std::back_inserter(entities));
+  }
+  if (windows.size() > 1) entities = merge_windows(std::move(entities));
   Entities result;
-  result.truncated = encoding.num_truncated;
-  for (Entity& entity : find_entities(tokens, labels_, aggregation_)) {
-    const auto begin = static_cast<size_t>(byte_begins.at(entity.begin)), end = static_cast<size_t>(byte_ends.at(entity.end));
+  result.truncated = windows[0].num_truncated;
+  for (Entity& entity : entities) {
+    const auto begin = static_cast<size_t>(byte_begins.at(entity.begin)),
+               end = static_cast<size_t>(byte_ends.at(entity.end));
     result.entities.push_back({std::move(entity), end > begin ? text.substr(begin, end - begin) : ""});
   }
   return result;
 }
 
 std::vector<Entities> EntityFinder::find(std::span<const std::string> texts) {
-  std::vector<Encoding> encodings;
-  for (const std::string& text : texts) encodings.push_back(model_.encode(text));
-  const std::vector<TaskLogits> logits = model_.run(encodings);
+  std::vector<Encoding> windows;
+  std::vector<size_t> first;  // window of each text
+  for (const std::string& text : texts) {
+    first.push_back(windows.size());
+    for (Encoding& window : windows_of(text)) windows.push_back(std::move(window));
+  }
+  first.push_back(windows.size());
+  const std::vector<TaskLogits> logits = model_.run(windows);
   std::vector<Entities> results;
-  for (size_t i = 0; i < texts.size(); ++i) results.push_back(entities_of(texts[i], encodings[i], logits[i]));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const size_t count = first[i + 1] - first[i];
+    results.push_back(
+        entities_of(texts[i], std::span(windows).subspan(first[i], count), std::span(logits).subspan(first[i], count)));
+  }
   return results;
 }
 
 MaskFiller::MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options)
     : top_k_(top_k), model_(engine, HeadKind::kMaskedLm, engine.model().config().vocab_size, options) {
-  if (model_.tokenizer().special().mask < 0) fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
+  if (model_.tokenizer().special().mask < 0)
+    fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
 }
 
-std::string MaskFiller::mask_token() const { return model_.tokenizer().id_to_token(model_.tokenizer().special().mask); }
+std::string MaskFiller::mask_token() const {
+  return model_.tokenizer().id_to_token(model_.tokenizer().special().mask);
+}
 
 std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
   const Tokenizer& tokenizer = model_.tokenizer();
@@ -133,12 +188,14 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
   for (const std::string& text : texts) {
     encodings.push_back(tokenizer.encode(text));
     const auto length = static_cast<int64_t>(encodings.back().size());
-    if (length > model_.max_length()) fail_input("input", "got {} tokens, expected at most {}", length, model_.max_length());
+    if (length > model_.max_length())
+      fail_input("input", "got {} tokens, expected at most {}", length, model_.max_length());
     rows.emplace_back();
     for (size_t i = 0; i < encodings.back().size(); ++i) {
       if (encodings.back().ids[i] == mask) rows.back().push_back(i);
     }
-    if (rows.back().empty()) fail_input("input", "got a text without a mask; write {} where a word is to be found", mask_token());
+    if (rows.back().empty())
+      fail_input("input", "got a text without a mask; write {} where a word is to be found", mask_token());
   }
   const std::vector<TaskLogits> logits = model_.run_rows(encodings, rows);
   std::vector<MaskFills> results(texts.size());
@@ -160,7 +217,8 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
 }
 
 CrossEncoder::CrossEncoder(Engine& engine, const TaskOptions& options)
-    : kind_(rerank_score(engine.checkpoint)), model_(engine, HeadKind::kSequenceClassification, /*outputs=*/1, options) {}
+    : kind_(rerank_score(engine.checkpoint)),
+      model_(engine, HeadKind::kSequenceClassification, /*outputs=*/1, options) {}
 
 std::vector<double> CrossEncoder::score(const std::string& query, std::span<const std::string> documents) {
   std::vector<Encoding> encodings;

@@ -63,14 +63,19 @@ struct Entities {
 
 class EntityFinder {
  public:
-  explicit EntityFinder(Engine& engine, Aggregation aggregation, const TaskOptions& options = {});
+  /// `overlap`: texts that are too long are read in windows that share so many tokens; 0: they are cut. Throws Error{kUsage}
+  /// where windows could not move on, or for an overlap without aggregation (the referee has none either).
+  explicit EntityFinder(Engine& engine, Aggregation aggregation, const TaskOptions& options = {}, int64_t overlap = 0);
   std::vector<Entities> find(std::span<const std::string> texts);
   int64_t max_length() const { return model_.max_length(); }
 
  private:
-  Entities entities_of(const std::string& text, const Encoding& encoding, const TaskLogits& logits) const;
+  std::vector<Encoding> windows_of(const std::string& text) const;
+  std::vector<TokenScores> scores_of(const std::string& text, const Encoding& encoding, const TaskLogits& logits) const;
+  Entities entities_of(const std::string& text, std::span<const Encoding> windows, std::span<const TaskLogits> logits) const;
 
   Aggregation aggregation_;
+  int64_t overlap_;
   std::vector<std::string> labels_;
   TaskModel model_;
 };

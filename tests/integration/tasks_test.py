@@ -64,6 +64,19 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
                     assert {**a, "score": 0} == {**b, "score": 0}, (a, b)
                     assert text[a["start"]:a["end"]] == a["text"]
 
+    long = json.loads((GOLDEN / "expected_windows.json").read_text())
+    for case in long["cases"]:
+        for text, entities in zip(long["texts"], case["entities"], strict=True):
+            result = run("ner", GOLDEN / "ner_wordpiece", text, "--aggregation", case["aggregation"], "--max-length", long["length"],
+                         "--overlap", long["overlap"], "--json", *EXACT)
+            got = json.loads(result.stdout)["entities"]
+            assert [{**a, "score": 0} for a in got] == [{**b, "score": 0} for b in entities], (case["aggregation"], got, entities)
+            for a, b in zip(got, entities):
+                near(a["score"], b["score"])
+            assert "cut to" not in result.stderr
+    run("ner", GOLDEN / "ner_wordpiece", "x", "--aggregation", "none", "--overlap", 3, expect=2)
+    run("ner", GOLDEN / "ner_wordpiece", "x", "--max-length", 10, "--overlap", 8, expect=2)
+
     for case in json.loads((GOLDEN / "expected_qa.json").read_text()):
         options = case["options"]
         flags = ["--top-k", options.get("top_k", 1), "--max-answer-tokens", options.get("max_answer_len", 15)]

@@ -3,7 +3,7 @@
 CrossEncoder answer with them (expected.json, expected_qa.json).
 
 Run `python3 make.py` with transformers 5 and sentence-transformers, then `python3 make.py qa` with transformers 4.57, the
-last that has the question answering pipeline.
+last that has the question answering pipeline; `python3 make.py windows` adds expected_windows.json.
 """
 import json
 import math
@@ -154,5 +154,18 @@ def question_answering():
     (HERE / "expected_qa.json").write_text(json.dumps(cases, indent=None) + "\n")
 
 
+def windows():
+    """Entities of texts that are longer than the model, read in overlapping windows."""
+    tokenizer = fast(tf, Tokenizer.from_file(str(HERE / "ner_wordpiece/tokenizer.json")))
+    tokenizer.model_max_length = 16
+    model = tf.BertForTokenClassification.from_pretrained(HERE / "ner_wordpiece").eval()
+    texts = [TEXTS[-1], " ".join(CORPUS), "anna"]
+    cases = []
+    for strategy in ("simple", "first", "average", "max"):
+        pipe = tf.pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy=strategy, stride=5)
+        cases.append({"aggregation": strategy, "entities": [entities(pipe(t), t) for t in texts]})
+    (HERE / "expected_windows.json").write_text(json.dumps({"texts": texts, "length": 16, "overlap": 5, "cases": cases}) + "\n")
+
+
 if __name__ == "__main__":
-    question_answering() if sys.argv[1:] == ["qa"] else main()
+    {"qa": question_answering, "windows": windows}.get(" ".join(sys.argv[1:]), main)()
