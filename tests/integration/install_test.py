@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -11,9 +12,12 @@ build = os.environ.get("CITIUS_BUILD", str(ROOT / "build/release"))
 cache = (pathlib.Path(build) / "CMakeCache.txt").read_text()
 if "CITIUS_SANITIZE:STRING=\n" not in cache or "CITIUS_FUZZ:BOOL=ON" in cache:
     skip("the package of a sanitizer build is of no use outside")
+# The compiler and generator of this build: a machine set up for citius need not have CMake's defaults.
+like = [f"-D{name}={re.search(name + ':[A-Z]+=(.*)', cache)[1]}" for name in ("CMAKE_CXX_COMPILER", "CMAKE_MAKE_PROGRAM")]
+like.append("-G" + re.search("CMAKE_GENERATOR:[A-Z]+=(.*)", cache)[1])
 with tempfile.TemporaryDirectory(prefix="citius_install_") as folder:
     subprocess.run(["cmake", "--install", build, "--prefix", f"{folder}/prefix"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "-S", ROOT / "examples/hello", "-B", f"{folder}/hello", "-DCMAKE_BUILD_TYPE=Release",
+    subprocess.run(["cmake", "-S", ROOT / "examples/hello", "-B", f"{folder}/hello", "-DCMAKE_BUILD_TYPE=Release", *like,
                     f"-DCMAKE_PREFIX_PATH={folder}/prefix"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", f"{folder}/hello"], check=True)
     version = subprocess.run([f"{folder}/prefix/bin/citius", "--version"], check=True, capture_output=True, text=True)
