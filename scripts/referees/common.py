@@ -7,6 +7,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CITIUS = os.environ.get("CITIUS_BINARY", str(ROOT / "build/release/citius"))
+DUMP_STATES = os.environ.get("CITIUS_DUMP_STATES", str(pathlib.Path(CITIUS).parent / "dump_states"))
 SHARED = pathlib.Path(os.environ.get("CITIUS_SHARED", ROOT.parent / "shared"))
 
 

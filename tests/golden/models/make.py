@@ -8,12 +8,14 @@ transformers 4 form), model.gguf where the architecture exists in GGUF, and gold
   logits: a row a token (language models, token classification, question answering) or a row a sequence
 Weights have the scale of trained ones (the default 0.02 hides errors), biases are not zero, norms are not one.
 
-Run: python3 make.py (torch, transformers 5, safetensors, gguf). Seeds are fixed.
+Run: python3 make.py [NAME ...] (torch, transformers 5, safetensors, gguf); without a name, all. Seeds are fixed.
 """
 import copy
+import functools
 import json
 import math
 import shutil
+import sys
 import zlib
 from pathlib import Path
 
@@ -122,6 +124,8 @@ def run(model, ids, types):
 
 
 def make(name, model_class, config, lengths=SHORT, types=False, version4=False, to_gguf=False, pad=None):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     config._attn_implementation = "eager"
     seed = zlib.crc32(name.encode())
     torch.manual_seed(seed)
@@ -162,7 +166,7 @@ def make(name, model_class, config, lengths=SHORT, types=False, version4=False, 
 
 def write_gguf(path, model, config):
     """As llama.cpp's converter does it: names by gguf's map, rows of Q and K permuted for llama, Conv1D turned."""
-    arch = config.model_type
+    arch = "llama" if config.model_type == "mistral" else config.model_type
     kind = {value: key for key, value in gguf.MODEL_ARCH_NAMES.items()}[arch]
     writer = gguf.GGUFWriter(path, arch)
     writer.add_name("tiny")
@@ -171,7 +175,8 @@ def write_gguf(path, model, config):
     writer.add_embedding_length(hidden)
     writer.add_block_count(layers)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_feed_forward_length(getattr(config, "intermediate_size", None) or 4 * hidden)
+    inner = getattr(config, "n_inner" if arch == "gpt2" else "intermediate_size")
+    writer.add_feed_forward_length(inner or 4 * hidden)
     if arch in ("bert", "gpt2"):
         writer.add_layer_norm_eps(config.layer_norm_eps if arch == "bert" else config.layer_norm_epsilon)
     else:
@@ -190,6 +195,8 @@ def write_gguf(path, model, config):
             writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
             writer.add_rope_scaling_factor(rope["factor"])
             writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+    if config.model_type == "mistral":
+        writer.add_sliding_window(config.sliding_window)
     if arch == "llama":
         writer.add_vocab_size(config.vocab_size)
         writer.add_rope_dimension_count(hidden // config.num_attention_heads)
@@ -294,11 +301,18 @@ def bodies():
     make("distilbert", tf.DistilBertModel, distilbert(), version4=True)
     make("mpnet", tf.MPNetModel, mpnet(), [4, 140, 1], pad=1)
     make("modernbert", tf.ModernBertModel, modernbert(), LONG)
+    make("modernbert_alternate", tf.ModernBertModel, modernbert(
+        num_hidden_layers=4, local_attention=6, layer_types=["full_attention", "sliding_attention"] * 2), [21, 1, 13], version4=True)
     make("gpt2", tf.GPT2LMHeadModel, tf.GPT2Config(vocab_size=57, n_embd=28, n_layer=2, n_head=4, n_positions=24,
                                                    bos_token_id=0, eos_token_id=0), version4=True, to_gguf=True)
+    make("gpt2_scaled", tf.GPT2Model, tf.GPT2Config(
+        vocab_size=41, n_embd=12, n_layer=3, n_head=2, n_positions=16, scale_attn_by_inverse_layer_idx=True, bos_token_id=0,
+        eos_token_id=0), [5, 1, 9])
     make("llama", tf.LlamaForCausalLM, llama(), LONG, version4=True, to_gguf=True)
     make("llama_gqa", tf.LlamaForCausalLM, llama(num_key_value_heads=2, tie_word_embeddings=True, num_hidden_layers=3,
                                                  rope_parameters=rope("default", 500.0)), to_gguf=True)
+    make("llama_biases", tf.LlamaForCausalLM, llama(attention_bias=True, mlp_bias=True, head_dim=10, num_key_value_heads=2,
+                                                    hidden_act="gelu_pytorch_tanh"))
     make("llama_rope_llama3", tf.LlamaForCausalLM, llama(num_key_value_heads=1, rope_parameters=rope(
         "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=48)),
         [40, 3], to_gguf=True)
@@ -309,15 +323,26 @@ def bodies():
                                                           rope_parameters=rope("dynamic", factor=3.0)), [29])
     make("llama_rope_yarn", tf.LlamaForCausalLM, llama(num_key_value_heads=2, rope_parameters=rope(
         "yarn", factor=4.0, original_max_position_embeddings=24)), [50, 3], version4=True, to_gguf=True)
-    make("mistral", tf.MistralForCausalLM, llama(tf.MistralConfig, num_key_value_heads=2, sliding_window=6), LONG)
+    make("mistral", tf.MistralForCausalLM, llama(tf.MistralConfig, num_key_value_heads=2, sliding_window=6), LONG, to_gguf=True)
+    make("mistral_tied", tf.MistralForCausalLM, llama(tf.MistralConfig, num_key_value_heads=1, head_dim=8, sliding_window=None,
+                                                      tie_word_embeddings=True), version4=True)
     make("qwen2", tf.Qwen2ForCausalLM, llama(tf.Qwen2Config, num_key_value_heads=2, tie_word_embeddings=True), to_gguf=True)
-    make("qwen3", tf.Qwen3ForCausalLM, llama(tf.Qwen3Config, num_key_value_heads=2, head_dim=10), to_gguf=True)
+    make("qwen2_yarn", tf.Qwen2ForCausalLM, llama(tf.Qwen2Config, num_key_value_heads=1, rope_parameters=rope(
+        "yarn", factor=4.0, original_max_position_embeddings=24)), [31, 2], to_gguf=True)
+    # Only layers from max_window_layers on have a window; the second in the form that lists them.
+    make("qwen2_window", tf.Qwen2ForCausalLM, llama(tf.Qwen2Config, num_key_value_heads=2, num_hidden_layers=3, use_sliding_window=True,
+                                                    sliding_window=5, max_window_layers=1), [23, 1, 9], version4=True)
+    make("qwen3_window", tf.Qwen3ForCausalLM, llama(tf.Qwen3Config, num_key_value_heads=2, head_dim=10, use_sliding_window=True,
+                                                    sliding_window=7, max_window_layers=1, tie_word_embeddings=True), [70, 1, 9])
+    make("qwen3", tf.Qwen3ForCausalLM, llama(tf.Qwen3Config, num_key_value_heads=2, head_dim=10), version4=True, to_gguf=True)
 
 
 def heads():
     families = {
         "bert": ("Bert", bert, dict(hidden_size=12, num_hidden_layers=1, intermediate_size=19)),
         "roberta": ("Roberta", roberta, dict(hidden_size=15, num_hidden_layers=1, intermediate_size=19)),
+        "xlm_roberta": ("XLMRoberta", functools.partial(roberta, tf.XLMRobertaConfig),
+                        dict(hidden_size=10, num_hidden_layers=1, intermediate_size=17)),
         "distilbert": ("DistilBert", distilbert, dict(dim=12, n_layers=1, hidden_dim=19)),
         "mpnet": ("MPNet", mpnet, dict(hidden_size=12, num_hidden_layers=1, intermediate_size=19, max_position_embeddings=20)),
         "modernbert": ("ModernBert", modernbert, dict(hidden_size=12, num_hidden_layers=1, intermediate_size=19,
@@ -340,8 +365,11 @@ def heads():
             make(f"{family}_{head}", model_class, config(**over), [5, 1, 9],
                  types=family == "bert", version4=family in ("modernbert", "distilbert"))
     make("gpt2_untied", tf.GPT2LMHeadModel, tf.GPT2Config(
+        vocab_size=41, n_embd=12, n_layer=1, n_head=2, n_positions=16, n_inner=21, activation_function="gelu_new",
+        tie_word_embeddings=False, bos_token_id=0, eos_token_id=0), [5, 1, 9], to_gguf=True)
+    make("gpt2_relu", tf.GPT2LMHeadModel, tf.GPT2Config(
         vocab_size=41, n_embd=12, n_layer=1, n_head=2, n_positions=16, n_inner=21, activation_function="relu",
-        tie_word_embeddings=False, bos_token_id=0, eos_token_id=0), [5, 1, 9])
+        bos_token_id=0, eos_token_id=0), [5, 1, 9])
 
 
 if __name__ == "__main__":
