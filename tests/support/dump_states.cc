@@ -1,7 +1,7 @@
-// dump_states MODEL IDS OUT exact|fast [inputs]: runs sequences of token ids (one a line, separated by spaces) through a
-// decoder as one batch and writes what it computes to OUT, a safetensors file: hidden.0 [T, C] enters layer 0, hidden.i leaves
-// layer i - 1, final [T, C], logits [T, V]; with "inputs", input.NAME [T, K] of every weight matrix too. For comparisons of
-// whole models from outside (tests/integration, scripts/referees).
+// dump_states MODEL IDS OUT exact|fast [inputs]: runs sequences of token ids (one a line, separated by spaces) through
+// a decoder as one batch and writes what it computes to OUT, a safetensors file: hidden.0 [T, C] enters layer 0,
+// hidden.i leaves layer i - 1, final [T, C], logits [T, V]; with "inputs", input.NAME [T, K] of every weight matrix
+// too. For comparisons of whole models from outside (tests/integration, scripts/referees).
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -52,7 +52,10 @@ void dump(const char* model, const char* ids, const char* out, const EngineOptio
   Tensors tensors;
   Observer observer;
   observer.hidden = [&](int layer, const TensorView& x) { tensors.add("hidden." + std::to_string(layer), x); };
-  if (inputs) observer.linear_input = [&](std::string_view name, const TensorView& x) { tensors.add("input." + std::string(name), x); };
+  if (inputs)
+    observer.linear_input = [&](std::string_view name, const TensorView& x) {
+      tensors.add("input." + std::string(name), x);
+    };
   const TensorView hidden = decoder.forward(steps, &observer);
   tensors.add("final", hidden);
   std::vector<int64_t> rows(static_cast<size_t>(hidden.rows()));
