@@ -88,11 +88,12 @@ Rows run_in_pieces(Decoder& decoder, const std::vector<int32_t>& ids, const std:
 
 class Exactness : public testing::TestWithParam<Case> {};
 
-TEST_P(Exactness, DecoderIgnoresBatchThreadsAndChunks) {
+// The rows of a sequence of 150 tokens, with several threads, in pieces, one by one and beside others.
+void expect_batch_threads_and_chunks_ignored(const Checkpoint& checkpoint, const Case& c) {
   const std::vector<int32_t> ids = test::random_ids(150, 96, 1);
   Rows expected;
   for (int num_threads : {1, 2, 3}) {
-    Engine engine = test::make_engine(test::tiny_llama(), options_of(GetParam(), num_threads));
+    Engine engine = test::make_engine(checkpoint, options_of(c, num_threads));
     Decoder decoder(engine, 4096);
     const Rows whole = run_in_pieces(decoder, ids, {150});
     if (expected.empty()) expected = whole;
@@ -112,6 +113,10 @@ TEST_P(Exactness, DecoderIgnoresBatchThreadsAndChunks) {
     expect_same(Rows(expected.begin(), expected.end() - 1), copy_rows(hidden, 72, 222), "batch");
     for (const Decoder::Step& step : steps) decoder.release(step.sequence);
   }
+}
+
+TEST_P(Exactness, DecoderIgnoresBatchThreadsAndChunks) {
+  expect_batch_threads_and_chunks_ignored(test::tiny_llama(), GetParam());
 }
 
 TEST_P(Exactness, ForkedSequencesGoOnAlike) {
@@ -155,6 +160,28 @@ TEST_P(Exactness, EncoderIgnoresBatchAndThreads) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Exactness, testing::ValuesIn(cases()), case_name);
+
+// Sliding windows skip whole pieces of keys. Attention does not see the format of weights: fp32 and one integer format do.
+class WindowExactness : public testing::TestWithParam<Case> {};
+
+TEST_P(WindowExactness, DecoderIgnoresBatchThreadsAndChunks) {
+  Checkpoint checkpoint = test::tiny_llama();
+  checkpoint.config["model_type"] = "mistral";
+  checkpoint.config["sliding_window"] = 21;
+  expect_batch_threads_and_chunks_ignored(checkpoint, GetParam());
+}
+
+std::vector<Case> window_cases() {
+  std::vector<Case> list;
+  for (const std::string& isa : available_isas()) {
+    list.push_back({isa, Format::kF32, Compute::kExact});
+    list.push_back({isa, Format::kF32, Compute::kFast, KvType::kBF16});
+    list.push_back({isa, Format::kInt8G32, Compute::kFast});
+  }
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, WindowExactness, testing::ValuesIn(window_cases()), case_name);
 
 }  // namespace
 }  // namespace citius
