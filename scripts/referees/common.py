@@ -5,6 +5,8 @@ import pathlib
 import subprocess
 import sys
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CITIUS = os.environ.get("CITIUS_BINARY", str(ROOT / "build/release/citius"))
 DUMP_STATES = os.environ.get("CITIUS_DUMP_STATES", str(pathlib.Path(CITIUS).parent / "dump_states"))

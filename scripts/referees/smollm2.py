@@ -5,14 +5,12 @@ windows, and the memory of the weights. Needs the program and its test tool: cma
 dump_states."""
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import tempfile
 
 import common
 
-os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
