@@ -48,6 +48,10 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::drop_pages() const {
+  if (data_ != nullptr) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
   const auto [fd, size] = open_regular(path);
   if (size > max_bytes) {

@@ -24,6 +24,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   const std::filesystem::path& path() const { return path_; }
+  /// Gives the memory of what was read back; reading it again loads it again.
+  void drop_pages() const;
 
  private:
   std::filesystem::path path_;

@@ -53,6 +53,9 @@ class GgufFile final : public TensorContainer {
   bool is_float(std::string_view name) const override;
   std::string where() const override { return where_; }
   bool is_gguf() const override { return true; }
+  void drop_pages() const override {
+    for (const auto& file : files_) file->drop_pages();
+  }
 
   /// Metadata keys in file order.
   const std::vector<std::string>& keys() const { return keys_; }

@@ -50,6 +50,7 @@ class PackageContainer final : public TensorContainer {
   }
   std::string where() const override { return file_->path().string(); }
   bool is_gguf() const override { return gguf_names_; }
+  void drop_pages() const override { file_->drop_pages(); }
 
  private:
   const EncodedEntry* encoded(std::string_view name) const {

@@ -39,8 +39,8 @@ float to_f32(DType dtype, const std::byte* source) {
 class SafetensorsContainer : public TensorContainer {
  public:
   SafetensorsContainer(std::string where, std::vector<std::shared_ptr<const SafetensorsFile>> files)
-      : where_(std::move(where)) {
-    for (const auto& file : files) {
+      : where_(std::move(where)), files_(std::move(files)) {
+    for (const auto& file : files_) {
       for (const auto& [name, entry] : file->entries()) {
         if (!tensors_.emplace(name, Located{file, &entry}).second) {
           fail_input(where_, "tensor '{}' is in more than one shard", name);
@@ -64,6 +64,9 @@ class SafetensorsContainer : public TensorContainer {
   }
   std::string where() const override { return where_; }
   bool is_gguf() const override { return false; }
+  void drop_pages() const override {
+    for (const auto& file : files_) file->drop_pages();
+  }
 
  private:
   struct Located {
@@ -77,6 +80,7 @@ class SafetensorsContainer : public TensorContainer {
   }
 
   std::string where_;
+  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   std::map<std::string, Located, std::less<>> tensors_;
   std::vector<std::string> names_;
 };

@@ -32,6 +32,7 @@ class SafetensorsFile {
   /// The "__metadata__" strings.
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return file_.path(); }
+  void drop_pages() const { file_.drop_pages(); }
 
  private:
   MappedFile file_;

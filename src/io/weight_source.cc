@@ -68,6 +68,7 @@ void WeightSource::finish() const {
     fail_input(container_->where(), "has {} tensors that this architecture does not know: {}{}; is config.json of another model?",
                count, extra, count > 5 ? ", ..." : "");
   }
+  container_->drop_pages();
 }
 
 }  // namespace citius

@@ -30,6 +30,8 @@ class TensorContainer {
   virtual std::string where() const = 0;
   /// True where names and layouts follow ggml's conventions.
   virtual bool is_gguf() const = 0;
+  /// Says that the weights were packed: mapped files need not stay in memory. Reading on is allowed.
+  virtual void drop_pages() const {}
 };
 
 class WeightSource {
@@ -53,7 +55,7 @@ class WeightSource {
   void ignore(std::string_view name) const;
   /// Ignores every tensor whose full name ends with `suffix`.
   void ignore_suffix(std::string_view suffix) const;
-  /// Throws Error{kInput} naming tensors that were neither read nor ignored.
+  /// Ends the loading: throws Error{kInput} naming tensors that were neither read nor ignored, and lets mapped files go.
   void finish() const;
 
   /// `name` as the container knows it.
