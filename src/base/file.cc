@@ -29,6 +29,11 @@ std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
 
 }  // namespace
 
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const auto [fd, size] = open_regular(path);
   size_ = size;
@@ -72,9 +77,17 @@ std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  temporary_ = path_;
-  temporary_ += ".tmp" + std::to_string(::getpid());
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  std::error_code error;
+  if (const std::filesystem::path target = std::filesystem::canonical(path_, error); !error) path_ = target;
+  const auto type = std::filesystem::status(path_, error).type();
+  using enum std::filesystem::file_type;
+  if (type == character || type == fifo || type == socket || type == block) {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    temporary_ = path_;
+    temporary_ += ".tmp" + std::to_string(::getpid());
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  }
   if (fd_ < 0) fail(ErrorKind::kResource, path_.string(), "cannot write: {}", std::strerror(errno));
   buffer_.reserve(1 << 20);
 }
@@ -82,7 +95,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) {
     ::close(fd_);
-    ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 }
 
@@ -131,9 +144,15 @@ void AtomicFile::overwrite(uint64_t offset, std::string_view text) {
 
 void AtomicFile::commit() {
   flush();
+  if (temporary_.empty()) {
+    if (::close(std::exchange(fd_, -1)) != 0) fail_write("close");
+    return;
+  }
   if (::fsync(fd_) != 0) fail_write("fsync");
   if (::close(std::exchange(fd_, -1)) != 0) {
+    const int error = errno;
     ::unlink(temporary_.c_str());
+    errno = error;
     fail_write("close");
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {

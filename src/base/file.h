@@ -12,6 +12,9 @@
 
 namespace citius {
 
+/// Whether anything has this name. A link that leads nowhere, or in a circle, counts: whoever opens it is told what is wrong.
+bool is_there(const std::filesystem::path& path);
+
 /// A file mapped read-only for the life of the object. Empty files map to an empty span.
 class MappedFile {
  public:
@@ -37,7 +40,8 @@ class MappedFile {
 std::string read_file(const std::filesystem::path& path, size_t max_bytes);
 
 /// Streams a new file into place: writes go to a temporary file beside `path`; commit() syncs and renames it over
-/// `path`. Without commit() the destructor removes the temporary file and `path` is untouched.
+/// `path`. Without commit() the destructor removes the temporary file and `path` is untouched. A symbolic link stays and
+/// its target is replaced; a device or pipe (/dev/null) is written to as it is, for there is nothing to replace.
 /// Every failure (full disk, permission) throws Error{kResource}.
 class AtomicFile {
  public:
@@ -54,7 +58,7 @@ class AtomicFile {
 
  private:
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path temporary_;  // empty: path_ itself is written to
   int fd_ = -1;
   std::string buffer_;
   void flush();

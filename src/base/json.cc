@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -14,7 +15,14 @@ std::string kind_name(const json::value& value) {
 
 }  // namespace
 
+void check_json_elements(std::string_view text, std::string_view where) {
+  constexpr int64_t kMost = int64_t{1} << 22;
+  const int64_t count = std::count_if(text.begin(), text.end(), [](char c) { return c == ',' || c == '[' || c == '{'; });
+  if (count > kMost) fail_input(where, "got JSON of {} elements, expected at most {}", count, kMost);
+}
+
 json::value parse_json(std::string_view text, std::string_view where) {
+  check_json_elements(text, where);
   json::parse_options options;
   options.max_depth = 64;
   json::stream_parser parser({}, options);

@@ -14,7 +14,11 @@ namespace citius {
 
 namespace json = boost::json;
 
-/// Parses strict JSON, at most 64 levels deep. `where` is named in errors. Throws Error{kInput}.
+/// Throws Error{kInput} where a text may hold more elements than any sound file does (four million): a value takes many times the
+/// memory of its two or three bytes.
+void check_json_elements(std::string_view text, std::string_view where);
+
+/// Parses strict JSON, at most 64 levels deep and of a bounded number of elements. `where` is named in errors. Throws Error{kInput}.
 /// Boost.JSON keeps the last of duplicated keys; readers of formats that forbid duplicates check for themselves.
 json::value parse_json(std::string_view text, std::string_view where);
 

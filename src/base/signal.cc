@@ -22,6 +22,8 @@ void catch_interrupts() {
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A write beyond `ulimit -f` shall fail like one on a full disk, with the old file intact, instead of ending the process.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted() { return stop_requested != 0; }

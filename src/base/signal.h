@@ -4,7 +4,8 @@
 
 namespace citius {
 
-/// Makes SIGINT and SIGTERM set the flag. System calls that wait return EINTR.
+/// Makes SIGINT and SIGTERM set the flag; system calls that wait return EINTR. A file that outgrows its limit becomes a
+/// failed write.
 void catch_interrupts();
 /// Whether the user asked to stop.
 bool interrupted();

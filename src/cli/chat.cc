@@ -86,6 +86,7 @@ void converse(Chat& chat) {
     }
   }
   std::fprintf(stderr, "\n");
+  check_interrupted();
 }
 
 void run_chat(const ChatFlags& flags) {

@@ -137,6 +137,7 @@ class RandomContainer : public TensorContainer {
   bool has(std::string_view name) const override { return shapes_.find(name) != shapes_.end(); }
   Shape shape(std::string_view name) const override { return shapes_.find(name)->second; }
   bool is_float(std::string_view) const override { return true; }
+  Format format(std::string_view) const override { return Format::kF32; }
   std::string where() const override { return where_; }
   bool is_gguf() const override { return false; }
 

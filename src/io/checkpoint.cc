@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "io/config.h"
 #include "io/gguf.h"
 #include "io/package.h"
@@ -14,11 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;  // id2label of tens of thousands of classes fits
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 json::object read_object(const fs::path& path) {
   json::value document = read_json(path, kMaxConfigBytes);

@@ -128,10 +128,12 @@ OwnedMatrix GgufFile::matrix(std::string_view name) const {
   return {{tensor.format, rows, inner, tensor.data}, tensor.file};
 }
 
-bool GgufFile::is_float(std::string_view name) const {
+bool GgufFile::is_float(std::string_view name) const { return format_is_float(format(name)); }
+
+Format GgufFile::format(std::string_view name) const {
   const auto found = tensors_.find(std::string(name));
   CHECK(found != tensors_.end());
-  return format_is_float(found->second.format);
+  return found->second.format;
 }
 
 const GgufValue* GgufFile::find(std::string_view key) const {

@@ -51,6 +51,7 @@ class GgufFile final : public TensorContainer {
   Shape shape(std::string_view name) const override;
   OwnedMatrix matrix(std::string_view name) const override;
   bool is_float(std::string_view name) const override;
+  Format format(std::string_view name) const override;
   std::string where() const override { return where_; }
   bool is_gguf() const override { return true; }
   void drop_pages() const override {

@@ -42,6 +42,10 @@ class PackageContainer final : public TensorContainer {
     return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
            type == DType::kF8E4M3 || type == DType::kF8E5M2;
   }
+  Format format(std::string_view name) const override {
+    const EncodedEntry* entry = encoded(name);
+    return entry != nullptr ? entry->format : matrix_format(require(name).dtype);
+  }
   OwnedMatrix matrix(std::string_view name) const override {
     if (const EncodedEntry* entry = encoded(name)) {
       return join_matrix(entry->format, entry->rows, entry->cols, entry->parts, file_, where() + ": " + std::string(name));

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "io/safetensors_header.h"
 #include "io/safetensors_writer.h"
@@ -58,6 +59,7 @@ class SafetensorsContainer : public TensorContainer {
     return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
            type == DType::kF8E4M3 || type == DType::kF8E5M2;
   }
+  Format format(std::string_view name) const override { return matrix_format(find(name).entry->dtype); }
   OwnedMatrix matrix(std::string_view name) const override {
     const Located& located = find(name);
     return to_matrix(*located.entry, located.file);
@@ -106,15 +108,15 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   metadata_ = std::move(header.metadata);
 }
 
+Format matrix_format(DType dtype) {
+  return dtype == DType::kF16 ? Format::kF16 : dtype == DType::kBF16 ? Format::kBF16 : Format::kF32;
+}
+
 OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void> owner) {
   const int64_t rows = entry.shape.rank() < 2 ? 1 : entry.shape[0];
   const int64_t cols = rows == 0 ? 0 : entry.shape.num_elements() / rows;
-  switch (entry.dtype) {
-    case DType::kF32: return {{Format::kF32, rows, cols, entry.bytes.data()}, std::move(owner)};
-    case DType::kF16: return {{Format::kF16, rows, cols, entry.bytes.data()}, std::move(owner)};
-    case DType::kBF16: return {{Format::kBF16, rows, cols, entry.bytes.data()}, std::move(owner)};
-    default: break;
-  }
+  const Format format = matrix_format(entry.dtype);
+  if (format != Format::kF32 || entry.dtype == DType::kF32) return {{format, rows, cols, entry.bytes.data()}, std::move(owner)};
   auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(rows * cols));
   const size_t size = dtype_bytes(entry.dtype);
   for (size_t i = 0; i < values->size(); ++i) (*values)[i] = to_f32(entry.dtype, entry.bytes.data() + i * size);
@@ -124,10 +126,10 @@ OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void>
 std::shared_ptr<const TensorContainer> open_safetensors(const std::filesystem::path& directory) {
   const std::filesystem::path single = directory / "model.safetensors";
   const std::filesystem::path index = directory / "model.safetensors.index.json";
-  if (std::filesystem::exists(single)) {
+  if (is_there(single)) {
     return std::make_shared<SafetensorsContainer>(single.string(), std::vector{std::make_shared<const SafetensorsFile>(single)});
   }
-  if (!std::filesystem::exists(index)) return nullptr;
+  if (!is_there(index)) return nullptr;
   const json::value root = read_json(index);
   const JsonObject map = JsonObject(root, index.string()).get_object("weight_map");
   std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;

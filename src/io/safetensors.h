@@ -45,6 +45,8 @@ class SafetensorsFile {
 std::shared_ptr<const TensorContainer> open_safetensors(const std::filesystem::path& directory);
 
 /// A tensor as a matrix [shape[0], rest]; keeps `owner` alive. Types that are no Format become f32.
+/// Format that to_matrix gives for a type.
+Format matrix_format(DType dtype);
 OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void> owner);
 
 /// One tensor to be written.

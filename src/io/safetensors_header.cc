@@ -179,20 +179,22 @@ class Handler {
   bool dtype_seen_ = false, shape_seen_ = false, offsets_seen_ = false;
 };
 
-// Bytes of a tensor; refuses what does not fit in 63 bits.
+// Bytes of a tensor; refuses what does not fit in 63 bits, beside a dimension of 0 too: elements are counted from the left.
 uint64_t tensor_bytes(const SafetensorsRecord& entry, const std::string& where) {
   uint64_t bytes = dtype_bytes(entry.dtype);
   bool empty = false;
-  for (int axis = 0; axis < entry.shape.rank(); ++axis) empty |= entry.shape[axis] == 0;
-  if (empty) return 0;
   for (int axis = 0; axis < entry.shape.rank(); ++axis) {
     const auto dim = static_cast<uint64_t>(entry.shape[axis]);
+    if (dim == 0) {
+      empty = true;
+      continue;
+    }
     if (bytes > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) / dim) {
       fail_input(where, "tensor '{}' has the impossible shape {}", entry.name, entry.shape.str());
     }
     bytes *= dim;
   }
-  return bytes;
+  return empty ? 0 : bytes;
 }
 
 void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const std::string& where) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "io/gguf.h"
 
@@ -90,10 +91,10 @@ void read_modules(const std::filesystem::path& directory, SentenceTransformersCo
 
 SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory) {
   SentenceTransformersConfig config;
-  if (std::filesystem::exists(directory / "modules.json")) read_modules(directory, config);
+  if (is_there(directory / "modules.json")) read_modules(directory, config);
   if (config.pooling.empty()) config.pooling = {"mean"};
   const std::filesystem::path limits = directory / "sentence_bert_config.json";
-  if (std::filesystem::exists(limits)) {
+  if (is_there(limits)) {
     const json::value root = read_json(limits, kMaxBytes);
     const JsonObject object(root, limits.string());
     if (object.has("max_seq_length")) config.max_seq_length = object.get_int("max_seq_length");
@@ -101,7 +102,7 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
     if (object.get_bool("do_lower_case", false)) fail_input(limits.string(), "do_lower_case is not supported; lower the text beforehand");
   }
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
-  if (std::filesystem::exists(prompts)) {
+  if (is_there(prompts)) {
     const json::value root = read_json(prompts, kMaxBytes);
     const JsonObject object(root, prompts.string());
     if (object.has("default_prompt_name")) config.prompt = object.get_object("prompts").get_string(object.get_string("default_prompt_name"));

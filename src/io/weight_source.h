@@ -26,6 +26,8 @@ class TensorContainer {
   /// converted to f32.
   virtual OwnedMatrix matrix(std::string_view name) const = 0;
   virtual bool is_float(std::string_view name) const = 0;
+  /// Format that matrix() gives. Reads nothing.
+  virtual Format format(std::string_view name) const = 0;
   /// For messages: path of the file or directory.
   virtual std::string where() const = 0;
   /// True where names and layouts follow ggml's conventions.

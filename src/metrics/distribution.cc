@@ -33,7 +33,7 @@ double kl_divergence(std::span<const float> reference, std::span<const float> ot
     const double p = std::exp(log_p);
     if (p > 0) kl += p * (log_p - (other[i] - other_total));
   }
-  return std::max(0.0, kl);
+  return kl < 0 ? 0 : kl;  // rounding; what is not a number stays visible
 }
 
 double log_softmax_at(std::span<const float> logits, int64_t index) {

@@ -85,7 +85,7 @@ class Bert : public Model {
     read_encoder_sizes(json, config_);
     config_.max_positions = get_size(json, "max_position_embeddings");
     config_.token_types = json.has("type_vocab_size") ? get_size(json, "type_vocab_size") : 2;
-    epsilon_ = json.get_number("layer_norm_eps", 1e-12);
+    epsilon_ = get_epsilon(json, "layer_norm_eps", 1e-12);
     activation_ = parse_activation(json, json.get_string("hidden_act", "gelu"));
     tied_ = json.get_bool("tie_word_embeddings", true);
   }

@@ -29,6 +29,13 @@ inline int64_t get_size(const JsonObject& config, std::string_view key, int64_t 
   return value;
 }
 
+/// The small number that a norm adds to the variance.
+inline double get_epsilon(const JsonObject& config, std::string_view key, double fallback) {
+  const double value = config.get_number(key, fallback);
+  if (!(value >= 0 && value <= 1)) fail_input(config.where(), "{}: got {}, expected 0 to 1", key, value);
+  return value;
+}
+
 /// Fills kv_heads and head_dim of a model without grouped queries.
 inline void divide_heads(const JsonObject& config, ModelConfig& model) {
   if (model.hidden_size % model.heads != 0) {

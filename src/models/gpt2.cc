@@ -95,7 +95,7 @@ class Gpt2 : public Model {
                                 : json.has("intermediate_size") ? get_size(json, "intermediate_size")
                                                                 : 4 * config_.hidden_size;
     divide_heads(json, config_);
-    epsilon_ = json.get_number(json.has("layer_norm_epsilon") ? "layer_norm_epsilon" : "layer_norm_eps", 1e-5);
+    epsilon_ = get_epsilon(json, json.has("layer_norm_epsilon") ? "layer_norm_epsilon" : "layer_norm_eps", 1e-5);
     const bool own_name = json.has("activation_function");
     activation_ = parse_activation(json, json.get_string(own_name ? "activation_function" : "hidden_act", "gelu_new"));
     scaled_ = json.get_bool("scale_attn_weights", true);

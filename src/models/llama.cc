@@ -97,7 +97,7 @@ class Llama : public Model {
     if (config_.heads % config_.kv_heads != 0) {
       fail_input(json.where(), "num_attention_heads {} is no multiple of num_key_value_heads {}", config_.heads, config_.kv_heads);
     }
-    epsilon_ = json.get_number("rms_norm_eps", 1e-6);
+    epsilon_ = get_epsilon(json, "rms_norm_eps", 1e-6);
     activation_ = parse_activation(json, json.get_string("hidden_act", "silu"));
   }
 
@@ -105,7 +105,9 @@ class Llama : public Model {
     const int64_t longest = nn::Rope::max_positions(json, config_.max_positions);
     const int64_t positions = load.max_context > 0 ? std::min(load.max_context, longest) : config_.max_positions;
     config_.max_positions = positions;
-    const int64_t rotary = static_cast<int64_t>(static_cast<double>(config_.head_dim) * json.get_number("partial_rotary_factor", 1.0));
+    const double share = json.get_number("partial_rotary_factor", 1.0);
+    if (!(share > 0 && share <= 1)) fail_input(json.where(), "partial_rotary_factor: got {}, expected more than 0 and at most 1", share);
+    const int64_t rotary = static_cast<int64_t>(static_cast<double>(config_.head_dim) * share);
     std::vector<float> factors;
     if (root.is_gguf() && root.has("rope_freqs.weight")) factors = root.vector("rope_freqs.weight", rotary / 2);
     // GGUF files of the Llama family have the rows of Q and K permuted so that rotation pairs are neighbours.

@@ -87,7 +87,7 @@ class ModernBert : public Model {
     config_.max_positions = get_size(json, "max_position_embeddings");
     if (load.max_context > 0) config_.max_positions = std::min(load.max_context, config_.max_positions);
     window_ = get_size(json, "local_attention") / 2;
-    epsilon_ = json.get_number("norm_eps", 1e-5);
+    epsilon_ = get_epsilon(json, "norm_eps", 1e-5);
     activation_ = parse_activation(json, json.get_string("hidden_activation", "gelu"));
     head_activation_ = parse_activation(json, json.get_string("classifier_activation", "gelu"));
     tied_ = json.get_bool("tie_word_embeddings", true);

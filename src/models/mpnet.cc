@@ -96,7 +96,7 @@ class MpNet : public Model {
       fail_input(json.where(), "relative_attention_num_buckets: got {}, expected {}",
                  json.get_int("relative_attention_num_buckets"), kNumBuckets);
     }
-    epsilon_ = json.get_number("layer_norm_eps", 1e-12);
+    epsilon_ = get_epsilon(json, "layer_norm_eps", 1e-12);
     activation_ = parse_activation(json, json.get_string("hidden_act", "gelu"));
     tied_ = json.get_bool("tie_word_embeddings", true);
   }

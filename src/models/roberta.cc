@@ -81,7 +81,7 @@ class Roberta : public Model {
     if (config_.max_positions < 1) {
       fail_input(json.where(), "max_position_embeddings must exceed pad_token_id + 1, got pad_token_id {}", padding_);
     }
-    epsilon_ = json.get_number("layer_norm_eps", 1e-12);
+    epsilon_ = get_epsilon(json, "layer_norm_eps", 1e-12);
     activation_ = parse_activation(json, json.get_string("hidden_act", "gelu"));
     tied_ = json.get_bool("tie_word_embeddings", true);
   }

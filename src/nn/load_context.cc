@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/signal.h"
 
 namespace citius {
 namespace {
@@ -35,6 +36,7 @@ OwnedMatrix convert_in_parallel(const EncodedMatrix& source, Format target, Thre
 
 OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols,
                               bool transposed) {
+  check_interrupted();
   // Quantized rows always run along the inputs, so only float weights can be stored transposed.
   const bool turn = transposed && source.is_float(name);
   OwnedMatrix matrix = turn ? source.matrix(name, cols, rows) : source.matrix(name, rows, cols);

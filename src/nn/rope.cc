@@ -104,15 +104,29 @@ Rope::Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool int
   if (rotary < 2 || rotary % 2 != 0) fail_input(config.where(), "rotary size: got {}, expected an even number", rotary);
   Frequencies f = frequencies(config, rotary, positions);
   for (size_t i = 0; i < factors.size(); ++i) f.inverse[i] /= factors[i];
-  const size_t half = f.inverse.size();
-  cos_.resize(static_cast<size_t>(positions) * half);
-  sin_.resize(cos_.size());
-  for (size_t p = 0; p < static_cast<size_t>(positions); ++p) {
+  for (double inverse : f.inverse) {
+    if (!std::isfinite(inverse) || !std::isfinite(f.magnitude)) {
+      fail_input(config.where(), "rope_scaling gives the frequency {} and the magnitude {}, expected finite numbers", inverse, f.magnitude);
+    }
+  }
+  inverse_ = std::move(f.inverse);
+  magnitude_ = f.magnitude;
+}
+
+void Rope::prepare(int64_t positions) const {
+  const size_t half = inverse_.size();
+  const size_t ready = cos_.size() / half;
+  if (static_cast<size_t>(positions) <= ready) return;
+  // Doubled, so that decoding token by token does not grow the tables at every step.
+  const size_t rows = std::min(static_cast<size_t>(positions_), std::max(static_cast<size_t>(positions), std::max<size_t>(512, 2 * ready)));
+  cos_.resize(rows * half);
+  sin_.resize(rows * half);
+  for (size_t p = ready; p < rows; ++p) {
     for (size_t i = 0; i < half; ++i) {
       // transformers forms the angle in fp32; following it keeps us within rounding of the referee at long positions.
-      const float angle = static_cast<float>(p) * static_cast<float>(f.inverse[i]);
-      cos_[p * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)) * f.magnitude);
-      sin_[p * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)) * f.magnitude);
+      const float angle = static_cast<float>(p) * static_cast<float>(inverse_[i]);
+      cos_[p * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)) * magnitude_);
+      sin_[p * half + i] = static_cast<float>(std::sin(static_cast<double>(angle)) * magnitude_);
     }
   }
 }
@@ -132,7 +146,12 @@ int64_t Rope::max_positions(const JsonObject& config, int64_t trained) {
 }
 
 void Rope::forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const {
-  for (int32_t position : positions) CHECK(position >= 0 && position < positions_);
+  int64_t last = -1;
+  for (int32_t position : positions) {
+    CHECK(position >= 0 && position < positions_);
+    last = std::max<int64_t>(last, position);
+  }
+  prepare(last + 1);
   ops::rope_in_place(ctx, {x, positions.data(), cos_.data(), sin_.data(), rotary_, interleaved_});
 }
 

@@ -13,8 +13,8 @@ namespace citius::nn {
 class Rope {
  public:
   Rope() = default;
-  /// `config` is the model's configuration (rope_theta, rope_scaling, max_position_embeddings); `positions` rows are
-  /// prepared. `factors` [rotary / 2], where given, divide the frequencies (llama3 scaling as GGUF files carry it).
+  /// `config` is the model's configuration (rope_theta, rope_scaling, max_position_embeddings); `positions` is
+  /// the length of the longest sequence. `factors` [rotary / 2], where given, divide the frequencies (llama3 scaling as GGUF files carry it).
   /// Dynamic NTK scales for a sequence of `positions` tokens, whatever the length of the one at hand, so that a token's
   /// values never change as its sequence grows.
   Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool interleaved, std::span<const float> factors = {});
@@ -25,15 +25,20 @@ class Rope {
 
   explicit operator bool() const { return rotary_ > 0; }
   int64_t positions() const { return positions_; }
-  /// Rotates x [T, H, D] in place.
+  /// Rotates x [T, H, D] in place. Calls must not come from two threads at once: the tables grow with the longest sequence seen,
+  /// because a configuration may name millions of positions that nobody uses.
   void forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const;
 
  private:
   int64_t rotary_ = 0;
   int64_t positions_ = 0;
   bool interleaved_ = false;
-  std::vector<float> cos_;  // [positions, rotary / 2]
-  std::vector<float> sin_;
+  std::vector<double> inverse_;  // [rotary / 2] frequencies
+  double magnitude_ = 1;
+  mutable std::vector<float> cos_;  // [positions so far, rotary / 2]
+  mutable std::vector<float> sin_;
+
+  void prepare(int64_t positions) const;
 };
 
 }  // namespace citius::nn

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "runtime/load_tokenizer.h"
 #include "runtime/receipt.h"
 
@@ -25,6 +26,21 @@ void check_package(Engine& engine) {
   }
 }
 
+// Bytes of all weight matrices in the formats that `policy` gives them.
+double weight_bytes(const TensorContainer& weights, const FormatPolicy& policy) {
+  double bytes = 0;
+  for (const std::string& name : weights.names()) {
+    const Shape shape = weights.shape(name);
+    if (shape.rank() < 2) continue;
+    const Format stored = weights.format(name);
+    const WeightRecord record{name, shape[0], shape.row_elements(), stored, stored, false, {}};
+    const Format format = policy ? policy(record) : stored;
+    const int64_t block = format_block_elements(format), cols = (record.cols + block - 1) / block * block;
+    bytes += static_cast<double>(format_row_bytes(format, cols)) * static_cast<double>(record.rows);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Engine open_engine(const std::filesystem::path& path, const EngineOptions& options) {
@@ -34,6 +50,10 @@ Engine open_engine(const std::filesystem::path& path, const EngineOptions& optio
 Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(checkpoint);
+  // The reference backend reads weights where they are stored; any other packs a copy.
+  if (checkpoint.weights != nullptr && backend->name() != "ref") {
+    require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
+  }
   LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
   if (vocab > loaded.model->config().vocab_size) {

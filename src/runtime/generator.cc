@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "runtime/stop_text.h"
 
 namespace citius {
@@ -43,8 +45,19 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
   return ids;
 }
 
+// One sequence of the longest length. Where nobody asked for a length, no more of it than half the memory that is left holds.
 int64_t default_kv_tokens(const Engine& engine) {
-  return std::max<int64_t>(engine.model().config().max_positions, 4096);
+  constexpr int64_t kLeast = 4096;
+  const ModelConfig& config = engine.model().config();
+  const int64_t wanted = std::max(config.max_positions, kLeast);
+  if (engine.options.context > 0) return wanted;
+  const int64_t values = 2 * config.num_layers * config.kv_heads * config.head_dim;
+  const int64_t token_bytes = values * (engine.options.kv_type == KvType::kF32 ? 4 : 2);
+  const int64_t fits = std::max(kLeast, available_memory() / 2 / token_bytes);
+  if (fits >= wanted) return wanted;
+  log_note("room for {} of the {} tokens that the model takes: half of the memory left holds no more; --context asks for another length",
+           fits, wanted);
+  return fits;
 }
 
 }  // namespace

@@ -14,11 +14,6 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxTemplateBytes = size_t{4} << 20;
 constexpr size_t kMaxTokenizerConfigBytes = size_t{64} << 20;
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 // Older files write -1 as u32 for "none".
 std::optional<uint32_t> token_id(const GgufFile& gguf, std::string_view key) {
   const std::optional<int64_t> id = gguf.get_int(key);

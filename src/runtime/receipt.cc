@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kVersion = 1;
 constexpr size_t kProbes = 2, kProbeTokens = 8, kTopLogits = 32;
 // What a receipt may ask for at most: it is a file like any other.
-constexpr size_t kMostProbes = 64, kMostTokens = 512;
+constexpr size_t kMostProbes = 16, kMostTokens = 64;
 
 struct ProbeOutput {
   std::vector<float> hidden;    // [C] of the last token

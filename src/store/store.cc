@@ -106,20 +106,32 @@ void check_digest(const std::string& got, const std::string& expected, const std
   }
 }
 
+// So that Ctrl-C need not wait for gigabytes.
+void copy_in_steps(const fs::path& from, const fs::path& to) {
+  constexpr size_t kStep = size_t{4} << 20;
+  const MappedFile source(from);
+  AtomicFile target(to);
+  for (std::string_view rest = source.text(); !rest.empty(); rest.remove_prefix(std::min(kStep, rest.size()))) {
+    check_interrupted();
+    target.write(rest.substr(0, kStep));
+  }
+  target.commit();
+}
+
 // Copies the model files of a directory.
 void copy_model(const fs::path& from, const std::string& wanted, const fs::path& to) {
   std::vector<std::string> paths;
+  std::error_code not_a_file;  // a link in a circle is none
   for (const auto& entry : fs::recursive_directory_iterator(from)) {
-    if (entry.is_regular_file()) paths.push_back(entry.path().lexically_relative(from).string());
+    if (entry.is_regular_file(not_a_file)) paths.push_back(entry.path().lexically_relative(from).string());
     if (paths.size() > 100'000) fail_input(from.string(), "has over 100000 files, expected a model");
   }
   std::sort(paths.begin(), paths.end());
   const ModelFiles chosen = choose_model_files(paths, wanted, from.string());
   for (const std::string& path : chosen.files) {
-    check_interrupted();
     const fs::path file = to / path.substr(chosen.directory.size());
     fs::create_directories(file.parent_path());
-    fs::copy_file(from / path, file, fs::copy_options::overwrite_existing);
+    copy_in_steps(from / path, file);
   }
 }
 
@@ -135,7 +147,7 @@ std::string take_file(const fs::path& file, const std::string& name, const PullO
   if (archive) {
     unpack_model(file, options.file, content);
   } else {
-    fs::copy_file(file, content / name, fs::copy_options::overwrite_existing);
+    copy_in_steps(file, content / name);
   }
   return digest;
 }

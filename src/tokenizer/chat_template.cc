@@ -200,18 +200,17 @@ ChatTemplate::Named read_named(const json::value& value, const std::string& wher
 ChatTemplate::Named read_sources(const std::filesystem::path& directory, const json::value& config) {
   namespace fs = std::filesystem;
   ChatTemplate::Named named;
-  if (fs::exists(directory / "chat_template.jinja")) {
+  if (is_there(directory / "chat_template.jinja")) {
     named.emplace_back("default", read_file(directory / "chat_template.jinja", kMaxSource));
   }
-  if (fs::is_directory(directory / "additional_chat_templates")) {
-    for (const auto& entry : fs::directory_iterator(directory / "additional_chat_templates")) {
-      if (entry.path().extension() != ".jinja") continue;
-      named.emplace_back(entry.path().stem().string(), read_file(entry.path(), kMaxSource));
-    }
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(directory / "additional_chat_templates", absent)) {
+    if (entry.path().extension() != ".jinja") continue;
+    named.emplace_back(entry.path().stem().string(), read_file(entry.path(), kMaxSource));
   }
   if (!named.empty()) return named;
   const fs::path legacy = directory / "chat_template.json";
-  if (fs::exists(legacy)) {
+  if (is_there(legacy)) {
     const json::value file = read_json(legacy, 2 * kMaxSource);
     return read_named(JsonObject(file, legacy.string()).at("chat_template"), legacy.string());
   }
@@ -226,7 +225,7 @@ ChatTemplate::Named read_sources(const std::filesystem::path& directory, const j
 std::optional<ChatTemplate> ChatTemplate::from_directory(const std::filesystem::path& directory, Clock clock) {
   const std::filesystem::path config_path = directory / "tokenizer_config.json";
   json::value config;
-  if (std::filesystem::exists(config_path)) config = read_json(config_path, size_t{64} << 20);
+  if (is_there(config_path)) config = read_json(config_path, size_t{64} << 20);
   const Named named = read_sources(directory, config);
   if (named.empty()) return std::nullopt;
   ChatTemplate made(named, "", "", std::move(clock));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -42,8 +43,10 @@ bool get_flag(const json::object& config, std::string_view key, bool fallback) {
 /// Adds the tokens of `added_tokens_decoder`, and those named in roles that the vocabulary has.
 void add_config_tokens(const json::object& config, std::initializer_list<std::string_view> defaults, Parts& parts) {
   std::vector<AddedToken>& tokens = parts.added_tokens;
-  const auto known = [&](std::string_view content) {
-    return std::any_of(tokens.begin(), tokens.end(), [&](const AddedToken& token) { return token.content == content; });
+  std::unordered_set<std::string> contents;
+  for (const AddedToken& token : tokens) contents.insert(token.content);
+  const auto add = [&](AddedToken token) {
+    if (contents.insert(token.content).second) tokens.push_back(std::move(token));
   };
   if (const json::value* listed = config.if_contains("added_tokens_decoder"); listed != nullptr && listed->is_object()) {
     for (const auto& [key, value] : listed->get_object()) {
@@ -60,18 +63,18 @@ void add_config_tokens(const json::object& config, std::initializer_list<std::st
       token.lstrip = object.get_bool("lstrip", false);
       token.rstrip = object.get_bool("rstrip", false);
       token.normalized = object.get_bool("normalized", !token.special);
-      if (!token.content.empty() && !known(token.content)) tokens.push_back(std::move(token));
+      if (!token.content.empty()) add(std::move(token));
     }
   }
   for (const std::string_view content : defaults) {
     const auto id = parts.model->vocabulary().find(content);
-    if (!id || known(content)) continue;
+    if (!id) continue;
     AddedToken token;
     token.id = *id;
     token.content = content;
     token.special = true;
     token.normalized = false;
-    tokens.push_back(std::move(token));
+    add(std::move(token));
   }
 }
 
@@ -179,7 +182,7 @@ std::optional<int32_t> find_token(const Parts& parts, std::string_view content) 
 }  // namespace
 
 Parts read_vocabulary_files(const std::filesystem::path& directory, const json::value& config) {
-  const auto exists = [&](const char* name) { return std::filesystem::exists(directory / name); };
+  const auto exists = [&](const char* name) { return is_there(directory / name); };
   if (exists("vocab.txt")) return read_wordpiece(directory / "vocab.txt", config.as_object());
   for (const auto& [vocab, merges] : {std::pair{"vocab.json", "merges.txt"}, std::pair{"encoder.json", "vocab.bpe"}}) {
     if (exists(vocab) && exists(merges)) {
@@ -204,7 +207,7 @@ void guess_roles(Parts& parts) {
 void read_roles(const std::filesystem::path& directory, const json::value& config, Parts& parts) {
   json::value map = json::object{};
   const std::filesystem::path map_path = directory / "special_tokens_map.json";
-  if (std::filesystem::exists(map_path)) map = read_json(map_path, size_t{16} << 20);
+  if (is_there(map_path)) map = read_json(map_path, size_t{16} << 20);
   bool told = false;
   for (const Role& role : kRoles) {
     std::string content = named_token(config.as_object(), role.key);

@@ -353,6 +353,7 @@ std::optional<Truncation> read_truncation(const JsonObject& root) {
 }  // namespace
 
 JsonDocument::JsonDocument(std::string_view text, std::string_view where) : root_(&arena_) {
+  check_json_elements(text, where);
   json::parse_options options;
   options.max_depth = 64;
   json::error_code error;

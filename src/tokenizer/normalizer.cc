@@ -20,6 +20,14 @@ void map_chars(const AlignedText& in, AlignedText& out, Map map) {
   }
 }
 
+// Replacements that multiply a text must not fill the memory: in sound tokenizers a character becomes a handful.
+void check_growth(const AlignedText& in, const AlignedText& out) {
+  constexpr size_t kMostTimes = 64, kSlack = size_t{64} << 10;
+  if (out.size() / kMostTimes > in.size() && out.size() > kSlack) {
+    fail_input("normalizer", "makes {} bytes or more from {}, expected at most {} times as many", out.size(), in.size(), kMostTimes);
+  }
+}
+
 class Sequence final : public Normalizer {
  public:
   explicit Sequence(std::vector<NormalizerPtr> steps) : steps_(std::move(steps)) {}
@@ -29,6 +37,7 @@ class Sequence final : public Normalizer {
       AlignedText next;
       step->apply(current, origin, next);
       current = std::move(next);
+      check_growth(in, current);
     }
     out.append(current, 0, current.size());
   }
@@ -163,6 +172,7 @@ class Replace final : public Normalizer {
         out.append(in, part.begin, part.end);
       } else {  // the new text stands for the last character of the old one
         out.append(content_, part.end > 0 ? in.spans[part.end - 1] : TextSpan{origin, origin});
+        check_growth(in, out);
       }
     }
   }

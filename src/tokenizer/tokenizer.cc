@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxFileBytes = size_t{256} << 20;
 
 json::value read_optional_json(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return json::object{};
+  if (!is_there(path)) return json::object{};
   json::value value = read_json(path, size_t{64} << 20);
   if (!value.is_object()) fail_input(path.string(), "got {}, expected an object", json::to_string(value.kind()));
   return value;
@@ -33,7 +33,7 @@ tok::Parts read_file_parts(const std::filesystem::path& path) {
 std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path& directory) {
   const json::value config = read_optional_json(directory / "tokenizer_config.json");
   const std::filesystem::path file = directory / "tokenizer.json";
-  tok::Parts parts = std::filesystem::exists(file) ? read_file_parts(file) : tok::read_vocabulary_files(directory, config);
+  tok::Parts parts = is_there(file) ? read_file_parts(file) : tok::read_vocabulary_files(directory, config);
   tok::read_roles(directory, config, parts);
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
 }

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "io/weight_source.h"
@@ -28,6 +30,21 @@ class MemoryFile {
  private:
   int fd_;
 };
+
+/// A directory of this process, on a file system in memory where there is one. Stays until the system is restarted: a
+/// target may end at any moment.
+inline std::filesystem::path memory_directory(const std::string& name) {
+  std::error_code ignored;
+  const char* root = std::filesystem::is_directory("/dev/shm", ignored) ? "/dev/shm" : "/tmp";
+  std::filesystem::path made = std::string(root) + "/citius-" + name + "-" + std::to_string(::getpid());
+  std::filesystem::create_directories(made);
+  return made;
+}
+
+/// Writes without the sync of write_file(), which would slow a target down.
+inline void put_file(const std::filesystem::path& path, std::string_view content) {
+  std::ofstream(path, std::ios::binary).write(content.data(), static_cast<std::streamsize>(content.size()));
+}
 
 /// Reads every tensor to its last row.
 inline void read_all(const TensorContainer& container) {

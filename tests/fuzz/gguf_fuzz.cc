@@ -1,8 +1,9 @@
-// Any bytes as a GGUF file: tensors, metadata and the configuration made from it are read, or refused by an Error.
-#include "io/gguf.h"
-
+// Any bytes as a GGUF file: tensors, metadata, the configuration, the tokenizer and the chat template made from it are
+// read, or refused by an Error.
 #include "fuzz_files.h"
 #include "io/config.h"
+#include "io/gguf.h"
+#include "runtime/load_tokenizer.h"
 
 namespace {
 
@@ -31,6 +32,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     attempt([&] { (void)config_from_gguf(*gguf); });
     attempt([&] { (void)generation_config_from_gguf(*gguf); });
+    Checkpoint checkpoint;
+    checkpoint.gguf = gguf;
+    attempt([&] { (void)load_chat_template(checkpoint, ""); });
+    attempt([&] {
+      if (const auto tokenizer = load_tokenizer(checkpoint))
+        (void)tokenizer->decode(tokenizer->encode("Ab c\xC3\xA9 1").ids);
+    });
   });
   return 0;
 }

@@ -1,7 +1,6 @@
 // Any bytes as JSON, and as a configuration.
-#include "base/json.h"
-
 #include "base/error.h"
+#include "base/json.h"
 #include "io/config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes the seed corpus of the fuzz targets: OUT/NAME/... for every target NAME_fuzz. Seeds are the small golden files and a
 few made by hand that reach the checks one byte away from valid. Needs nothing but Python."""
+import io
 import json
 import struct
 import sys
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +64,64 @@ def gguf_seeds():
     }
 
 
+def gguf_vocabulary(model, tokens, more):
+    """A GGUF file that holds a vocabulary and no tensor."""
+    def strings(items):
+        return struct.pack("<IIQ", 9, 8, len(items)) + b"".join(string(item.encode()) for item in items)
+
+    pairs = {"tokenizer.ggml.model": struct.pack("<I", 8) + string(model.encode()), "tokenizer.ggml.tokens": strings(tokens),
+             "tokenizer.ggml.scores": struct.pack("<IIQ", 9, 6, len(tokens)) + struct.pack(f"<{len(tokens)}f", *range(len(tokens))),
+             "tokenizer.ggml.token_type": struct.pack("<IIQ", 9, 5, len(tokens)) + struct.pack(f"<{len(tokens)}i", *[1] * len(tokens)),
+             "tokenizer.ggml.eos_token_id": struct.pack("<II", 4, 1),
+             "tokenizer.chat_template": struct.pack("<I", 8) + string(b"{{ messages[0].content }}")}
+    pairs.update({key: strings(value) if isinstance(value, list) else struct.pack("<I", 8) + string(value.encode())
+                  for key, value in more.items()})
+    return gguf(b"".join(string(key.encode()) + value for key, value in pairs.items()), len(pairs))
+
+
+def archive(entries, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as file:
+        for name, content in entries:
+            file.writestr(zipfile.ZipInfo(name), content, method)
+    return out.getvalue()
+
+
+def archive_seeds():
+    model = [("p/config.json", b"{}"), ("p/model.safetensors", b"weights"), ("p/run.py", b"")]
+    return {"stored": archive(model), "deflated": archive(model, zipfile.ZIP_DEFLATED), "gguf": archive([("m.gguf", b"GGUF")]),
+            "outside": archive([("../x.gguf", b"GGUF")]), "zeros": archive([("m.gguf", bytes(1 << 16))], zipfile.ZIP_DEFLATED)}
+
+
+def receipt_seeds():
+    hidden = [0.5] * 16
+    probe = {"tokens": [1, 2, 3], "hidden": hidden, "logit_ids": [0, 5], "logits": [0.25, -1.5]}
+    receipt = {"version": 1, "tolerance": 0.5, "probes": [probe]}
+    return {"one": receipt, "out_of_range": {**receipt, "probes": [{**probe, "tokens": [99]}]},
+            "short": {**receipt, "probes": [{**probe, "hidden": [1]}]}, "sure": {**receipt, "tolerance": 2}}
+
+
+def vocabulary_seeds():
+    words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nc\n"
+    config = json.dumps({"do_lower_case": True, "unk_token": "[UNK]", "added_tokens_decoder": {"4": {"content": "[MASK]", "special": True}}})
+    pairs = json.dumps({"a": 0, "b": 1, "ab": 2, "<s>": 3, "</s>": 4})
+    return {"words": f"\0{words}\0{config}", "pairs": f"\1{pairs}\0#version: 0.2\na b\n\0" + json.dumps({"tokenizer_class": "RobertaTokenizer"}),
+            "plain": f"\1{pairs}\0a b\n\0" + "{}"}
+
+
 def seeds():
+    for name, data in archive_seeds().items():
+        yield "archive", name, data
+    for name, receipt in receipt_seeds().items():
+        yield "receipt", name, json.dumps(receipt).encode()
+    for name, text in vocabulary_seeds().items():
+        yield "vocabulary", name, text.encode()
+    letters = ["<unk>", "</s>", "a", "b", "ab", "<0x0A>", "\u2581a", "[CLS]", "[SEP]", "[UNK]"]
+    yield "gguf", "spm", gguf_vocabulary("llama", letters, {})
+    yield "gguf", "bpe", gguf_vocabulary("gpt2", letters, {"tokenizer.ggml.merges": ["a b"], "tokenizer.ggml.pre": "llama-bpe"})
+    yield "gguf", "wordpiece", gguf_vocabulary("bert", letters, {})
+    yield "gguf", "unigram", gguf_vocabulary("t5", letters, {})
+    yield "package", "citius_json", json.dumps({"package_version": 1, "recipe": {}, "receipt": {"version": 1}}).encode() + b"\0" + package_seeds()["int8"]
     yield "safetensors", "types", (GOLDEN / "io" / "types.safetensors").read_bytes()
     yield "safetensors", "one", safetensors({"a": ("F32", [2], bytes(8)), "none": ("I8", [0, 3], b"")}, {"k": "v"})
     yield "safetensors", "long_header", struct.pack("<Q", 2**62) + b"{}"
@@ -73,7 +132,7 @@ def seeds():
         yield "package", name, data
     for name, text in {
         "config": '{"model_type":"llama","rope_parameters":{"rope_type":"llama3","rope_theta":5e5,"factor":8.0},"dtype":"bfloat16"}',
-        "deep": "[" * 70 + "]" * 70, "strings": '{"a":"\\u00e9\\ud83d\\ude00","a":[1,-2.5e-3,true,null]}',
+        "deep": "[" * 70 + "]" * 70, "index": '{"metadata":{"total_size":1},"weight_map":{"a":"model-00001-of-00002.safetensors"}}', "strings": '{"a":"\\u00e9\\ud83d\\ude00","a":[1,-2.5e-3,true,null]}',
     }.items():
         yield "json", name, text.encode()
     yield "jinja", "chat", b"{% for m in messages %}{{ m['role'] ~ ': ' + m['content'] | trim }}\n{% endfor %}{% if x is defined %}{{ x }}{% endif %}"

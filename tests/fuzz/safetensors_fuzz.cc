@@ -1,7 +1,6 @@
 // Any bytes as a safetensors file: read completely, or refused by an Error.
-#include "io/safetensors.h"
-
 #include "fuzz_files.h"
+#include "io/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace citius;

@@ -39,6 +39,7 @@ class Tampered : public TensorContainer {
   }
   OwnedMatrix matrix(std::string_view name) const override { return base_->matrix(name); }
   bool is_float(std::string_view name) const override { return base_->is_float(name); }
+  Format format(std::string_view name) const override { return base_->format(name); }
   std::string where() const override { return base_->where(); }
   bool is_gguf() const override { return base_->is_gguf(); }
 

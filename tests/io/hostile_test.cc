@@ -219,6 +219,8 @@ TEST_F(Hostile, SafetensorsHeaders) {
   EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[[1]],"data_offsets":[0,1]}})", 1), HasSubstr("array"));
   EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[0,1,2]}})", 1), HasSubstr("expected 2"));
   EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[1,0]}})", 1), HasSubstr("offsets"));
+  EXPECT_EQ(error(R"({"a":{"dtype":"I8","shape":[7,0],"data_offsets":[0,0]}})", 0), "accepted");
+  EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[281474976710656,281474976710656,0],"data_offsets":[0,0]}})", 0), HasSubstr("impossible"));
   EXPECT_THAT(error(R"({"a":[1]})", 1), HasSubstr("array"));
   EXPECT_THAT(error(R"({"a":{"b":{"c":1}}})", 1), HasSubstr("unexpected key"));
   EXPECT_NE(error("{\"a\":" + std::string(100000, '{'), 0), "accepted");

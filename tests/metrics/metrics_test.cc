@@ -49,6 +49,9 @@ TEST_F(Metrics, Distributions) {
   const std::vector<float> p = list<float>("p"), q = list<float>("q");
   EXPECT_NEAR(kl_divergence(p, q), number("kl"), kTolerance);
   EXPECT_EQ(kl_divergence(p, p), 0);
+  std::vector<float> broken(p.begin(), p.end());
+  broken[0] = std::nanf("");
+  EXPECT_TRUE(std::isnan(kl_divergence(p, broken)));  // never the best score
   EXPECT_NEAR(log_softmax_at(p, 7), number("log_softmax_7"), kTolerance);
   EXPECT_EQ(argmax(p), static_cast<int64_t>(number("argmax")));
   EXPECT_NEAR(cosine(p, q), number("cosine"), kTolerance);

@@ -30,6 +30,7 @@ class MemoryContainer : public TensorContainer {
   bool has(std::string_view name) const override { return tensors_.contains(std::string(name)); }
   Shape shape(std::string_view name) const override { return tensors_.at(std::string(name)).shape; }
   bool is_float(std::string_view) const override { return true; }
+  Format format(std::string_view) const override { return Format::kF32; }
   std::string where() const override { return "memory"; }
   bool is_gguf() const override { return false; }
   OwnedMatrix matrix(std::string_view name) const override {
