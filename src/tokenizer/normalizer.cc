@@ -21,10 +21,10 @@ void map_chars(const AlignedText& in, AlignedText& out, Map map) {
 }
 
 // Replacements that multiply a text must not fill the memory: in sound tokenizers a character becomes a handful.
-void check_growth(const AlignedText& in, const AlignedText& out) {
+void check_growth(size_t from, size_t to) {
   constexpr size_t kMostTimes = 64, kSlack = size_t{64} << 10;
-  if (out.size() / kMostTimes > in.size() && out.size() > kSlack) {
-    fail_input("normalizer", "makes {} bytes or more from {}, expected at most {} times as many", out.size(), in.size(), kMostTimes);
+  if (to / kMostTimes > from && to > kSlack) {
+    fail_input("normalizer", "makes {} bytes or more from {}, expected at most {} times as many", to, from, kMostTimes);
   }
 }
 
@@ -37,7 +37,7 @@ class Sequence final : public Normalizer {
       AlignedText next;
       step->apply(current, origin, next);
       current = std::move(next);
-      check_growth(in, current);
+      check_growth(in.size(), current.size());
     }
     out.append(current, 0, current.size());
   }
@@ -165,6 +165,7 @@ class Replace final : public Normalizer {
  public:
   Replace(Regex pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void apply(const AlignedText& in, int32_t origin, AlignedText& out) const override {
+    const size_t before = out.size();
     std::vector<Match> parts;
     pattern_.find_all(in.bytes, parts);
     for (const Match& part : parts) {
@@ -172,7 +173,7 @@ class Replace final : public Normalizer {
         out.append(in, part.begin, part.end);
       } else {  // the new text stands for the last character of the old one
         out.append(content_, part.end > 0 ? in.spans[part.end - 1] : TextSpan{origin, origin});
-        check_growth(in, out);
+        check_growth(in.size(), out.size() - before);
       }
     }
   }

@@ -1,5 +1,7 @@
 // The small tools of base/: digests, progress lines, atomic files.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -41,6 +43,30 @@ TEST(Progress, Units) {
   EXPECT_EQ(format_duration(59.4), "59 s");
   EXPECT_EQ(format_duration(61), "1 min 01 s");
   EXPECT_EQ(format_duration(7260), "2 h 01 min");
+}
+
+TEST(AtomicFile, LinksStayAndPipesAreWrittenTo) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / fmt::format("citius_links_{}", ::getpid());
+  fs::create_directories(folder / "b");
+  fs::create_symlink("b/file", folder / "link");
+  write_file(folder / "b/file", "old");
+  write_file(folder / "link", "new");
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(read_file(folder / "b/file", 10), "new");
+  fs::create_symlink("circle", folder / "circle");
+  EXPECT_TRUE(is_there(folder / "circle"));
+  EXPECT_FALSE(is_there(folder / "nothing"));
+  EXPECT_THROW(read_file(folder / "circle", 10), Error);
+  const fs::path pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  write_file(pipe, "through");
+  char got[16] = {};
+  EXPECT_EQ(::read(reader, got, sizeof got), 7);
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  ::close(reader);
+  fs::remove_all(folder);
 }
 
 TEST(AtomicFile, OverwriteReplacesWhatWasWritten) {

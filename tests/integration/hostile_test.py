@@ -220,7 +220,7 @@ def test_shapes_of_malice(folder):
         run(*complete)
     huge = json.loads(config)
     for key, value in (("max_position_embeddings", 1 << 24), ("num_hidden_layers", 4096), ("vocab_size", 1 << 24), ("hidden_size", 1 << 24),
-                       ("num_attention_heads", 4096), ("num_hidden_layers", 1 << 62), ("rope_scaling", {"rope_type": "yarn", "factor": 1e300})):
+                       ("num_attention_heads", 4096), ("num_hidden_layers", 1 << 62), ("partial_rotary_factor", 4), ("rms_norm_eps", -1), ("rope_scaling", {"rope_type": "linear", "factor": 0}), ("rope_scaling", {"rope_type": "yarn", "factor": 1e300})):
         (model / "config.json").write_text(json.dumps({**huge, key: value}))
         run(*complete, expect=(0, 1, 3) if key == "max_position_embeddings" else 3)
     (model / "config.json").write_text(config)

@@ -95,6 +95,24 @@ TEST(Hostile, Parts) {
   expect_refused(with("truncation", R"({"max_length":-1,"stride":0,"strategy":"LongestFirst"})"), "negative length");
 }
 
+TEST(Hostile, ReplacementsThatMultiply) {
+  std::string steps;
+  for (int i = 0; i < 40; ++i) steps += R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"},)";
+  steps.back() = ' ';
+  const auto file = [&](const std::string& list) { return bpe(kVocab, "[]", R"(,"normalizer":{"type":"Sequence","normalizers":[)" + list + "]}"); };
+  const auto tokenizer = Tokenizer::from_json(file(steps), "hostile");
+  EXPECT_THROW(tokenizer->encode("a"), Error);
+  const std::string one = R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(100, 'b') + "\"}";
+  EXPECT_EQ(Tokenizer::from_json(file(one), "long")->encode("aa").size(), 200U);
+  EXPECT_THROW(Tokenizer::from_json(file(one), "long")->encode(std::string(10000, 'a')), Error);
+}
+
+TEST(Hostile, MillionsOfElements) {
+  std::string list = "[0";
+  for (int i = 0; i < 5'000'000; ++i) list += ",0";
+  expect_refused(bpe(kVocab, list + "]"), "numbers for merges");
+}
+
 TEST(Hostile, RegularExpressions) {
   const auto split = [](const std::string& pattern) {
     return bpe(kVocab, "[]", R"(,"pre_tokenizer":{"type":"Split","pattern":{"Regex":)" + json::serialize(json::value(pattern)) + R"(},"behavior":"Isolated","invert":false})");
