@@ -37,6 +37,11 @@ struct PackageContent {
 void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content,
                    ThreadPool& threads);
 
+/// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or
+/// edited package is refused (Error{kInput}) before anything of it is used. Files that the package does not list, and the
+/// reports, may be there or not. `citius` is the parsed citius.json.
+void check_package_digests(const std::filesystem::path& directory, const json::object& citius);
+
 /// True where `directory` holds a package.
 bool is_package(const std::filesystem::path& directory);
 

@@ -14,6 +14,7 @@
 #include "io/gguf_writer.h"
 #include "io/package.h"
 #include "io/package_codec.h"
+#include "io/package_digest.h"
 #include "io/quantization_config.h"
 #include "io/safetensors_writer.h"
 
@@ -214,13 +215,14 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
   }
   write_file(staged.path() / "config.json", json::serialize(config) + "\n");
   write_weights(staged.path() / "model.safetensors", *source.weights, plan, threads);
+  json::object citius = content.citius;
+  citius["package_version"] = kPackageVersion;
+  citius["files"] = file_digests(staged.path());
+  write_file(staged.path() / "citius.json", sealed_citius(std::move(citius)));
   for (const auto& [name, text] : content.files) {
     if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos) fail(ErrorKind::kUsage, name, "is no plain file name");
     write_file(staged.path() / name, text);
   }
-  json::object citius = content.citius;
-  citius["package_version"] = kPackageVersion;
-  write_file(staged.path() / "citius.json", json::serialize(citius) + "\n");
   staged.publish();
 }
 

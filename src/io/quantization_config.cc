@@ -23,6 +23,12 @@ json::object weight_scheme(Format format) {
   return scheme;
 }
 
+// What int8 does to its inputs. compressed-tensors takes int8 weights without it for packed ones.
+json::value activation_scheme(Format format) {
+  if (format != Format::kInt8) return nullptr;
+  return json::object{{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
+}
+
 }  // namespace
 
 std::optional<json::object> compressed_tensors_config(const std::vector<QuantizedWeight>& weights) {
@@ -40,7 +46,11 @@ std::optional<json::object> compressed_tensors_config(const std::vector<Quantize
   json::object groups;
   for (auto& [format, names] : targets) {
     groups["group_" + std::to_string(groups.size())] = {
-        {"targets", std::move(names)}, {"weights", weight_scheme(format)}, {"input_activations", nullptr}, {"output_activations", nullptr}};
+        {"targets", std::move(names)},
+        {"weights", weight_scheme(format)},
+        {"input_activations", activation_scheme(format)},
+        {"output_activations", nullptr},
+        {"format", four_bits ? "pack-quantized" : "int-quantized"}};
   }
   return json::object{{"quant_method", "compressed-tensors"},
                       {"format", four_bits ? "pack-quantized" : "int-quantized"},

@@ -3,15 +3,17 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/package.h"
 #include "runtime/load_tokenizer.h"
 #include "runtime/receipt.h"
 
 namespace citius {
 namespace {
 
-// Replays the receipt of a package, unless the reference backend itself is in use, weights are converted (the receipt is
+// Compares a package with its digests; then replays its receipt, unless the reference backend itself is in use, weights are converted (the receipt is
 // of the formats as stored), and tells where its measurements were taken on other hardware.
 void check_package(Engine& engine) {
+  check_package_digests(engine.checkpoint.path, engine.checkpoint.package);
   const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
   if (package.has("receipt") && engine.backend->name() != "ref" && !engine.options.policy) {
     check_receipt(engine, package.get_object("receipt").object());
@@ -21,7 +23,7 @@ void check_package(Engine& engine) {
   if (!measurements.has("machine")) return;
   const std::string isa = measurements.get_object("machine").get_string("isa", "");
   if (!isa.empty() && engine.backend->name() == "cpu" && isa != engine.backend->isa()) {
-    log_warning("{} was optimized for {}, this is {}; optimize it again to know what is fastest here",
+    log_warning("{} was optimized for {}, this is {}: its speed is not that of its report",
                 engine.checkpoint.path.string(), isa, engine.backend->isa());
   }
 }

@@ -12,8 +12,8 @@ namespace citius {
 ///
 /// The tolerance is derived, not guessed. Kernels may differ from the reference in the rounding of fp32 sums: at most
 /// 4 · layers · sqrt(longest sum) · 2^-24 of an output's length. Where activations are rounded to int8 or bf16 such a
-/// difference can also tip a rounding the other way; all roundings together change the output by what separates the fast
-/// mode from the exact one, which is measured on the probes and added.
+/// difference can also tip a rounding the other way, and after some layers two runs round as if independently. Each is as far
+/// from the exact mode as the reference's fast mode is, which is measured on the probes: twice that is added.
 json::object make_receipt(Engine& reference, uint64_t seed);
 
 /// Replays a receipt. Throws Error{kFailed} where an output is off by more than the tolerance, Error{kInput} where the
