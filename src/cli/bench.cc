@@ -243,7 +243,7 @@ void add_bench(CLI::App& app) {
   list("--batch", args->batch, "Sequences at once (default 1)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
   list("--threads", args->threads, "Threads, one or several counts");
-  command->add_option("--lengths", args->lengths_file, "File with a sequence length a line (encoders)")->check(CLI::ExistingFile);
+  command->add_option("--lengths", args->lengths_file, "File with a sequence length a line (encoders): a round encodes them all, --batch at once")->check(CLI::ExistingFile);
   command->add_option("--format", args->formats, "Formats to convert to, measured interleaved (default: as given)")->delimiter(',');
   command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
   command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -90,41 +91,44 @@ class DecoderRunner : public SpeedRunner {
 
 class EncoderRunner : public SpeedRunner {
  public:
-  EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine, total(workload)) {
-    for (int64_t i = 0; i < workload_.batch; ++i) {
-      const int64_t length = length_of(workload_, i);
-      if (length > encoder_.max_length()) {
-        fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length,
-                   encoder_.max_length());
+  EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine, most_tokens(workload)) {
+    uint64_t stream = 0;
+    for (const std::vector<int64_t>& batch : workload_.batches()) {
+      texts_.emplace_back();
+      for (int64_t length : batch) {
+        if (length > encoder_.max_length()) {
+          fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length, encoder_.max_length());
+        }
+        texts_.back().push_back(random_tokens(length, engine.model().config().vocab_size, stream++));
       }
-      texts_.push_back(random_tokens(length, engine.model().config().vocab_size, static_cast<uint64_t>(i)));
     }
-    for (const std::vector<int32_t>& text : texts_) inputs_.push_back({text, {}});
+    for (const auto& batch : texts_) {
+      inputs_.emplace_back();
+      for (const std::vector<int32_t>& text : batch) inputs_.back().push_back({text, {}});
+    }
   }
 
   Round run() override {
-    const double begin = now_seconds();
-    encoder_.run(inputs_, [](const ForwardContext&, size_t, const TensorView&) {});
     Round round;
-    round.seconds = now_seconds() - begin;
-    round.latencies = {round.seconds};
+    for (const std::vector<EncoderInput>& batch : inputs_) {
+      const double begin = now_seconds();
+      encoder_.run(batch, [](const ForwardContext&, size_t, const TensorView&) {});
+      round.latencies.push_back(now_seconds() - begin);
+      round.seconds += round.latencies.back();
+    }
     return round;
   }
 
  private:
-  static int64_t length_of(const Workload& workload, int64_t i) {
-    if (workload.lengths.empty()) return workload.length;
-    return workload.lengths[static_cast<size_t>(i) % workload.lengths.size()];
-  }
-  static int64_t total(const Workload& workload) {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < workload.batch; ++i) sum += length_of(workload, i);
-    return std::min<int64_t>(sum, 16384);
+  static int64_t most_tokens(const Workload& workload) {
+    int64_t most = 0;
+    for (const std::vector<int64_t>& batch : workload.batches()) most = std::max(most, std::accumulate(batch.begin(), batch.end(), int64_t{0}));
+    return std::min<int64_t>(most, 16384);
   }
 
   Encoder encoder_;
-  std::vector<std::vector<int32_t>> texts_;
-  std::vector<EncoderInput> inputs_;
+  std::vector<std::vector<std::vector<int32_t>>> texts_;  // [batches][sequences][tokens]
+  std::vector<std::vector<EncoderInput>> inputs_;
 };
 
 }  // namespace
@@ -138,6 +142,17 @@ std::string_view kind_name(Workload::Kind kind) {
   CHECK(false);
 }
 
+std::vector<std::vector<int64_t>> Workload::batches() const {
+  const auto size = static_cast<size_t>(batch);
+  if (lengths.empty()) return {std::vector<int64_t>(size, length)};
+  std::vector<std::vector<int64_t>> result;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    if (i % size == 0) result.emplace_back();
+    result.back().push_back(lengths[i]);
+  }
+  return result;
+}
+
 std::unique_ptr<SpeedRunner> SpeedRunner::make(Engine& engine, const Workload& workload) {
   if (workload.batch < 1 || workload.length < 1 || workload.prompt < 1) {
     fail(ErrorKind::kUsage, "bench", "got batch {} and length {}, expected 1 or more", workload.batch, workload.length);
@@ -147,7 +162,8 @@ std::unique_ptr<SpeedRunner> SpeedRunner::make(Engine& engine, const Workload& w
 }
 
 double SpeedRunner::units() const {
-  return static_cast<double>(workload_.kind == Workload::Kind::kEncode ? workload_.batch : workload_.batch * workload_.length);
+  if (workload_.kind != Workload::Kind::kEncode) return static_cast<double>(workload_.batch * workload_.length);
+  return static_cast<double>(workload_.lengths.empty() ? static_cast<size_t>(workload_.batch) : workload_.lengths.size());
 }
 
 std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const> contestants, const SpeedOptions& options,

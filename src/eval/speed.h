@@ -18,7 +18,11 @@ struct Workload {
   int64_t batch = 1;             // sequences at once
   int64_t length = 128;          // tokens of a prompt or an encoder's input; for kDecode: new tokens of a sequence
   int64_t prompt = 1;            // kDecode: tokens before the first new one (not timed)
-  std::vector<int64_t> lengths;  // kEncode: a length for every sequence of the batch; empty: all `length`
+  std::vector<int64_t> lengths;  // kEncode: a round encodes sequences of all these lengths, `batch` at once; empty: one
+                                 // batch of `length`
+
+  /// Lengths of the sequences of every batch of a round.
+  std::vector<std::vector<int64_t>> batches() const;
 };
 
 std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encode"
@@ -26,7 +30,7 @@ std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encod
 /// What one round took.
 struct Round {
   double seconds = 0;
-  std::vector<double> latencies;  // seconds of every step: a decoded token (of the whole batch), a prefill, a batch
+  std::vector<double> latencies;  // seconds of every step: a decoded token (of the whole batch), a prefill, an encoded batch
 };
 
 /// Runs one workload on one engine, again and again. Tokens are pseudo-random and the same in every round.

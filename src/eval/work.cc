@@ -81,16 +81,17 @@ Work work_of(const Engine& engine, const Workload& workload) {
     work.operations = length * batch * (2 * totals.products + attention * mean_past);
     return work;
   }
-  double tokens = 0, pairs = 0;
-  for (int64_t i = 0; i < workload.batch; ++i) {
-    const double size = workload.lengths.empty()
-                            ? length
-                            : static_cast<double>(workload.lengths[static_cast<size_t>(i) % workload.lengths.size()]);
-    tokens += size;
-    pairs += config.causal ? size * (size + 1) / 2 : size * size;
+  for (const std::vector<int64_t>& lengths : workload.batches()) {
+    double tokens = 0, pairs = 0;
+    for (int64_t sequence : lengths) {
+      const auto size = static_cast<double>(sequence);
+      tokens += size;
+      pairs += config.causal ? size * (size + 1) / 2 : size * size;
+    }
+    work.bytes += totals.streamed_bytes;
+    work.operations += 2 * (totals.products - totals.head_products) * tokens +
+                       2 * totals.head_products * static_cast<double>(lengths.size()) + attention * pairs;
   }
-  work.bytes = totals.streamed_bytes;
-  work.operations = 2 * (totals.products - totals.head_products) * tokens + 2 * totals.head_products * batch + attention * pairs;
   return work;
 }
 

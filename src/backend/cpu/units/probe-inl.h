@@ -62,15 +62,21 @@ inline float bf16_steps(int64_t steps) {
 }
 
 inline float int8_steps(int64_t steps) {
-  I32x16 acc[kChains];
-  for (int i = 0; i < kChains; ++i) acc[i] = set_i32(i);
-  const U8x64 w = set_u8(129);
-  const I32x16 x = set_i32(0x01020301);
-  for (int64_t step = 0; step < steps; ++step) {
-    for (int i = 0; i < kChains; ++i) acc[i] = dot_offset(acc[i], w, x);
+  I16x32 acc[kChains];
+  I32x16 x[kChains];
+  for (int i = 0; i < kChains; ++i) {
+    acc[i] = zero_i16();
+    x[i] = set_i32(0x01020301 + i);
   }
-  for (int i = 1; i < kChains; ++i) acc[0] = acc[0] + acc[i];
-  return static_cast<float>(any_bits(acc[0]));
+  const U8x64 w = set_u8(3);
+  for (int64_t step = 0; step < steps; ++step) {
+    // Compilers know integer arithmetic: what does not change is multiplied once and then only added.
+    asm volatile("" : "+m"(x));
+    for (int i = 0; i < kChains; ++i) acc[i] = dot_narrow(acc[i], w, x[i]);
+  }
+  I32x16 sum = zero_i32();
+  for (int i = 0; i < kChains; ++i) sum = widen_add(sum, acc[i]);
+  return static_cast<float>(any_bits(sum));
 }
 
 constexpr ProbeKernels kProbes = {
