@@ -1,6 +1,7 @@
 #include "cli/model_flags.h"
 
 #include "base/error.h"
+#include "cli/elsewhere.h"
 #include "store/store.h"
 
 namespace citius::cli {
@@ -42,6 +43,10 @@ EngineOptions ModelFlags::options() const {
   return options;
 }
 
-Engine ModelFlags::open() const { return open_engine(resolve_model(model), options()); }
+Engine ModelFlags::open() const {
+  Engine engine = open_engine(resolve_model(model), options());
+  if (engine.options.compute == Compute::kFast && !engine.options.policy) tell_elsewhere(engine);
+  return engine;
+}
 
 }  // namespace citius::cli

@@ -35,17 +35,19 @@ std::string candidate_line(const Report& report, const Candidate& candidate) {
 }
 
 std::string summary(const Report& report, const std::string& out) {
-  std::string text = candidate_line(report, report.base);
+  std::string text = fmt::format("{} ({}), judged on {}\n", report.goal, report.workload, report.data);
+  text += candidate_line(report, report.base);
   for (const Candidate& candidate : report.candidates) text += candidate_line(report, candidate);
   if (report.changed()) {
     const Verification& verified = report.verifications.back();
     text += fmt::format("chosen: {}, {:.2f} times {} (95 % interval {:.2f} to {:.2f}), verified on {} held-out items\n",
-                        report.choice().plan.name, verified.speedup.value, report.goal == "memory" ? "smaller" : "faster",
+                        report.choice().plan.name, verified.speedup.value, better_word(parse_goal(report.goal)),
                         verified.speedup.low, verified.speedup.high, verified.num_items);
   } else {
     text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
-                        report.goal == "memory" ? "smaller" : "faster", report.budget);
+                        better_word(parse_goal(report.goal)), report.budget);
   }
+  if (!report.base.passed) text += fmt::format("note: the model as given misses the budget itself: {}\n", report.base.reason);
   return text + fmt::format("package: {}\nreport:  {}/report.html\n", out, out);
 }
 
@@ -80,19 +82,19 @@ void add_optimize(CLI::App& app) {
       ->check(CLI::IsMember({"latency", "throughput", "memory"}))
       ->capture_default_str();
   command->add_option("--budget", args->budget,
-                      "Conditions that must hold with 95 % confidence (default: kl<=0.02,top1>=0.95 for language models, "
-                      "cosine>=0.99 for encoders)");
+                      "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
+                      "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)");
   command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)")
       ->check(CLI::ExistingFile);
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
-  command->add_option("--max-time", args->max_time, "Seconds after which no new candidate is begun")
+  command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();
   command->add_option("--seed", args->seed, "Seed of sampled text and of resampling")->capture_default_str();
   command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
   command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
   add_json_option(*command, args->json);
-  command->footer("Example: citius optimize minilm --out minilm-fast --budget 'cosine>=0.99'");
+  command->footer("Example: citius optimize minilm --out minilm-fast --budget 'cosine>=0.995'");
   command->callback([args] { run_optimize(*args); });
 }
 

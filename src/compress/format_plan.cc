@@ -132,7 +132,10 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target) {
     const WeightPlace place = place_of(record.name);
     const bool output =
         place.kind == WeightKind::kOutput || (target.tied_output && record.name == target.token_embedding);
-    if (!output && place.layer < 0) return record.stored;
+    if (!output && place.layer < 0) {
+      const bool lookup = plan.lookup && record.name == target.token_embedding;
+      return lookup ? fitting_format(*plan.lookup, record.cols) : record.stored;
+    }
     if (!plan.mix.empty()) return fitting_format(mixed_format(plan.mix, place, target.num_layers, output), record.cols);
     std::optional<Format> format = output ? plan.output : plan.body;
     if (!output && plan.layers.contains(place.layer)) format = plan.layers.at(place.layer);

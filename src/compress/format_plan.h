@@ -34,7 +34,8 @@ struct FormatPlan {
   std::string name;                       // as reports call it
   std::optional<Format> body;             // layers; none: as given
   std::optional<Format> output;           // language-model head (and token embedding where tied); none: as given
-  std::map<int64_t, Format> layers;       // exceptions
+  std::optional<Format> lookup;           // token embedding that no product reads; none: as given
+  std::map<int64_t, std::optional<Format>> layers;  // exceptions; none: as given
   std::vector<std::string> keep;          // globs over names: these stay as given
   std::string mix;                        // a mix of GGUF types that llama.cpp names (q4_k_m, ...), or empty
 };

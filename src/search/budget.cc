@@ -1,5 +1,6 @@
 #include "search/budget.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -69,6 +70,13 @@ Budget parse_budget(std::string_view expression, bool language_model) {
 }
 
 std::string default_budget(bool language_model) { return language_model ? "kl<=0.02,top1>=0.95" : "cosine>=0.99"; }
+
+bool hopeless(const Budget& budget, const Quality& quality) {
+  return std::any_of(budget.begin(), budget.end(), [&](const Condition& condition) {
+    const Estimate& estimate = quality.at(condition.metric);
+    return condition.at_least ? estimate.high < condition.bound : estimate.low > condition.bound;
+  });
+}
 
 std::optional<std::string> violation(const Budget& budget, const Quality& quality) {
   for (const Condition& condition : budget) {

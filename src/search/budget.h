@@ -25,6 +25,9 @@ Budget parse_budget(std::string_view expression, bool language_model);
 /// kl<=0.02,top1>=0.95 for language models, cosine>=0.99 for encoders.
 std::string default_budget(bool language_model);
 
+/// True where even the good end of an interval misses the budget: more items would not help.
+bool hopeless(const Budget& budget, const Quality& quality);
+
 /// Nothing where the budget is met, otherwise the reason in words.
 std::optional<std::string> violation(const Budget& budget, const Quality& quality);
 

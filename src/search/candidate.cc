@@ -38,7 +38,8 @@ json::object plan_json(const FormatPlan& plan) {
   object["body"] = plan.body ? json::value(format_name(*plan.body)) : json::value(plan.mix.empty() ? "as given" : plan.mix);
   object["output"] = plan.output ? json::value(format_name(*plan.output)) : json::value(plan.mix.empty() ? "as given" : plan.mix);
   json::object layers;
-  for (const auto& [layer, format] : plan.layers) layers[std::to_string(layer)] = format_name(format);
+  for (const auto& [layer, format] : plan.layers) layers[std::to_string(layer)] = format ? format_name(*format) : "as given";
+  object["lookup"] = plan.lookup ? format_name(*plan.lookup) : "as given";
   object["layers"] = std::move(layers);
   json::array keep;
   for (const std::string& pattern : plan.keep) keep.emplace_back(pattern);
@@ -65,6 +66,7 @@ json::object to_json(const Candidate& candidate) {
   }
   object["quality"] = std::move(quality);
   object["quality_interval"] = std::move(intervals);
+  object["items"] = candidate.num_items;
   object["passed"] = candidate.passed;
   object["reason"] = candidate.reason;
   object["weight_bytes"] = candidate.weight_bytes;
@@ -89,6 +91,7 @@ void read_measurements(const json::object& object, std::string_view where, Candi
     candidate.quality[std::string(item.key())] =
         estimate_from(quality.get_number(item.key()), intervals.get_array(item.key()), where);
   }
+  candidate.num_items = static_cast<size_t>(std::max<int64_t>(0, entry.get_int("items")));
   candidate.weight_bytes = entry.get_number("weight_bytes");
   candidate.median_ms = entry.get_number("round_ms");
   const JsonObject latency = entry.get_object("latency_ms");
@@ -104,62 +107,72 @@ void read_measurements(const json::object& object, std::string_view where, Candi
   candidate.measured = true;
 }
 
+namespace {
+
+// Where arithmetic or the passage of weights decides: few bits first for decoding, which reads every weight for a token;
+// the kinds with the fastest products first for encoders.
+constexpr Format kDecoderBodies[] = {Format::kInt4G32, Format::kInt8G32,   Format::kInt4ZG32,  Format::kInt4G128, Format::kInt8,
+                                     Format::kInt4G64, Format::kInt4ZG128, Format::kInt8G128, Format::kInt8G64,  Format::kInt4ZG64};
+constexpr Format kEncoderBodies[] = {Format::kInt8,    Format::kInt8G128, Format::kInt8G32,  Format::kInt8G64,
+                                     Format::kInt4G32, Format::kInt4G128, Format::kInt4ZG32, Format::kBF16, Format::kF16};
+// Where bytes decide: fewest first.
+constexpr Format kSmallBodies[] = {Format::kQ3K,     Format::kInt4G128, Format::kIQ4XS,     Format::kInt4ZG128, Format::kInt4G64, Format::kInt4G32,
+                                   Format::kIQ4NL,   Format::kInt4ZG32, Format::kQ4K,       Format::kQ5K,       Format::kQ6K,    Format::kInt8,
+                                   Format::kInt8G128, Format::kInt8G32, Format::kBF16};
+
+std::span<const Format> bodies_of(const CandidateSpace& space) {
+  if (space.goal == Goal::kMemory) return kSmallBodies;
+  if (space.language_model) return kDecoderBodies;
+  return kEncoderBodies;
+}
+
+}  // namespace
+
 std::vector<FormatPlan> uniform_plans(const CandidateSpace& space) {
+  constexpr int64_t kCols = 1024;  // a multiple of every block
   std::vector<FormatPlan> plans;
-  const Format given = space.stored.empty() ? Format::kF32 : space.stored.front();
-  const auto add = [&](std::string name, Format body, std::optional<Format> output) {
-    if (body == given && !(space.language_model && output)) return;
-    plans.push_back(plan_of(std::move(name), body, output));
-  };
-  if (!space.language_model) {
-    add("int8", Format::kInt8, std::nullopt);
-    add("int8-g128", Format::kInt8G128, std::nullopt);
-    add("int4-g32", Format::kInt4G32, std::nullopt);
-    if (format_is_float(given)) add("bf16", Format::kBF16, std::nullopt);
-    return plans;
+  const bool memory = space.goal == Goal::kMemory;
+  for (Format body : bodies_of(space)) {
+    const double bits = format_bits_per_weight(body, kCols);
+    // What is no smaller cannot win by bytes. Decoding is bound by them too, but a finer format's kernel may need so much
+    // less arithmetic that int8-g32 is worth a try; bf16 and f16 are not.
+    if (std::find(space.stored.begin(), space.stored.end(), body) != space.stored.end() && space.stored.size() == 1) continue;
+    if (memory && bits >= space.bits_per_weight) continue;
+    if (space.language_model && !memory && bits > space.bits_per_weight && body != Format::kInt8G32) continue;
+    FormatPlan plan = plan_of_name(format_name(body));
+    if (!space.language_model) plan.output = std::nullopt;
+    if (plan.output && format_bits_per_weight(*plan.output, kCols) >= space.output_bits) plan.output = std::nullopt;
+    if (memory) plan.lookup = bits < 8 ? Format::kInt8G32 : body;
+    plans.push_back(std::move(plan));
   }
-  // Finer formats than the file's add nothing but bytes in decoding; they can still win where prefill counts.
-  if (space.bits_per_weight > 9) {
-    add("int8-g32", Format::kInt8G32, Format::kInt8G32);
-    add("int8", Format::kInt8, Format::kInt8);
+  if (!space.language_model) return plans;
+  for (Format output : {Format::kInt8G32, Format::kQ6K, Format::kInt4ZG32}) {
+    if (format_bits_per_weight(output, kCols) >= space.output_bits) continue;
+    plans.push_back(plan_of(fmt::format("body as given, output {}", format_name(output)), std::nullopt, output));
   }
-  if (space.bits_per_weight > 4.6) {
-    add("int4-g32", Format::kInt4G32, Format::kInt8G32);
-    add("int4z-g32", Format::kInt4ZG32, Format::kInt8G32);
-    add("int4-g128", Format::kInt4G128, Format::kInt8G32);
-  }
-  plans.push_back(plan_of("body as given, output int8-g32", std::nullopt, Format::kInt8G32));
-  plans.push_back(plan_of("body as given, output int4z-g32", std::nullopt, Format::kInt4ZG32));
-  add("int8-g32 body, output int8-g32", Format::kInt8G32, Format::kInt8G32);
-  if (space.bits_per_weight > 9 && format_is_float(given)) add("bf16", Format::kBF16, Format::kBF16);
-  // Two names for one plan would be measured twice.
-  std::vector<FormatPlan> unique;
-  for (FormatPlan& plan : plans) {
-    const bool seen = std::any_of(unique.begin(), unique.end(), [&](const FormatPlan& other) {
-      return other.body == plan.body && other.output == plan.output;
-    });
-    if (!seen) unique.push_back(std::move(plan));
-  }
-  return unique;
+  if (space.bits_per_weight > 16 && !memory) plans.push_back(plan_of("bf16", Format::kBF16, Format::kBF16));
+  return plans;
 }
 
 std::vector<FormatPlan> mixed_plans(const FormatPlan& coarse, const FormatPlan& finer, std::span<const int64_t> ranking,
                                     int64_t num_layers) {
   std::vector<FormatPlan> plans;
-  if (!coarse.body || !finer.body || num_layers < 2) return plans;
-  const auto with = [&](std::string name, std::vector<int64_t> layers) {
+  if (num_layers < 2) return plans;
+  const auto with = [&](std::string_view which, std::span<const int64_t> layers) {
     FormatPlan plan = coarse;
-    plan.name = fmt::format("{}, {} {}", coarse.name, name, format_name(*finer.body));
+    plan.name = fmt::format("{}, {} {}", coarse.name, which, finer.body ? format_name(*finer.body) : "as given");
     if (finer.output) plan.output = finer.output;
-    for (int64_t layer : layers) plan.layers[layer] = *finer.body;
+    for (int64_t layer : layers) plan.layers[layer] = finer.body;
     plans.push_back(std::move(plan));
   };
-  with("first and last layer", {0, num_layers - 1});
+  const int64_t ends[] = {0, num_layers - 1};
   for (const auto& [share, words] : {std::pair(4, "most sensitive quarter"), std::pair(2, "most sensitive half")}) {
     const auto count = static_cast<size_t>((num_layers + share - 1) / share);
-    if (ranking.size() < count) continue;
-    with(words, std::vector<int64_t>(ranking.begin(), ranking.begin() + static_cast<ptrdiff_t>(count)));
+    if (ranking.size() >= count) with(words, ranking.first(count));
   }
+  with("first and last layer", ends);
+  with("first layer", std::span(ends).first(1));
+  with("last layer", std::span(ends).last(1));
   return plans;
 }
 

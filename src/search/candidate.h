@@ -10,6 +10,7 @@
 #include "compress/format_plan.h"
 #include "eval/quality.h"
 #include "metrics/statistics.h"
+#include "search/goal.h"
 
 namespace citius {
 
@@ -18,6 +19,7 @@ struct Candidate {
   bool measured = false;
   Estimate speedup;             // over the base, measured in the same rounds
   Quality quality;              // on the items to choose by; empty where it was not worth measuring
+  size_t num_items = 0;         // that `quality` is of
   double weight_bytes = 0;
   double median_ms = 0;         // of one round
   double p50_ms = 0, p90_ms = 0, p99_ms = 0;  // of a step
@@ -40,15 +42,17 @@ void read_measurements(const json::object& object, std::string_view where, Candi
 struct CandidateSpace {
   bool language_model = false;
   PlanTarget target;
+  Goal goal = Goal::kLatency;
   std::vector<Format> stored;   // formats of the layers' weights as given, most frequent first
   double bits_per_weight = 32;  // mean over the layers as given
+  double output_bits = 32;      // of the output layer as given
 };
 
 /// Whole-model plans that could be faster than the base, best guess first.
 std::vector<FormatPlan> uniform_plans(const CandidateSpace& space);
 
-/// `coarse` with layers kept in the format of `finer`: first and last, and the most sensitive quarter and half of
-/// `ranking` (layers, most sensitive first).
+/// `coarse` with layers kept in the format of `finer`, which may be as given: the first, the last, both, and the most
+/// sensitive quarter and half of `ranking` (layers, most sensitive first).
 std::vector<FormatPlan> mixed_plans(const FormatPlan& coarse, const FormatPlan& finer, std::span<const int64_t> ranking,
                                     int64_t num_layers);
 

@@ -73,14 +73,14 @@ std::string model_digest(const std::filesystem::path& path) {
   return digest.finish();
 }
 
-std::string journal_key(const OptimizeOptions& options, const json::object& machine) {
+std::string journal_key(const OptimizeOptions& options, const std::string& budget, const json::object& machine) {
   json::object stable = machine;
   // Measured anew on every start, so never quite the same.
   stable.erase("read_bytes_per_s");
   stable.erase("peak_operations_per_s");
   stable.erase("available_bytes");
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, options.seed,
-                                options.num_windows, json::serialize(stable));
+  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, budget,
+                                options.seed, options.num_windows, json::serialize(stable));
   for (const std::string& text : options.texts) key += sha256(text);
   return sha256(key);
 }

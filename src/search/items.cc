@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -54,68 +55,96 @@ std::vector<ScoredSequence> text_windows(const Tokenizer& tokenizer, const ItemO
   return windows;
 }
 
-}  // namespace
-
-std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed,
-                                           const OnProgress& progress) {
+// Windows first .. first + count - 1, written side by side.
+std::vector<ScoredSequence> sample_group(Decoder& decoder, Engine& engine, int64_t first, int64_t count, int64_t window, uint64_t seed,
+                                         const OnProgress& progress) {
   const SpecialIds special = engine.tokenizer != nullptr ? engine.tokenizer->special() : SpecialIds();
   const int32_t start = special.bos >= 0 ? special.bos : std::max(0, special.eos);
-  Decoder decoder(engine, count * ((window + kKvBlock - 1) / kKvBlock * kKvBlock));
-  SamplingOptions sampling;
-  sampling.temperature = 1;
   std::vector<ScoredSequence> windows(static_cast<size_t>(count));
   std::vector<int32_t> ids;
   for (ScoredSequence& sequence : windows) {
     sequence.tokens = {start};
     ids.push_back(decoder.create());
   }
+  std::vector<int64_t> rows(windows.size());
+  std::iota(rows.begin(), rows.end(), int64_t{0});
   for (int64_t length = 1; length < window; ++length) {
     std::vector<Decoder::Step> steps;
-    std::vector<int64_t> rows(windows.size());
-    std::iota(rows.begin(), rows.end(), int64_t{0});
     for (size_t i = 0; i < windows.size(); ++i) steps.push_back({ids[i], std::span(windows[i].tokens).last(1)});
     const TensorView logits = decoder.logits(decoder.forward(steps), rows);
-    std::vector<int32_t> next(windows.size());
     engine.backend->threads().parallel_for(count, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        SamplingOptions own = sampling;
-        own.seed = seed * 1000003 + static_cast<uint64_t>(i);
-        const std::span<const int32_t> reply = std::span(windows[static_cast<size_t>(i)].tokens).subspan(1);
-        next[static_cast<size_t>(i)] = sample(own, {logits.row(i), static_cast<size_t>(logits.shape[1])}, {}, reply);
+        SamplingOptions sampling;
+        sampling.temperature = 1;
+        sampling.seed = seed * 1000003 + static_cast<uint64_t>(first + i);
+        std::vector<int32_t>& tokens = windows[static_cast<size_t>(i)].tokens;
+        // An end token is kept and followed by another beginning, as documents follow one another in training.
+        tokens.push_back(sample(sampling, {logits.row(i), static_cast<size_t>(logits.shape[1])}, {}, std::span(tokens).subspan(1)));
       }
     });
-    // An end token is kept and followed by another beginning, as documents follow one another in training.
-    for (size_t i = 0; i < windows.size(); ++i) windows[i].tokens.push_back(next[i]);
     if (progress) progress(static_cast<double>(length + 1) / static_cast<double>(window));
   }
   for (int32_t id : ids) decoder.release(id);
   return windows;
 }
 
+}  // namespace
+
+std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed, const OnProgress& progress,
+                                           const std::function<bool()>& short_of_time) {
+  Decoder decoder(engine, kSampledGroup * ((window + kKvBlock - 1) / kKvBlock * kKvBlock));
+  std::vector<ScoredSequence> windows;
+  for (int64_t first = 0; first < count; first += kSampledGroup) {
+    if (first > 0 && short_of_time && short_of_time()) break;
+    const int64_t size = std::min(kSampledGroup, count - first);
+    const OnProgress part = [&](double share) {
+      if (progress) progress((static_cast<double>(first) + share * static_cast<double>(size)) / static_cast<double>(count));
+    };
+    for (ScoredSequence& sequence : sample_group(decoder, engine, first, size, window, seed, part)) windows.push_back(std::move(sequence));
+  }
+  return windows;
+}
+
+namespace {
+
+// Texts of an encoder: lines or rows, each once, so that none is both chosen by and verified on.
+std::vector<std::string> distinct_texts(const ItemOptions& options) {
+  std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
+  if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
+  std::set<std::string> seen;
+  std::erase_if(texts, [&](const std::string& text) { return !seen.insert(text).second; });
+  shuffle_in_place(texts, options.seed);
+  if (static_cast<int64_t>(texts.size()) > options.num_texts) texts.resize(static_cast<size_t>(options.num_texts));
+  return texts;
+}
+
+void make_sequences(Engine& engine, const ItemOptions& options, const OnProgress& progress, ChosenItems& chosen) {
+  ItemOptions fitted = options;
+  fitted.window = std::min(options.window, engine.model().config().max_positions);
+  std::vector<ScoredSequence>& sequences = chosen.items.sequences;
+  if (options.texts.empty()) {
+    sequences = options.sampled;
+    if (sequences.empty()) {
+      sequences = sample_windows(engine, 2 * options.num_windows, fitted.window, options.seed, progress, options.short_of_time);
+    }
+    chosen.source = fmt::format("{} windows of {} tokens that the model wrote at temperature 1", sequences.size(), fitted.window);
+    return;
+  }
+  if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer; leave out --data");
+  sequences = text_windows(*engine.tokenizer, fitted);
+  shuffle_in_place(sequences, options.seed);
+  if (static_cast<int64_t>(sequences.size()) > 2 * options.num_windows) sequences.resize(static_cast<size_t>(2 * options.num_windows));
+  chosen.source = fmt::format("{} windows of up to {} tokens of the given text", sequences.size(), fitted.window);
+}
+
+}  // namespace
+
 ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgress& progress) {
   ChosenItems chosen;
   if (engine.model().config().causal) {
-    const int64_t window = std::min(options.window, engine.model().config().max_positions);
-    if (options.texts.empty()) {
-      chosen.items.sequences = sample_windows(engine, 2 * options.num_windows, window, options.seed, progress);
-      chosen.source = fmt::format("{} windows of {} tokens that the model wrote at temperature 1", 2 * options.num_windows, window);
-    } else {
-      if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer; leave out --data");
-      ItemOptions fitted = options;
-      fitted.window = window;
-      chosen.items.sequences = text_windows(*engine.tokenizer, fitted);
-      shuffle_in_place(chosen.items.sequences, options.seed);
-      if (static_cast<int64_t>(chosen.items.sequences.size()) > 2 * options.num_windows) {
-        chosen.items.sequences.resize(static_cast<size_t>(2 * options.num_windows));
-      }
-      chosen.source = fmt::format("{} windows of up to {} tokens of the given text", chosen.items.sequences.size(), window);
-    }
+    make_sequences(engine, options, progress, chosen);
   } else {
-    std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
-    if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
-    shuffle_in_place(texts, options.seed);
-    if (static_cast<int64_t>(texts.size()) > options.num_texts) texts.resize(static_cast<size_t>(options.num_texts));
-    chosen.items.texts = encode_texts(engine, texts, /*max_length=*/256);
+    chosen.items.texts = encode_texts(engine, distinct_texts(options), /*max_length=*/256);
     chosen.source = fmt::format("{} {}", chosen.items.texts.size(), options.texts.empty() ? "built-in sentences" : "given texts");
   }
   if (chosen.items.size() < kFewest) {

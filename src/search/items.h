@@ -1,6 +1,7 @@
 // The text on which candidates are judged: one part to choose by, another, never looked at while choosing, to verify.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct ItemOptions {
   int64_t window = 256;      // tokens of a language model's window
   int64_t num_windows = 16;  // windows to choose by, and as many to verify
   int64_t num_texts = 1000;  // encoder texts, both parts together
+  std::vector<ScoredSequence> sampled;  // windows that sample_windows gave before; empty: they are sampled now
+  std::function<bool()> short_of_time;  // asked between groups of sampled windows: true leaves it at those there are
 };
 
 struct ChosenItems {
@@ -27,8 +30,10 @@ struct ChosenItems {
 ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgress& progress = {});
 
 /// Windows of text that the model itself writes at temperature 1. Greedy text would be easier than real text, and a
-/// candidate could not be told from its base on it.
+/// candidate could not be told from its base on it. Window i depends on the seed and i alone; there are fewer than `count`
+/// (but kSampledGroup or more) where `short_of_time` said so.
+inline constexpr int64_t kSampledGroup = 8;
 std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed,
-                                           const OnProgress& progress = {});
+                                           const OnProgress& progress = {}, const std::function<bool()>& short_of_time = {});
 
 }  // namespace citius

@@ -28,7 +28,9 @@ Journal::Journal(std::filesystem::path directory, std::string key)
       const json::value line = parse_json(std::string_view(text).substr(begin, end - begin), path_.string());
       const JsonObject object(line, path_.string());
       if (first && object.get_string("key") != key_) break;
-      if (!first) {
+      if (!first && object.has("note")) {
+        notes_[object.get_string("note")] = object.at("value");
+      } else if (!first) {
         Candidate check;
         read_measurements(object.get_object("candidate").object(), path_.string(), check);
         entries_[object.get_string("plan")] = object.get_object("candidate").object();
@@ -53,8 +55,19 @@ void Journal::keep(const Candidate& candidate) {
   write();
 }
 
+json::value Journal::note(const std::string& name) const {
+  const auto found = notes_.find(name);
+  return found == notes_.end() ? json::value() : found->second;
+}
+
+void Journal::keep_note(const std::string& name, json::value value) {
+  notes_[name] = std::move(value);
+  write();
+}
+
 void Journal::write() const {
   std::string text = json::serialize(json::object{{"key", key_}}) + "\n";
+  for (const auto& [name, value] : notes_) text += json::serialize(json::object{{"note", name}, {"value", value}}) + "\n";
   for (const auto& [plan, candidate] : entries_) {
     text += json::serialize(json::object{{"plan", plan}, {"candidate", candidate}}) + "\n";
   }

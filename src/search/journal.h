@@ -19,6 +19,9 @@ class Journal {
   /// Fills in the measurements of the candidate with this plan, where they are known.
   bool find(Candidate& candidate) const;
   void keep(const Candidate& candidate);
+  /// Anything else that took long to find, by name; null where it is not known.
+  json::value note(const std::string& name) const;
+  void keep_note(const std::string& name, json::value value);
   size_t size() const { return entries_.size(); }
 
  private:
@@ -27,6 +30,7 @@ class Journal {
   std::filesystem::path path_;
   std::string key_;
   std::map<std::string, json::object> entries_;  // by plan, as JSON
+  std::map<std::string, json::value> notes_;
 };
 
 }  // namespace citius

@@ -13,6 +13,7 @@
 #include "search/environment.h"
 #include "search/journal.h"
 #include "search/package_writer.h"
+#include "runtime/decoder.h"
 #include "search/sensitivity.h"
 
 namespace citius {
@@ -20,16 +21,35 @@ namespace {
 
 // A candidate must be faster than the base by more than the noise of the clock itself.
 constexpr double kLeastSpeedup = 1.01;
+constexpr size_t kMostVerified = 3;
+// Races go on, turn by turn, until the 95 % interval of the speedup is narrower than this share of it.
+constexpr double kWideInterval = 0.08;
+constexpr int kMostTurns = 5;
+
+json::array windows_to_json(std::span<const ScoredSequence> windows) {
+  json::array list;
+  for (const ScoredSequence& window : windows) list.push_back(json::value_from(window.tokens));
+  return list;
+}
+
+// Empty where `value` is null. The journal is a file of ours, of the same model; still, nothing in it is trusted.
+std::vector<ScoredSequence> windows_from(const json::value& value) {
+  std::vector<ScoredSequence> windows;
+  if (!value.is_array()) return windows;
+  for (const json::value& window : value.get_array()) {
+    const auto tokens = json::try_value_to<std::vector<int32_t>>(window);
+    if (!tokens || tokens->size() < 2) return {};
+    windows.push_back({*tokens, 1});
+  }
+  return windows;
+}
 
 class Optimizer {
  public:
   Optimizer(const OptimizeOptions& options, const OnStep& on_step)
-      : options_(options), on_step_(on_step), started_(now()), base_engine_(open({})), space_(read_space()),
-        budget_(parse_budget(budget_text(), space_.language_model)), workload_(make_workload()) {
-    if (options_.goal != "latency" && options_.goal != "throughput" && options_.goal != "memory") {
-      fail(ErrorKind::kUsage, "goal", "got '{}', expected latency, throughput or memory", options_.goal);
-    }
-  }
+      : options_(options), on_step_(on_step), started_(now()), goal_(parse_goal(options.goal)), base_engine_(open({})),
+        space_(read_space()), budget_(parse_budget(budget_text(), space_.language_model)),
+        workload_(goal_workload(base_engine_.model().config(), goal_)) {}
 
   Report run() {
     if (std::filesystem::exists(options_.out) && !is_package(options_.out) &&
@@ -37,9 +57,9 @@ class Optimizer {
       fail(ErrorKind::kUsage, options_.out.string(), "exists and is no package; name another --out");
     }
     begin_report();
-    const std::filesystem::path partial = options_.out.string() + ".partial";
-    Journal journal(partial, journal_key(options_, report_.machine));
-    prepare_items();
+    const std::filesystem::path partial = without_slash(options_.out).string() + ".partial";
+    Journal journal(partial, journal_key(options_, report_.budget, report_.machine));
+    prepare_items(journal);
     measure_base(journal);
     for (const FormatPlan& plan : uniform_plans(space_)) try_plan(plan, journal);
     try_mixtures(journal);
@@ -53,7 +73,11 @@ class Optimizer {
   static double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
-  bool out_of_time() const { return now() - started_ > options_.max_seconds; }
+  static std::filesystem::path without_slash(const std::filesystem::path& path) {
+    return path.has_filename() ? path : path.parent_path();
+  }
+  // Room for one more candidate, and for the verification that follows the search and takes about as long.
+  bool out_of_time() const { return now() - started_ + 2 * slowest_ > options_.max_seconds; }
   std::string budget_text() const {
     return options_.budget.empty() ? default_budget(space_.language_model) : options_.budget;
   }
@@ -73,15 +97,20 @@ class Optimizer {
   }
   Engine open_plan(const FormatPlan& plan) const { return open(make_policy(plan, space_.target)); }
 
-  CandidateSpace read_space() const {
+  CandidateSpace read_space() {
     const Model& model = base_engine_.model();
     CandidateSpace space;
+    space.goal = goal_;
     space.language_model = model.config().causal;
+    if (space.language_model) Decoder(base_engine_, kKvBlock);  // its head is a weight too
     space.target = plan_target(model);
     std::map<Format, double> weights;
     double bits = 0, total = 0;
     for (const WeightRecord& record : base_engine_.loaded.load.records) {
-      if (place_of(record.name).layer < 0) continue;
+      const WeightPlace place = place_of(record.name);
+      const bool output = place.kind == WeightKind::kOutput || (space.target.tied_output && record.name == space.target.token_embedding);
+      if (output) space.output_bits = format_bits_per_weight(record.stored, record.cols);
+      if (place.layer < 0) continue;
       const double size = static_cast<double>(record.rows) * static_cast<double>(record.cols);
       weights[record.stored] += size;
       bits += size * format_bits_per_weight(record.stored, record.cols);
@@ -93,23 +122,6 @@ class Optimizer {
     return space;
   }
 
-  Workload make_workload() const {
-    Workload workload;
-    const bool throughput = options_.goal == "throughput";
-    const int64_t positions = base_engine_.model().config().max_positions;
-    if (space_.language_model) {
-      workload.kind = Workload::Kind::kDecode;
-      workload.batch = throughput ? 16 : 1;
-      workload.prompt = std::min<int64_t>(128, positions / 2);
-      workload.length = std::min<int64_t>(throughput ? 16 : 32, positions - workload.prompt);
-    } else {
-      workload.kind = Workload::Kind::kEncode;
-      workload.batch = throughput ? 32 : 1;
-      workload.length = std::min<int64_t>(128, positions);
-    }
-    return workload;
-  }
-
   void begin_report() {
     report_.model = options_.model.string();
     report_.architecture = base_engine_.model().config().architecture;
@@ -118,25 +130,26 @@ class Optimizer {
     report_.seed = options_.seed;
     report_.language_model = space_.language_model;
     report_.unit = space_.language_model ? "tokens" : "sequences";
-    report_.workload = space_.language_model
-                           ? fmt::format("{} new tokens of {} sequence(s) after a prompt of {}", workload_.length,
-                                         workload_.batch, workload_.prompt)
-                           : fmt::format("{} sequence(s) of {} tokens", workload_.batch, workload_.length);
+    report_.workload = describe(workload_);
     report_.machine = machine_json(base_engine_);
     report_.versions = versions_json();
   }
 
-  void prepare_items() {
+  void prepare_items(Journal& journal) {
     ItemOptions items;
     items.texts = options_.texts;
     items.plain = options_.plain;
     items.seed = options_.seed;
     items.num_windows = options_.num_windows;
+    items.sampled = windows_from(journal.note("sampled"));
+    // Reference, base and candidates take their time by the window too.
+    items.short_of_time = [this] { return now() - started_ > options_.max_seconds / 5; };
     ChosenItems chosen = make_items(base_engine_, items, step("text to judge by"));
+    if (space_.language_model && options_.texts.empty()) journal.keep_note("sampled", windows_to_json(chosen.items.sequences));
     report_.data = chosen.source;
     report_.num_choose = num_choose_ = chosen.num_choose;
     num_items_ = chosen.items.size();
-    ComputeScope exact(base_engine_, Compute::kExact);
+    const ComputeScope exact(base_engine_, Compute::kExact);
     reference_ = make_reference(base_engine_, std::move(chosen.items), step("reference outputs"));
   }
 
@@ -160,40 +173,67 @@ class Optimizer {
     candidate.kernels.assign(kernels.begin(), kernels.end());
   }
 
-  // Both in the same rounds; returns how many times faster `engine` is.
-  Estimate race(Engine& engine, Candidate& candidate, const std::string& name, double seconds) {
+  // Both in the same rounds; returns how many times faster (or smaller) `engine` is.
+  Estimate race(Engine& engine, Candidate& candidate, const std::string& name, int most_turns = kMostTurns) {
     const std::unique_ptr<SpeedRunner> base = SpeedRunner::make(base_engine_, workload_);
     const std::unique_ptr<SpeedRunner> other = SpeedRunner::make(engine, workload_);
     SpeedRunner* contestants[] = {base.get(), other.get()};
-    SpeedOptions speed;
-    speed.seconds = seconds;
-    speed.repeats = 7;
-    const auto rounds = measure_interleaved(contestants, speed, step(name + ": speed"));
+    std::vector<std::vector<Round>> rounds(2);
+    Estimate speedup;
+    // On a busy machine one turn leaves a wide interval: then there are more of them.
+    for (int turn = 0; turn < most_turns && (turn == 0 || speedup.high - speedup.low > kWideInterval * speedup.value); ++turn) {
+      SpeedOptions speed;
+      speed.seconds = options_.race_seconds;
+      speed.repeats = 5;
+      const auto more = measure_interleaved(contestants, speed, step(fmt::format("{}: speed{}", name, turn == 0 ? "" : ", again")));
+      for (size_t i = 0; i < rounds.size(); ++i) rounds[i].insert(rounds[i].end(), more[i].begin(), more[i].end());
+      speedup = speedup_estimate(round_seconds(rounds[0]), round_seconds(rounds[1]), options_.seed);
+    }
     fill_speed(candidate, engine, *other, rounds[1]);
-    if (options_.goal == "memory") {
+    if (goal_ == Goal::kMemory) {
       const double ratio = weight_totals(base_engine_).resident_bytes / candidate.weight_bytes;
       return {ratio, ratio, ratio};
     }
-    return speedup_estimate(round_seconds(rounds[0]), round_seconds(rounds[1]), options_.seed);
+    return speedup;
+  }
+
+  // A quarter of the items tells what is hopeless: that is timed only roughly. What may still be chosen after a good
+  // measurement of its speed is compared on all items.
+  void measure(Engine& engine, Candidate& candidate) {
+    const std::string& name = candidate.plan.name;
+    const auto on_items = [&](size_t count) {
+      candidate.num_items = count;
+      candidate.quality = reference_->compare(engine, 0, count, step(name + ": quality"));
+    };
+    const size_t few = std::min(num_choose_, std::max<size_t>(4, num_choose_ / 4));
+    on_items(few);
+    const bool rough = goal_ == Goal::kMemory || hopeless(budget_, candidate.quality);
+    candidate.speedup = race(engine, candidate, name, rough ? 1 : kMostTurns);
+    if (few < num_choose_ && candidate.speedup.high >= kLeastSpeedup && !hopeless(budget_, candidate.quality)) on_items(num_choose_);
+    candidate.measured = true;
   }
 
   void measure_base(Journal& journal) {
+    const double begin = now();
     Candidate& base = report_.base;
     base.plan.name = "as given";
     if (!journal.find(base)) {
       const std::unique_ptr<SpeedRunner> runner = SpeedRunner::make(base_engine_, workload_);
       SpeedRunner* contestants[] = {runner.get()};
       SpeedOptions speed;
+      speed.seconds = options_.race_seconds;
       speed.repeats = 7;
       const auto rounds = measure_interleaved(contestants, speed, step("as given: speed"));
       fill_speed(base, base_engine_, *runner, rounds[0]);
       base.speedup = {1, 1, 1};
+      base.num_items = num_choose_;
       base.quality = reference_->compare(base_engine_, 0, num_choose_, step("as given: quality"));
       base.measured = true;
       journal.keep(base);
     }
     base.passed = !violation(budget_, base.quality);
     if (!base.passed) base.reason = *violation(budget_, base.quality);
+    slowest_ = now() - begin;
   }
 
   const Candidate& try_plan(const FormatPlan& plan, Journal& journal) {
@@ -204,12 +244,12 @@ class Optimizer {
         candidate.reason = fmt::format("not measured: the time limit of {:g} s was reached", options_.max_seconds);
         return candidate;
       }
+      const double begin = now();
       if (on_step_) on_step_(plan.name + ": load", 0);
       Engine engine = open_plan(plan);
-      candidate.speedup = race(engine, candidate, plan.name, /*seconds=*/2);
-      candidate.quality = reference_->compare(engine, 0, num_choose_, step(plan.name + ": quality"));
-      candidate.measured = true;
+      measure(engine, candidate);
       journal.keep(candidate);
+      slowest_ = std::max(slowest_, now() - begin);
     }
     judge(candidate);
     return candidate;
@@ -218,13 +258,10 @@ class Optimizer {
   void judge(Candidate& candidate) const {
     const std::optional<std::string> reason = violation(budget_, candidate.quality);
     candidate.passed = !reason;
-    if (reason) {
-      candidate.reason = *reason;
-    } else if (candidate.speedup.low < kLeastSpeedup) {
-      candidate.reason = fmt::format("not surely {} than the model as given: {:.2f}x, 95 % bound {:.2f}x",
-                                     options_.goal == "memory" ? "smaller" : "faster", candidate.speedup.value,
-                                     candidate.speedup.low);
-    }
+    candidate.reason = reason.value_or("");
+    if (candidate.speedup.low >= kLeastSpeedup) return;
+    candidate.reason = fmt::format("not surely {} than the model as given: {:.2f}x, 95 % bound {:.2f}x{}{}", better_word(goal_),
+                                   candidate.speedup.value, candidate.speedup.low, reason ? "; " : "", candidate.reason);
   }
 
   static bool eligible(const Candidate& candidate) {
@@ -243,69 +280,97 @@ class Optimizer {
     return order;
   }
 
-  // Where a coarse format is faster than all that passed but fails the budget, its worst layers get a finer one.
-  void try_mixtures(Journal& journal) {
-    const std::vector<size_t> order = ranking();
-    const double fastest = order.empty() ? 1.0 : report_.candidates[order.front()].speedup.value;
+  // The fastest that failed by its quality alone; -1 where what passed is about as fast.
+  int fastest_too_coarse(double fastest) const {
     int coarse = -1;
     for (size_t i = 0; i < report_.candidates.size(); ++i) {
       const Candidate& candidate = report_.candidates[i];
-      if (!candidate.measured || candidate.passed || !candidate.plan.body || candidate.speedup.value < 1.05 * fastest) continue;
-      if (coarse < 0 || candidate.speedup.value > report_.candidates[static_cast<size_t>(coarse)].speedup.value) {
-        coarse = static_cast<int>(i);
-      }
+      if (!candidate.measured || candidate.passed || !candidate.plan.body || candidate.speedup.low < kLeastSpeedup) continue;
+      if (candidate.speedup.value < 1.05 * fastest) continue;
+      if (coarse < 0 || candidate.speedup.value > report_.candidates[static_cast<size_t>(coarse)].speedup.value) coarse = static_cast<int>(i);
     }
-    if (coarse < 0 || out_of_time()) return;
+    return coarse;
+  }
+
+  // Where a coarse format is faster than all that passed but fails the budget, some layers get the format of the fastest that
+  // passed, or stay as given.
+  void try_mixtures(Journal& journal) {
+    const std::vector<size_t> order = ranking();
+    const int coarse = fastest_too_coarse(order.empty() ? 1.0 : report_.candidates[order.front()].speedup.value);
+    if (coarse < 0) return;
     const FormatPlan coarse_plan = report_.candidates[static_cast<size_t>(coarse)].plan;
-    FormatPlan finer;
-    finer.body = space_.language_model ? Format::kInt8G32 : Format::kInt8;
-    if (!order.empty() && report_.candidates[order.front()].plan.body) finer = report_.candidates[order.front()].plan;
-    if (finer.body == coarse_plan.body) return;
-    report_.sensitivity = layer_sensitivity(
-        [&](const FormatPlan& plan) { return open_plan(plan); }, *reference_, coarse_plan, space_.target.num_layers,
-        std::min<size_t>(num_choose_, space_.language_model ? 2 : 32), step("sensitivity of the layers"), [&] { return out_of_time(); });
+    FormatPlan finer;  // as given
+    if (!order.empty()) finer = report_.candidates[order.front()].plan;
+    find_sensitivity(coarse_plan, journal);
     std::vector<int64_t> worst;
     for (const auto& [layer, harm] : report_.sensitivity) worst.push_back(layer);
     for (const FormatPlan& plan : mixed_plans(coarse_plan, finer, worst, space_.target.num_layers)) try_plan(plan, journal);
+  }
+
+  void find_sensitivity(const FormatPlan& coarse, Journal& journal) {
+    const std::string name = "sensitivity to " + coarse.name;
+    if (const auto known = json::try_value_to<std::vector<std::pair<int64_t, double>>>(journal.note(name))) {
+      report_.sensitivity = *known;
+      return;
+    }
+    const auto stop = [this] { return out_of_time(); };
+    report_.sensitivity = layer_sensitivity([&](const FormatPlan& plan) { return open_plan(plan); }, *reference_, coarse,
+                                            space_.target.num_layers, std::min<size_t>(num_choose_, space_.language_model ? 2 : 32),
+                                            step("sensitivity of the layers"), stop);
+    if (stop()) return;
+    journal.keep_note(name, json::value_from(report_.sensitivity));
   }
 
   // The fastest first; each that fails on fresh items makes way for the next. At most three are verified, so that the
   // chance of a lucky pass stays small.
   void choose_and_verify() {
     const std::vector<size_t> order = ranking();
-    for (size_t rank = 0; rank < order.size() && rank < 3; ++rank) {
+    for (size_t rank = 0; rank < order.size() && rank < kMostVerified && report_.chosen < 0; ++rank) {
       Candidate& candidate = report_.candidates[order[rank]];
-      Engine engine = open_plan(candidate.plan);
-      Verification verification;
-      verification.done = true;
-      verification.candidate = candidate.plan.name;
-      verification.num_items = num_items_ - num_choose_;
-      verification.quality = reference_->compare(engine, num_choose_, num_items_, step(candidate.plan.name + ": verify quality"));
-      Candidate again;
-      verification.speedup = race(engine, again, candidate.plan.name + ": verify", /*seconds=*/2);
-      const std::optional<std::string> reason = violation(budget_, verification.quality);
-      verification.passed = !reason && verification.speedup.low > 1;
-      if (reason) verification.reason = *reason;
-      if (!reason && !verification.passed) verification.reason = "not surely faster when measured again";
+      if (rank > 0 && out_of_time()) {
+        candidate.reason = fmt::format("not verified: the time limit of {:g} s was reached", options_.max_seconds);
+        continue;
+      }
+      const Verification verification = verify(candidate.plan);
       report_.verifications.push_back(verification);
       if (verification.passed) {
         report_.chosen = static_cast<int>(order[rank]);
-        break;
+      } else {
+        candidate.reason = "on items that were not used to choose: " + verification.reason;
+        candidate.passed = false;
       }
-      candidate.reason = "on items that were not used to choose: " + verification.reason;
-      candidate.passed = false;
     }
     for (size_t i = 0; i < report_.candidates.size(); ++i) {
       Candidate& candidate = report_.candidates[i];
       if (static_cast<int>(i) == report_.chosen || !candidate.reason.empty()) continue;
-      candidate.reason = fmt::format("{} is faster and passes too", report_.choice().plan.name);
+      candidate.reason = report_.changed()
+                             ? fmt::format("{} is {} and passes too", report_.choice().plan.name, better_word(goal_))
+                             : fmt::format("not verified: {} that are {} failed", kMostVerified, better_word(goal_));
     }
+  }
+
+  Verification verify(const FormatPlan& plan) {
+    Engine engine = open_plan(plan);
+    Verification verification;
+    verification.candidate = plan.name;
+    verification.num_items = num_items_ - num_choose_;
+    verification.quality = reference_->compare(engine, num_choose_, num_items_, step(plan.name + ": verify quality"));
+    Candidate again;
+    verification.speedup = race(engine, again, plan.name + ": verify");
+    if (const std::optional<std::string> reason = violation(budget_, verification.quality)) {
+      verification.reason = *reason;
+    } else if (verification.speedup.low <= 1) {
+      verification.reason = fmt::format("not surely {} when measured again", better_word(goal_));
+    }
+    verification.passed = verification.reason.empty();
+    return verification;
   }
 
   json::object recipe() const {
     json::object recipe;
     recipe["source_digest"] = model_digest(options_.model);
     recipe["formats"] = plan_json(report_.choice().plan);
+    recipe["given"] = given_formats();
     recipe["goal"] = report_.goal;
     recipe["budget"] = report_.budget;
     recipe["seed"] = report_.seed;
@@ -315,6 +380,16 @@ class Optimizer {
     recipe["data_digest"] = options_.texts.empty() ? json::value(nullptr) : json::value(sha256(text));
     recipe["versions"] = report_.versions;
     return recipe;
+  }
+
+  // Formats in the source of the weights that the choice changes: what a package is to be compared with elsewhere.
+  json::object given_formats() const {
+    json::object given;
+    const FormatPolicy policy = make_policy(report_.choice().plan, space_.target);
+    for (const WeightRecord& record : base_engine_.loaded.load.records) {
+      if (report_.changed() && policy(record) != record.stored) given[record.name] = format_name(record.stored);
+    }
+    return given;
   }
 
   static json::object measurements(const json::object& facts) {
@@ -342,6 +417,8 @@ class Optimizer {
   const OptimizeOptions& options_;
   const OnStep& on_step_;
   double started_;
+  double slowest_ = 0;  // seconds that the slowest candidate took
+  Goal goal_;
   Engine base_engine_;
   CandidateSpace space_;
   Budget budget_;

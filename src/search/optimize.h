@@ -21,15 +21,16 @@ struct OptimizeOptions {
   std::vector<std::string> texts; // empty: none were given
   bool plain = false;             // the one text is a whole file, not a row of a table
   uint64_t seed = 0;
-  double max_seconds = 180;       // no new candidate is begun after it
+  double max_seconds = 180;       // no candidate is begun that would not be done and verified by then; short on time, a
+                                  // language model samples fewer windows. Reference and base are measured whatever it is
   int num_threads = 0;
   std::string isa;
+  double race_seconds = 1.5;      // for each side of a comparison of speed; up to five times that where it stays unclear
   int64_t num_windows = 16;       // language models: windows to choose by, and as many to verify
 };
 
 /// The choice measured on items that were not used to choose.
 struct Verification {
-  bool done = false;
   bool passed = false;
   std::string candidate;
   Estimate speedup;

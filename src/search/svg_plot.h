@@ -1,4 +1,5 @@
-// A scatter plot as inline SVG: points with labels and intervals, a horizontal line, and the roofs of a roofline.
+// A scatter plot as inline SVG: points with labels and intervals, a front through some of them, a horizontal limit, and the
+// roofs of a roofline. Colours are CSS classes, so that the page decides them, by day and by night.
 #pragma once
 
 #include <cmath>
@@ -10,17 +11,19 @@ namespace citius {
 
 struct PlotPoint {
   double x = 0, y = 0;
-  std::string color;
-  std::string label;
+  std::string kind;   // CSS class
+  std::string label;  // beside the point; empty: none
   double x_low = 0, x_high = 0;  // an interval; none where both are 0
+  std::string title = {};        // shown on hovering
 };
 
 struct Plot {
   std::string x_label, y_label;
   bool log_x = false, log_y = false;
   std::vector<PlotPoint> points;
-  double y_line = NAN;  // a dashed line at this height
-  std::string y_line_label;
+  std::vector<std::pair<double, double>> front;  // points of a line, from left to right
+  double y_limit = NAN;                          // what lies above is shaded
+  std::string y_limit_label;
   double slope = 0;  // y = slope · x up to each roof, where above 0
   std::vector<std::pair<double, std::string>> roofs;
 };

@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "io/package_digest.h"
 #include "search/package_writer.h"
+#include "search/remeasure.h"
 
 namespace citius {
 namespace {
@@ -28,6 +30,7 @@ class Optimize : public ::testing::Test {
     options.goal = "memory";  // the outcome must not hang on the clock
     options.budget = budget;
     options.num_windows = 4;
+    options.race_seconds = 0.01;
     options.num_threads = 1;
     return options;
   }
@@ -87,22 +90,175 @@ TEST_F(Optimize, WrongBudgetAndForeignDirectoryAreUsage) {
   EXPECT_TRUE(std::filesystem::exists(other.out / "precious.txt"));
 }
 
-TEST_F(Optimize, AReceiptThatDisagreesIsRefused) {
+TEST_F(Optimize, OneFormatRunsOneKernelWhateverItCameFrom) {
+  // The base is the file in its own format, a candidate the file converted to it: no gain is shown against a slow base.
+  const OptimizeOptions wide = options("");
+  Engine source = open_engine(wide.model);
+  const PlanTarget target = plan_target(source.model());
+  for (const std::string& name : plan_names()) {
+    OptimizedPackage package;
+    package.directory = directory_ / name;
+    package.policy = make_policy(plan_of_name(name), target);
+    package.num_threads = 1;
+    write_optimized(source.checkpoint, package);
+    EXPECT_EQ(kernels_of(package.directory, {}), kernels_of(wide.model, package.policy)) << name;
+  }
+}
+
+TEST_F(Optimize, TheSeedDecidesTheTextAndWithItEveryQuality) {
+  OptimizeOptions first = options("kl<=100");
+  first.seed = 3;
+  first.max_seconds = 1000;
+  OptimizeOptions again = first, other = first;
+  again.out = directory_ / "again";
+  other.out = directory_ / "other";
+  other.seed = 4;
+  const Report a = optimize(first), b = optimize(again), c = optimize(other);
+  ASSERT_EQ(a.candidates.size(), b.candidates.size());
+  for (size_t i = 0; i < a.candidates.size(); ++i) {
+    EXPECT_EQ(a.candidates[i].plan.name, b.candidates[i].plan.name);
+    EXPECT_EQ(a.candidates[i].quality.at("kl_mean").value, b.candidates[i].quality.at("kl_mean").value);
+  }
+  EXPECT_EQ(a.choice().plan.name, b.choice().plan.name);
+  EXPECT_NE(a.candidates.front().quality.at("kl_mean").value, c.candidates.front().quality.at("kl_mean").value);
+}
+
+TEST_F(Optimize, GoesOnWhereItWasInterrupted) {
+  const OptimizeOptions wide = options("kl<=100");
+  size_t loads = 0;
+  const auto stop_at_third = [&](const std::string& step, double) {
+    if (step.ends_with(": load") && ++loads == 3) fail(ErrorKind::kInterrupted, "test", "stop");
+  };
+  EXPECT_THROW(optimize(wide, stop_at_third), Error);
+  EXPECT_FALSE(std::filesystem::exists(wide.out));
+  ASSERT_TRUE(std::filesystem::exists(wide.out.string() + ".partial"));
+  std::set<std::string> loaded;
+  const Report report = optimize(wide, [&](const std::string& step, double) {
+    if (step.ends_with(": load")) loaded.insert(step);
+  });
+  // Two were measured before.
+  EXPECT_EQ(loaded.size() + 2, report.candidates.size());
+  EXPECT_FALSE(std::filesystem::exists(wide.out.string() + ".partial"));
+}
+
+TEST_F(Optimize, TimeThatIsUpLeavesTheModelAsGivenAndSaysSo) {
+  OptimizeOptions hasty = options("kl<=100");
+  hasty.max_seconds = 1e-6;
+  const Report report = optimize(hasty);
+  EXPECT_FALSE(report.changed());
+  ASSERT_FALSE(report.candidates.empty());
+  for (const Candidate& candidate : report.candidates) {
+    EXPECT_FALSE(candidate.measured);
+    EXPECT_NE(candidate.reason.find("time limit"), std::string::npos) << candidate.reason;
+  }
+  EXPECT_NO_THROW(open_engine(hasty.out));
+}
+
+TEST_F(Optimize, TheGoalDecidesWhatIsTimedAndWhatCounts) {
+  OptimizeOptions throughput = options("kl<=100"), latency = options("kl<=100"), memory = options("kl<=100");
+  throughput.goal = "throughput";
+  latency.goal = "latency";
+  throughput.max_seconds = latency.max_seconds = 1e-6;
+  const Report many = optimize(throughput), one = optimize(latency), small = optimize(memory);
+  EXPECT_NE(many.workload.find("16 sequences"), std::string::npos) << many.workload;
+  EXPECT_NE(one.workload.find("one sequence"), std::string::npos) << one.workload;
+  ASSERT_TRUE(small.changed());
+  for (const Candidate& candidate : small.candidates) {
+    if (!candidate.measured || !candidate.passed) continue;
+    EXPECT_LE(small.choice().weight_bytes, candidate.weight_bytes) << candidate.plan.name;
+    EXPECT_DOUBLE_EQ(candidate.speedup.value, small.base.weight_bytes / candidate.weight_bytes);
+  }
+  OptimizeOptions wrong = options("");
+  wrong.goal = "beauty";
+  EXPECT_THROW(optimize(wrong), Error);
+}
+
+TEST_F(Optimize, WhatWasTamperedWithIsRefused) {
   OptimizedPackage package;
   package.directory = directory_ / "package";
   package.num_threads = 1;
   write_optimized(open_checkpoint(options("").model), package);
-  EXPECT_NO_THROW(open_engine(package.directory));
-  json::value citius = read_json(package.directory / "citius.json");
-  json::value& probe = citius.at("receipt").at("probes").at(0);
-  probe.at("hidden").at(0) = probe.at("hidden").at(0).to_number<double>() + 3.0;
-  write_file(package.directory / "citius.json", json::serialize(citius));
-  try {
-    open_engine(package.directory);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kFailed) << error.what();
+  const auto kind_of_opening = [&]() -> std::optional<ErrorKind> {
+    try {
+      open_engine(package.directory);
+      return std::nullopt;
+    } catch (const Error& error) {
+      return error.kind();
+    }
+  };
+  EXPECT_EQ(kind_of_opening(), std::nullopt);
+  const std::filesystem::path weights = package.directory / "model.safetensors", citius = package.directory / "citius.json";
+  const std::string bytes = read_file(weights, 1 << 24), text = read_file(citius, 1 << 24);
+  // One bit of one weight, too little for any tolerance to notice.
+  std::string changed = bytes;
+  changed[changed.size() - 4] = static_cast<char>(changed[changed.size() - 4] ^ 1);
+  write_file(weights, changed);
+  EXPECT_EQ(kind_of_opening(), ErrorKind::kInput);
+  write_file(weights, bytes);
+  // A receipt that allows anything.
+  json::value document = parse_json(text, "citius.json");
+  document.at("receipt").at("tolerance") = 0.99;
+  write_file(citius, json::serialize(document));
+  EXPECT_EQ(kind_of_opening(), ErrorKind::kInput);
+  // Somebody who mends the digest as well meets the replay.
+  document = parse_json(text, "citius.json");
+  json::value& number = document.at("receipt").at("probes").at(0).at("hidden").at(0);
+  number = number.to_number<double>() + 3.0;
+  write_file(citius, sealed_citius(document.as_object()));
+  EXPECT_EQ(kind_of_opening(), ErrorKind::kFailed);
+  write_file(citius, text);
+  EXPECT_EQ(kind_of_opening(), std::nullopt);
+  std::filesystem::remove(package.directory / "config.json");
+  EXPECT_EQ(kind_of_opening(), ErrorKind::kInput);
+}
+
+TEST_F(Optimize, ElsewhereAPackageIsMeasuredAgain) {
+  const std::vector<std::string> isas = available_isas();
+  if (isas.size() < 2) GTEST_SKIP() << "one instruction set only";
+  for (const char* name : {"llama", "gpt2"}) {  // gpt2: weights that the source stores transposed
+    OptimizeOptions wide = options("kl<=100");
+    wide.model = std::string(CITIUS_TEST_DIR) + "/golden/models/" + name;
+    wide.out = directory_ / name;
+    wide.isa = isas.front();
+    ASSERT_TRUE(optimize(wide).changed());
+    EngineOptions here;
+    here.num_threads = 1;
+    here.isa = isas.front();
+    Engine same = open_engine(wide.out, here);
+    EXPECT_EQ(made_for_other_isa(same), "");
+    here.isa = isas.back();
+    Engine memory = open_engine(wide.out, here);
+    EXPECT_EQ(made_for_other_isa(memory), "") << "bytes are the same everywhere";
+    // The same package, had it been made to be fast.
+    json::value citius = read_json(wide.out / "citius.json", 1 << 24);
+    citius.at("recipe").at("goal") = "latency";
+    write_file(wide.out / "citius.json", sealed_citius(citius.as_object()));
+    Engine fast = open_engine(wide.out, here);
+    EXPECT_EQ(made_for_other_isa(fast), isas.front());
+    const Estimate speedup = remeasure(fast);
+    EXPECT_GT(speedup.value, 0);
+    EXPECT_LE(speedup.low, speedup.high);
+    EXPECT_NE(remeasure_key(fast), remeasure_key(same));
   }
+}
+
+TEST(Candidates, LayersAreKeptFinerAtEitherEndAndWhereItHurtsMost) {
+  FormatPlan coarse = plan_of_name("int4-g32"), given;
+  const int64_t ranking[] = {5, 2, 0, 7, 1, 3, 4, 6};
+  std::map<std::string, std::set<int64_t>> kept;
+  for (const FormatPlan& plan : mixed_plans(coarse, given, ranking, 8)) {
+    EXPECT_EQ(plan.body, Format::kInt4G32);
+    for (const auto& [layer, format] : plan.layers) {
+      EXPECT_EQ(format, std::nullopt);
+      kept[plan.name].insert(layer);
+    }
+  }
+  const std::string start = "int4-g32, ";
+  EXPECT_EQ(kept.at(start + "first layer as given"), (std::set<int64_t>{0}));
+  EXPECT_EQ(kept.at(start + "last layer as given"), (std::set<int64_t>{7}));
+  EXPECT_EQ(kept.at(start + "first and last layer as given"), (std::set<int64_t>{0, 7}));
+  EXPECT_EQ(kept.at(start + "most sensitive quarter as given"), (std::set<int64_t>{5, 2}));
+  EXPECT_EQ(kept.at(start + "most sensitive half as given"), (std::set<int64_t>{5, 2, 0, 7}));
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 // The report holds every candidate with its reason, loads nothing, and lets no name break out of its markup.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "search/optimize.h"
 #include "search/svg_plot.h"
@@ -33,7 +36,7 @@ Report example() {
   report.candidates = {good, bad, late};
   report.chosen = 0;
   Verification verification;
-  verification.done = verification.passed = true;
+  verification.passed = true;
   verification.candidate = "int8-g32";
   verification.speedup = {1.79, 1.7, 1.85};
   verification.quality = good.quality;
@@ -74,7 +77,7 @@ TEST(Report, PageNamesEveryCandidateAndLoadsNothing) {
   for (const char* text : {"int8-g32", "int4-g32", "int4-g128", "kl_mean is 0.2", "time limit of 60 s", "<svg", "Roofline"}) {
     EXPECT_NE(html.find(text), std::string::npos) << text;
   }
-  for (const char* text : {"http:", "https:", "src=", "href=", "@import", "<script", "<b>evil"}) {
+  for (const char* text : {"http:", "https:", "src=", "href=", "@import", "url(", "<script", "<b>evil"}) {
     EXPECT_EQ(html.find(text), std::string::npos) << text;
   }
 }
@@ -82,11 +85,33 @@ TEST(Report, PageNamesEveryCandidateAndLoadsNothing) {
 TEST(SvgPlot, LeavesOutWhatHasNoPlace) {
   Plot plot;
   plot.log_y = true;
-  plot.points = {{1, 0, "red", "zero", 0, 0}, {1, NAN, "red", "nan", 0, 0}, {2, 0.5, "red", "fine", 0, 0}};
+  plot.points = {{1, 0, "given", "zero", 0, 0}, {1, NAN, "given", "nan", 0, 0}, {2, 0.5, "given", "fine", 0, 0}};
   const std::string svg = draw(plot);
   EXPECT_EQ(svg.find("zero"), std::string::npos);
   EXPECT_EQ(svg.find(">nan"), std::string::npos);
   EXPECT_NE(svg.find("fine"), std::string::npos);
+}
+
+TEST(SvgPlot, LabelsKeepApart) {
+  Plot plot;
+  for (int i = 0; i < 8; ++i) plot.points.push_back({1 + 0.01 * i, 0.5, "passed", fmt::format("label{}", i), 0, 0});
+  plot.points.push_back({2, 5, "passed", "far", 0, 0});
+  const std::string svg = draw(plot);
+  std::set<std::string> places;
+  for (int i = 0; i < 8; ++i) {
+    const size_t end = svg.find(fmt::format(">label{}</text>", i));
+    ASSERT_NE(end, std::string::npos);
+    const size_t begin = svg.rfind("<text", end);
+    places.insert(svg.substr(begin, svg.find("text-anchor", begin) - begin));
+  }
+  EXPECT_EQ(places.size(), 8u);
+}
+
+TEST(Report, SaysThatTheBaseItselfMissesTheBudget) {
+  Report report = example();
+  report.base.passed = false;
+  report.base.reason = "kl_mean is 0.5";
+  EXPECT_NE(report_html(report).find("misses the budget itself: kl_mean is 0.5"), std::string::npos);
 }
 
 }  // namespace
