@@ -162,7 +162,7 @@ def test_package(folder):
     receipt = json.loads((package / "citius.json").read_text())
     receipt["receipt"]["probes"][0]["hidden"] = [-value for value in receipt["receipt"]["probes"][0]["hidden"]]
     (package / "citius.json").write_text(json.dumps(receipt))
-    run(*complete, expect=1, says="receipt")
+    run(*complete, expect=3, says="digest")
 
 
 def test_shapes_of_malice(folder):
