@@ -106,8 +106,7 @@ class Bpe final : public Model {
         if (unknown > 0) add(*unk_id_, unknown);
         unknown = 0;
         add(id, bytes);
-      } else if (!(options_.byte_fallback && add_bytes(word.substr(begin, bytes), end == word.size(), add)) &&
-                 options_.unk_token) {
+      } else if (!(options_.byte_fallback && add_bytes(word.substr(begin, bytes), end == word.size(), add)) && options_.unk_token) {
         if (!unk_id_) fail_input("tokenizer", "unknown token '{}' is not in the vocabulary", *options_.unk_token);
         if (unknown > 0 && !options_.fuse_unk) {
           add(*unk_id_, unknown);
@@ -204,8 +203,7 @@ class Bpe final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options,
-                                std::string_view where) {
+std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where) {
   return std::make_unique<Bpe>(std::move(vocabulary), merges, std::move(options), where);
 }
 

@@ -162,7 +162,8 @@ class Reader {
     }
     const std::string unk = parts_.special.unk >= 0 ? tokens[static_cast<size_t>(parts_.special.unk)] : "[UNK]";
     parts_.model = make_wordpiece(Vocabulary::from_list(std::move(tokens), parts_.where), unk, "##", /*max_chars=*/1 << 20, parts_.where);
-    parts_.normalizer = make_bert_normalizer(/*clean_text=*/true, /*handle_chinese_chars=*/true, /*strip_accents=*/true, /*lowercase=*/true);
+    parts_.normalizer =
+        make_bert_normalizer(/*clean_text=*/true, /*handle_chinese_chars=*/true, /*strip_accents=*/true, /*lowercase=*/true);
     parts_.pre_tokenizer = make_bert_pre_tokenizer();
     parts_.decoder = make_wordpiece_decoder("##", /*cleanup=*/true);
     SpecialIds& special = parts_.special;
@@ -199,6 +200,8 @@ class Reader {
 
 }  // namespace
 
-Parts read_gguf_vocabulary(const GgufVocab& vocab) { return Reader(vocab).run(); }
+Parts read_gguf_vocabulary(const GgufVocab& vocab) {
+  return Reader(vocab).run();
+}
 
 }  // namespace citius::tok

@@ -14,22 +14,31 @@ constexpr std::string_view kContractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 constexpr std::string_view kSpaces = R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 constexpr const char* kLlama3 =
-    "{contractions}" R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)" "{spaces}";
+    "{contractions}"
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    "{spaces}";
 constexpr const char* kQwen2 =
-    "{contractions}" R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)" "{spaces}";
+    "{contractions}"
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    "{spaces}";
 constexpr const char* kQwen35 =
     "{contractions}"
-    R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)" "{spaces}";
+    R"(|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*)"
+    "{spaces}";
 constexpr const char* kSeedCoder =
-    "{contractions}" R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)" "{spaces}";
+    "{contractions}"
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)"
+    "{spaces}";
 constexpr const char* kMiniCpm =
-    "{contractions}" R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)" "{spaces}";
-constexpr const char* kGpt4o =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
     "{contractions}"
-    R"(?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
-    "{contractions}"
-    R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" "{spaces}";
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*)"
+    "{spaces}";
+constexpr const char* kGpt4o = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+)"
+                               "{contractions}"
+                               R"(?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
+                               "{contractions}"
+                               R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)"
+                               "{spaces}";
 constexpr const char* kTekken =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*)"
@@ -45,7 +54,8 @@ constexpr const char* kCjkAndHangul = "[\\x{4E00}-\\x{9FA5}\\x{800}-\\x{4E00}\\x
 
 std::string expand(std::string_view pattern) {
   std::string out(pattern);
-  for (const auto& [name, part] : {std::pair{std::string_view("{contractions}"), kContractions}, std::pair{std::string_view("{spaces}"), kSpaces}}) {
+  for (const auto& [name, part] :
+       {std::pair{std::string_view("{contractions}"), kContractions}, std::pair{std::string_view("{spaces}"), kSpaces}}) {
     for (size_t at = 0; (at = out.find(name)) != std::string::npos;) out.replace(at, name.size(), part);
   }
   return out;
@@ -60,12 +70,14 @@ struct Family {
 
 const Family kFamilies[] = {
     {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
-     {kLlama3}, /*ignore_merges=*/true, /*add_bos=*/true},
+     {kLlama3},
+     /*ignore_merges=*/true,
+     /*add_bos=*/true},
     {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {kLlama3}},
     {{"qwen2", "deepseek-r1-qwen", "stablelm2", "megrez", "hunyuan", "grok-2", "solar-open", "kormo", "f2llmv2"}, {kQwen2}},
     {{"qwen35"}, {kQwen35}},
-    {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "roberta-bpe", "modern-bert", "jina-v1-en", "jina-v2-code",
-      "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "exaone4", "mellum", "a.x-4.0", "granite-docling"},
+    {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "roberta-bpe", "modern-bert", "jina-v1-en", "jina-v2-code", "jina-es", "jina-de",
+      "jina-v2-es", "jina-v2-de", "gigachat", "exaone4", "mellum", "a.x-4.0", "granite-docling"},
      {kGpt2Pattern}},
     {{"starcoder", "smollm", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"}, {"\\p{N}", kGpt2Pattern}},
     {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2Pattern, "[0-9][0-9][0-9]"}},
@@ -102,8 +114,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     for (const char* name : family.names) near.emplace_back(edit_distance(kind.substr(0, 64), name), name);
   }
   std::sort(near.begin(), near.end());
-  fail_input(where, "tokenizer.ggml.pre is '{}', which is not supported; the nearest known ones are {}, {} and {}",
-             kind.substr(0, 64), near[0].second, near[1].second, near[2].second);
+  fail_input(where, "tokenizer.ggml.pre is '{}', which is not supported; the nearest known ones are {}, {} and {}", kind.substr(0, 64),
+             near[0].second, near[1].second, near[2].second);
 }
 
 }  // namespace

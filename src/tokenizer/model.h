@@ -43,14 +43,13 @@ struct BpeOptions {
 };
 using MergeList = std::vector<std::pair<std::string, std::string>>;
 
-std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options,
-                                std::string_view where);
-std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix,
-                                      size_t max_chars, std::string_view where);
+std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where);
+std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix, size_t max_chars,
+                                      std::string_view where);
 std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string unk_token, std::string_view where);
 /// `scores`: natural logarithm of the probability of token i.
-std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id,
-                                    bool byte_fallback, std::string_view where);
+std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id, bool byte_fallback,
+                                    std::string_view where);
 /// SentencePiece BPE of GGUF files: neighbours merge in the order of the score of what they make.
 std::unique_ptr<Model> make_spm(Vocabulary vocabulary, std::vector<float> scores, int32_t unk_id, std::string_view where);
 

@@ -81,8 +81,7 @@ struct Pipeline::Text {
   std::vector<int32_t> char_of_byte, byte_of_char;
 };
 
-Pipeline::Pipeline(Parts parts)
-    : parts_(std::move(parts)), raw_tokens_({}, {}, parts_.where), normalized_tokens_({}, {}, parts_.where) {
+Pipeline::Pipeline(Parts parts) : parts_(std::move(parts)), raw_tokens_({}, {}, parts_.where), normalized_tokens_({}, {}, parts_.where) {
   const Vocabulary& vocabulary = parts_.model->vocabulary();
   std::vector<std::pair<std::string, int64_t>> extra;
   for (const AddedToken& token : parts_.added_tokens) {
@@ -94,7 +93,8 @@ Pipeline::Pipeline(Parts parts)
     // Ids of the model's vocabulary are taken; the check for gaps must know them.
     for (const auto& [content, id] : extra) {
       if (vocabulary.has_id(id)) {
-        fail_input(parts_.where, "added token '{}' has id {}, which is '{}' in the vocabulary", content, id, vocabulary.token(static_cast<int32_t>(id)));
+        fail_input(parts_.where, "added token '{}' has id {}, which is '{}' in the vocabulary", content, id,
+                   vocabulary.token(static_cast<int32_t>(id)));
       }
       const int64_t limit = static_cast<int64_t>(vocabulary.size() + 4 * extra.size()) + 100'000;
       if (id < 0 || id >= limit) fail_input(parts_.where, "added token '{}' has id {}, expected less than {}", content, id, limit);
@@ -196,8 +196,7 @@ Draft Pipeline::draft_of(const Text& text, int32_t sequence, int32_t word, bool 
   return draft;
 }
 
-Encoding Pipeline::encode(const std::vector<std::vector<std::string_view>>& texts, bool words,
-                          const EncodeOptions& options) const {
+Encoding Pipeline::encode(const std::vector<std::vector<std::string_view>>& texts, bool words, const EncodeOptions& options) const {
   const bool trims = parts_.post_processor && parts_.post_processor->trims();
   std::vector<std::vector<Text>> sources(texts.size());
   std::vector<Draft> drafts;

@@ -58,7 +58,7 @@ class Pipeline {
 
   Parts parts_;
   TokenFinder raw_tokens_, normalized_tokens_;
-  Vocabulary extra_;                          // added tokens that the model's vocabulary lacks
+  Vocabulary extra_;                           // added tokens that the model's vocabulary lacks
   std::vector<std::string> normalized_forms_;  // by id; empty where it is the token itself
   std::vector<bool> special_flags_;
   size_t vocab_size_ = 0;

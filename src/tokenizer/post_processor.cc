@@ -89,8 +89,7 @@ Draft special_tokens(const TemplatePiece& piece) {
 
 class Template final : public PostProcessor {
  public:
-  Template(std::vector<TemplatePiece> single, std::vector<TemplatePiece> pair)
-      : single_(std::move(single)), pair_(std::move(pair)) {}
+  Template(std::vector<TemplatePiece> single, std::vector<TemplatePiece> pair) : single_(std::move(single)), pair_(std::move(pair)) {}
 
   size_t num_added(bool pair) const override {
     size_t count = 0;
@@ -204,13 +203,11 @@ PostProcessorPtr make_post_processor_sequence(std::vector<PostProcessorPtr> step
 
 void truncate(std::vector<Draft>& drafts, const Truncation& truncation, size_t num_added) {
   if (num_added > truncation.max_length) {
-    fail(ErrorKind::kUsage, "tokenizer", "got a length limit of {} tokens, expected at least the {} special ones",
-         truncation.max_length, num_added);
+    fail(ErrorKind::kUsage, "tokenizer", "got a length limit of {} tokens, expected at least the {} special ones", truncation.max_length,
+         num_added);
   }
   const size_t limit = truncation.max_length - num_added;
-  const auto cut = [&](Draft& draft, size_t length) {
-    truncate_one(draft, length, truncation.stride, truncation.from_left);
-  };
+  const auto cut = [&](Draft& draft, size_t length) { truncate_one(draft, length, truncation.stride, truncation.from_left); };
   if (limit == 0) {
     for (Draft& draft : drafts) cut(draft, 0);
     return;
@@ -243,8 +240,7 @@ void truncate(std::vector<Draft>& drafts, const Truncation& truncation, size_t n
   Draft& target = drafts[first ? 0 : 1];
   const size_t excess = total - limit;
   if (target.encoding.size() <= excess) {
-    fail(ErrorKind::kUsage, "tokenizer",
-         "the {} text has {} tokens, {} must go to keep to {}; choose another truncation strategy",
+    fail(ErrorKind::kUsage, "tokenizer", "the {} text has {} tokens, {} must go to keep to {}; choose another truncation strategy",
          first ? "first" : "second", target.encoding.size(), excess, truncation.max_length);
   }
   cut(target, target.encoding.size() - excess);

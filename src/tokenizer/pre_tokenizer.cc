@@ -9,8 +9,7 @@
 
 namespace citius::tok {
 
-const char kGpt2Pattern[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const char kGpt2Pattern[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 namespace {
 
@@ -100,12 +99,12 @@ void match_chars(std::string_view text, std::vector<Match>& out, IsMatch is_matc
 
 template <typename IsMatch>
 void split_chars(PieceList& list, SplitBehavior behavior, IsMatch is_match) {
-  Splitter(list, behavior).run([&](std::string_view text, std::vector<Match>& parts) {
-    match_chars(text, parts, is_match);
-  });
+  Splitter(list, behavior).run([&](std::string_view text, std::vector<Match>& parts) { match_chars(text, parts, is_match); });
 }
 
-bool is_any_punctuation(char32_t c) { return is_ascii_punctuation(c) || (c >= 0x80 && is_punctuation(c)); }
+bool is_any_punctuation(char32_t c) {
+  return is_ascii_punctuation(c) || (c >= 0x80 && is_punctuation(c));
+}
 
 /// Rebuilds the text: `append(piece, out)` appends what becomes of a piece that is not an added token.
 template <typename Append>
@@ -139,8 +138,7 @@ class Sequence final : public PreTokenizer {
 
 class Split final : public PreTokenizer {
  public:
-  Split(Regex pattern, SplitBehavior behavior, bool invert)
-      : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
+  Split(Regex pattern, SplitBehavior behavior, bool invert) : pattern_(std::move(pattern)), behavior_(behavior), invert_(invert) {}
   void apply(PieceList& list) const override {
     Splitter(list, behavior_).run([&](std::string_view text, std::vector<Match>& parts) {
       pattern_.find_all(text, parts);
@@ -191,8 +189,7 @@ class Metaspace final : public PreTokenizer {
     rebuild(list, [&](const Piece& piece, AlignedText& out) {
       const AlignedText& text = list.text;
       const bool starts = text.bytes[piece.begin] == ' ' || list.view(piece).starts_with(replacement_);
-      const bool prepend = scheme_ == PrependScheme::kAlways ||
-                           (scheme_ == PrependScheme::kFirst && text.spans[piece.begin].begin == 0);
+      const bool prepend = scheme_ == PrependScheme::kAlways || (scheme_ == PrependScheme::kFirst && text.spans[piece.begin].begin == 0);
       if (prepend && !starts) out.append(replacement_, text.spans[piece.begin]);
       for (size_t i = piece.begin; i < piece.end; ++i) {
         if (text.bytes[i] == ' ') {
@@ -297,18 +294,26 @@ PreTokenizerPtr make_metaspace(std::string replacement, PrependScheme scheme, bo
 PreTokenizerPtr make_char_delimiter(char32_t delimiter) {
   return make_char_split(SplitBehavior::kRemoved, [delimiter](char32_t c) { return c == delimiter; });
 }
-PreTokenizerPtr make_whitespace_split() { return make_char_split(SplitBehavior::kRemoved, is_whitespace); }
+PreTokenizerPtr make_whitespace_split() {
+  return make_char_split(SplitBehavior::kRemoved, is_whitespace);
+}
 PreTokenizerPtr make_bert_pre_tokenizer() {
   std::vector<PreTokenizerPtr> steps;
   steps.push_back(make_whitespace_split());
   steps.push_back(make_punctuation(SplitBehavior::kIsolated));
   return make_pre_tokenizer_sequence(std::move(steps));
 }
-PreTokenizerPtr make_punctuation(SplitBehavior behavior) { return make_char_split(behavior, is_any_punctuation); }
+PreTokenizerPtr make_punctuation(SplitBehavior behavior) {
+  return make_char_split(behavior, is_any_punctuation);
+}
 PreTokenizerPtr make_digits(bool individual) {
   return make_char_split(individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, is_numeric);
 }
-PreTokenizerPtr make_unicode_scripts() { return std::make_unique<UnicodeScripts>(); }
-PreTokenizerPtr make_fixed_length(size_t length) { return std::make_unique<FixedLength>(length); }
+PreTokenizerPtr make_unicode_scripts() {
+  return std::make_unique<UnicodeScripts>();
+}
+PreTokenizerPtr make_fixed_length(size_t length) {
+  return std::make_unique<FixedLength>(length);
+}
 
 }  // namespace citius::tok

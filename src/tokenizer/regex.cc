@@ -43,9 +43,7 @@ class Translator {
   }
 
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    fail_input(where_, "regular expression '{}': {} is not supported", in_, what);
-  }
+  [[noreturn]] void refuse(std::string_view what) const { fail_input(where_, "regular expression '{}': {} is not supported", in_, what); }
 
   void check_group() const {
     const std::string_view rest = in_.substr(at_);
@@ -106,9 +104,7 @@ class Translator {
     }
   }
 
-  void put_class(std::string_view members, bool in_class) {
-    out_ += in_class ? std::string(members) : fmt::format("[{}]", members);
-  }
+  void put_class(std::string_view members, bool in_class) { out_ += in_class ? std::string(members) : fmt::format("[{}]", members); }
 
   void unicode_escape() {
     const std::string_view digits = in_.substr(at_, 4);
@@ -145,13 +141,27 @@ class Translator {
 
   static std::string property_members(const std::string& key, const std::string& name) {
     static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-        {"letter", "\\p{L}"},        {"mark", "\\p{M}"},           {"number", "\\p{N}"},
-        {"punctuation", "\\p{P}"},   {"symbol", "\\p{S}"},         {"separator", "\\p{Z}"},
-        {"other", "\\p{C}"},         {"uppercaseletter", "\\p{Lu}"}, {"lowercaseletter", "\\p{Ll}"},
-        {"decimalnumber", "\\p{Nd}"}, {"digit", "\\p{Nd}"},        {"alpha", "\\p{Alphabetic}"},
-        {"upper", "\\p{Uppercase}"}, {"lower", "\\p{Lowercase}"},  {"space", kSpace},
-        {"word", kWord},             {"alnum", "\\p{Alphabetic}\\p{Nd}"}, {"punct", "\\p{P}$+<=>^`|~"},
-        {"nonspacingmark", "\\p{Mn}"}, {"spacingmark", "\\p{Mc}"}, {"any", "\\p{Any}"},
+        {"letter", "\\p{L}"},
+        {"mark", "\\p{M}"},
+        {"number", "\\p{N}"},
+        {"punctuation", "\\p{P}"},
+        {"symbol", "\\p{S}"},
+        {"separator", "\\p{Z}"},
+        {"other", "\\p{C}"},
+        {"uppercaseletter", "\\p{Lu}"},
+        {"lowercaseletter", "\\p{Ll}"},
+        {"decimalnumber", "\\p{Nd}"},
+        {"digit", "\\p{Nd}"},
+        {"alpha", "\\p{Alphabetic}"},
+        {"upper", "\\p{Uppercase}"},
+        {"lower", "\\p{Lowercase}"},
+        {"space", kSpace},
+        {"word", kWord},
+        {"alnum", "\\p{Alphabetic}\\p{Nd}"},
+        {"punct", "\\p{P}$+<=>^`|~"},
+        {"nonspacingmark", "\\p{Mn}"},
+        {"spacingmark", "\\p{Mc}"},
+        {"any", "\\p{Any}"},
     };
     for (const auto& [long_name, members] : kNames) {
       if (key == long_name) return std::string(members);
@@ -159,8 +169,8 @@ class Translator {
     // One or two letters are a general category; anything longer is a script (not script extensions, PCRE2's default)
     // or a binary property.
     if (key.size() <= 2) return fmt::format("\\p{{{}}}", name);
-    static constexpr std::string_view kBinary[] = {"alphabetic", "uppercase",   "lowercase",
-                                                   "whitespace", "ideographic", "emoji", "extendedpictographic"};
+    static constexpr std::string_view kBinary[] = {"alphabetic",  "uppercase", "lowercase",           "whitespace",
+                                                   "ideographic", "emoji",     "extendedpictographic"};
     if (std::find(std::begin(kBinary), std::end(kBinary), key) != std::end(kBinary)) return fmt::format("\\p{{{}}}", name);
     return fmt::format("\\p{{sc:{}}}", name);
   }
@@ -278,7 +288,9 @@ void Regex::compile(const std::string& pattern, std::string_view original) {
   pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE);  // without it matching is slower and the same
 }
 
-Regex::~Regex() { pcre2_code_free(code_); }
+Regex::~Regex() {
+  pcre2_code_free(code_);
+}
 
 Regex::Regex(Regex&& other) noexcept
     : code_(std::exchange(other.code_, nullptr)), pattern_(std::move(other.pattern_)), where_(std::move(other.where_)) {}
@@ -300,8 +312,8 @@ void Regex::find_all(std::string_view text, std::vector<Match>& out) const {
     }
     if (found == PCRE2_ERROR_NOMATCH) break;
     if (found < 0) {
-      fail_input(where_, "regular expression '{}' needs too much work on a text of {} bytes (PCRE2 error {})", pattern_,
-                 text.size(), found);
+      fail_input(where_, "regular expression '{}' needs too much work on a text of {} bytes (PCRE2 error {})", pattern_, text.size(),
+                 found);
     }
     const size_t begin = range[0], end = range[1];
     if (begin == end && end == last_match) {  // an empty match right after a match does not count

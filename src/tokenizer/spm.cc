@@ -30,8 +30,7 @@ class Spm final : public Model {
     for (size_t begin = 0; begin < word.size();) {
       const size_t end = begin + static_cast<size_t>(utf8_length(word[begin]));
       const auto index = static_cast<int32_t>(symbols.size());
-      symbols.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(end), index - 1,
-                         end == word.size() ? -1 : index + 1});
+      symbols.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(end), index - 1, end == word.size() ? -1 : index + 1});
       begin = end;
     }
     merge(word, symbols);
@@ -49,9 +48,7 @@ class Spm final : public Model {
     float score;
     int32_t left, right;
     uint32_t size;
-    bool operator<(const Candidate& other) const {
-      return score < other.score || (score == other.score && left > other.left);
-    }
+    bool operator<(const Candidate& other) const { return score < other.score || (score == other.score && left > other.left); }
   };
 
   void merge(std::string_view word, std::vector<Symbol>& symbols) const {

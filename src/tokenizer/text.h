@@ -82,8 +82,7 @@ struct AlignedText {
   /// Bytes [begin, end) of another text.
   void append(const AlignedText& from, size_t begin, size_t end) {
     bytes.append(from.bytes, begin, end - begin);
-    spans.insert(spans.end(), from.spans.begin() + static_cast<ptrdiff_t>(begin),
-                 from.spans.begin() + static_cast<ptrdiff_t>(end));
+    spans.insert(spans.end(), from.spans.begin() + static_cast<ptrdiff_t>(begin), from.spans.begin() + static_cast<ptrdiff_t>(end));
   }
   /// Valid UTF-8 standing for itself, at `offset` of the original.
   void append_original(std::string_view text, size_t offset);
@@ -117,9 +116,7 @@ struct PieceList {
   AlignedText text;
   std::vector<Piece> pieces;
 
-  std::string_view view(const Piece& piece) const {
-    return std::string_view(text.bytes).substr(piece.begin, piece.end - piece.begin);
-  }
+  std::string_view view(const Piece& piece) const { return std::string_view(text.bytes).substr(piece.begin, piece.end - piece.begin); }
 };
 
 }  // namespace citius::tok

@@ -70,16 +70,16 @@ struct SpecialIds {
 
 /// The tokenizer.* metadata of a GGUF file, as read. Optional members are empty where the key is absent.
 struct GgufVocab {
-  std::string where;                      // file name for error messages
-  std::string model;                      // tokenizer.ggml.model: llama, gpt2, bert, t5
-  std::string pre;                        // tokenizer.ggml.pre; empty where absent
-  std::vector<std::string> tokens;        // tokenizer.ggml.tokens
-  std::vector<float> scores;              // tokenizer.ggml.scores
-  std::vector<int32_t> types;             // tokenizer.ggml.token_type: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte
-  std::vector<std::string> merges;        // tokenizer.ggml.merges
+  std::string where;                // file name for error messages
+  std::string model;                // tokenizer.ggml.model: llama, gpt2, bert, t5
+  std::string pre;                  // tokenizer.ggml.pre; empty where absent
+  std::vector<std::string> tokens;  // tokenizer.ggml.tokens
+  std::vector<float> scores;        // tokenizer.ggml.scores
+  std::vector<int32_t> types;       // tokenizer.ggml.token_type: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte
+  std::vector<std::string> merges;  // tokenizer.ggml.merges
   std::optional<uint32_t> bos_id, eos_id, unk_id, sep_id /* "seperator" too */, pad_id, cls_id, mask_id, eot_id;
   std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
-  std::string precompiled_charsmap;       // bytes of tokenizer.ggml.precompiled_charsmap
+  std::string precompiled_charsmap;  // bytes of tokenizer.ggml.precompiled_charsmap
 };
 
 namespace tok {

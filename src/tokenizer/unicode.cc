@@ -13,7 +13,9 @@
 namespace citius::tok {
 namespace {
 
-UChar32 icu(char32_t c) { return static_cast<UChar32>(c); }
+UChar32 icu(char32_t c) {
+  return static_cast<UChar32>(c);
+}
 
 /// Whether `c` was assigned in Unicode `major`.0.
 bool assigned_by(char32_t c, int major) {
@@ -22,7 +24,9 @@ bool assigned_by(char32_t c, int major) {
   return age[0] != 0 && (age[0] < major || (age[0] == major && age[1] == 0));
 }
 
-uint32_t category(char32_t c) { return U_GET_GC_MASK(icu(c)); }
+uint32_t category(char32_t c) {
+  return U_GET_GC_MASK(icu(c));
+}
 
 }  // namespace
 
@@ -69,9 +73,8 @@ bool is_combining_mark(char32_t c) {
 
 bool is_chinese(char32_t c) {
   if (c < 0x3400) return false;
-  return (c >= 0x4E00 && c <= 0x9FFF) || c <= 0x4DBF || (c >= 0x20000 && c <= 0x2A6DF) ||
-         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
-         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+  return (c >= 0x4E00 && c <= 0x9FFF) || c <= 0x4DBF || (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
+         (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
 int script_of(char32_t c) {
@@ -98,8 +101,7 @@ namespace {
 
 const icu::Normalizer2& normalizer2(bool compatible) {
   UErrorCode error = U_ZERO_ERROR;
-  const icu::Normalizer2* instance =
-      compatible ? icu::Normalizer2::getNFKCInstance(error) : icu::Normalizer2::getNFCInstance(error);
+  const icu::Normalizer2* instance = compatible ? icu::Normalizer2::getNFKCInstance(error) : icu::Normalizer2::getNFCInstance(error);
   CHECK(U_SUCCESS(error) && instance != nullptr);
   return *instance;
 }
@@ -234,7 +236,9 @@ void normalize_unicode(NormalForm form, const AlignedText& in, int32_t origin, A
 // ---- grapheme clusters (UAX 29, GB3 to GB13) ----
 namespace {
 
-int grapheme_break(char32_t c) { return u_getIntPropertyValue(icu(c), UCHAR_GRAPHEME_CLUSTER_BREAK); }
+int grapheme_break(char32_t c) {
+  return u_getIntPropertyValue(icu(c), UCHAR_GRAPHEME_CLUSTER_BREAK);
+}
 
 /// Indic consonants and viramas of the scripts whose conjuncts stay together (GB9c); ICU 72 does not know them.
 bool in_conjunct_script(char32_t c) {
@@ -258,17 +262,16 @@ bool is_conjunct_consonant(char32_t c) {
 }
 
 bool is_conjunct_linker(char32_t c) {
-  return c >= 0x900 && c <= 0xD7F && in_conjunct_script(c) &&
-         u_getIntPropertyValue(icu(c), UCHAR_INDIC_SYLLABIC_CATEGORY) == U_INSC_VIRAMA;
+  return c >= 0x900 && c <= 0xD7F && in_conjunct_script(c) && u_getIntPropertyValue(icu(c), UCHAR_INDIC_SYLLABIC_CATEGORY) == U_INSC_VIRAMA;
 }
 
 /// What a cluster so far says on whether the next character belongs to it.
 struct ClusterState {
-  int previous = 0;          // break property of the last character
+  int previous = 0;           // break property of the last character
   bool pictographic = false;  // an emoji, then only extending characters
-  int regional = 0;          // regional indicators in a row
-  bool consonant = false;    // an Indic consonant, then only extending characters
-  bool linker = false;       // ... one of them a virama
+  int regional = 0;           // regional indicators in a row
+  bool consonant = false;     // an Indic consonant, then only extending characters
+  bool linker = false;        // ... one of them a virama
 };
 
 bool joins(const ClusterState& state, int next, char32_t c) {
@@ -305,8 +308,7 @@ void advance(ClusterState& state, int next, char32_t c) {
 size_t grapheme_end(std::string_view text, size_t begin) {
   size_t position = begin;
   // Two ASCII letters never join; this is most of most texts.
-  if (begin + 1 < text.size() && text[begin] >= ' ' && text[begin] < 0x7F && text[begin + 1] >= ' ' &&
-      text[begin + 1] < 0x7F) {
+  if (begin + 1 < text.size() && text[begin] >= ' ' && text[begin] < 0x7F && text[begin + 1] >= ' ' && text[begin + 1] < 0x7F) {
     return begin + 1;
   }
   char32_t c = next_char(text, position);

@@ -10,17 +10,17 @@
 
 namespace citius::tok {
 
-bool is_whitespace(char32_t c);        // White_Space
-bool is_numeric(char32_t c);           // N*
-bool is_word(char32_t c);              // \w
+bool is_whitespace(char32_t c);  // White_Space
+bool is_numeric(char32_t c);     // N*
+bool is_word(char32_t c);        // \w
 bool is_ascii_punctuation(char32_t c);
-bool is_punctuation(char32_t c);       // P* of Unicode 8
-bool is_other(char32_t c);             // Cc, Cf, Co of Unicode 8
-bool is_nonspacing_mark(char32_t c);   // Mn of Unicode 8
-bool is_combining_mark(char32_t c);    // M* of Unicode 9
-bool is_chinese(char32_t c);           // the CJK blocks of the BERT tokenizer
+bool is_punctuation(char32_t c);      // P* of Unicode 8
+bool is_other(char32_t c);            // Cc, Cf, Co of Unicode 8
+bool is_nonspacing_mark(char32_t c);  // Mn of Unicode 8
+bool is_combining_mark(char32_t c);   // M* of Unicode 9
+bool is_chinese(char32_t c);          // the CJK blocks of the BERT tokenizer
 
-int script_of(char32_t c);             // UScriptCode, as of Unicode 9
+int script_of(char32_t c);  // UScriptCode, as of Unicode 9
 
 /// Full lower case of one character, without context: one or two code points.
 int to_lower(char32_t c, char32_t out[2]);

@@ -108,8 +108,8 @@ class Unigram final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id,
-                                    bool byte_fallback, std::string_view where) {
+std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id, bool byte_fallback,
+                                    std::string_view where) {
   if (scores.size() != vocabulary.size()) fail_input(where, "got {} scores for {} tokens", scores.size(), vocabulary.size());
   if (unk_id && !vocabulary.has_id(*unk_id)) fail_input(where, "unk_id is {}, expected less than {}", *unk_id, vocabulary.size());
   return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unk_id, byte_fallback);

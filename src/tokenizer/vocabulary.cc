@@ -9,7 +9,9 @@
 namespace citius::tok {
 namespace {
 
-size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+size_t hash_of(std::string_view text) {
+  return std::hash<std::string_view>{}(text);
+}
 
 }  // namespace
 
@@ -68,8 +70,7 @@ std::optional<int32_t> Vocabulary::find(std::string_view token) const {
   }
 }
 
-MergeTable::MergeTable(size_t expected)
-    : keys_(std::bit_ceil(expected * 2 + 2), kFree), merges_(keys_.size()), mask_(keys_.size() - 1) {}
+MergeTable::MergeTable(size_t expected) : keys_(std::bit_ceil(expected * 2 + 2), kFree), merges_(keys_.size()), mask_(keys_.size() - 1) {}
 
 void MergeTable::insert(int32_t left, int32_t right, Merge merge) {
   const uint64_t key = make_key(left, right);

@@ -76,8 +76,8 @@ class WordLevel final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix,
-                                      size_t max_chars, std::string_view) {
+std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix, size_t max_chars,
+                                      std::string_view) {
   const int32_t unk_id = vocabulary.find(unk_token).value_or(-1);
   return std::make_unique<WordPiece>(std::move(vocabulary), unk_id, prefix, max_chars);
 }

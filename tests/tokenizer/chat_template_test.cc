@@ -71,8 +71,7 @@ int check_cases(const fs::path& path) {
     std::optional<std::string> got;
     std::string message;
     try {
-      got = it->second.render(test.at("messages").as_array(), test.at("add_generation_prompt").as_bool(),
-                              test.at("extra").as_object());
+      got = it->second.render(test.at("messages").as_array(), test.at("add_generation_prompt").as_bool(), test.at("extra").as_object());
     } catch (const Error& error) {
       message = error.what();
     }
@@ -152,9 +151,8 @@ TEST_F(Directory, NothingThere) {
 }
 
 TEST_F(Directory, TokenizerConfigWithOneTemplate) {
-  write_file(
-      path_ / "tokenizer_config.json",
-      R"({"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": "{{ bos_token }}1{{ eos_token }}"})");
+  write_file(path_ / "tokenizer_config.json",
+             R"({"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": "{{ bos_token }}1{{ eos_token }}"})");
   EXPECT_EQ(ChatTemplate::from_directory(path_)->render(kHello, false), "<B>1<E>");
 }
 
@@ -226,26 +224,21 @@ INSTANTIATE_TEST_SUITE_P(
     ChatTemplateBadInput, Hostile,
     testing::Values(
         std::pair{"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", "more work"},
-        std::pair{"{% set ns = namespace(s='x') %}{% for a in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-                  "more memory"},
+        std::pair{"{% set ns = namespace(s='x') %}{% for a in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "more memory"},
         std::pair{"{{ 'x' * 10000000000 }}", "more memory"}, std::pair{"{{ [0] * 10000000000 }}", "more"},
         std::pair{"{{ 'x' * 9223372036854775807 * 9223372036854775807 }}", "more memory"},
         std::pair{"{{ '%2000000000d' % 1 }}", "more memory"}, std::pair{"{{ 'a'.center(2000000000) }}", "more memory"},
-        std::pair{"{{ 'a'.zfill(2000000000) }}", "more memory"},
-        std::pair{"{{ '\\t'.expandtabs(2000000000) }}", "more memory"},
-        std::pair{"{{ '{:2000000000}'.format(1) }}", "more memory"},
-        std::pair{"{{ 'a' | indent(2000000000, true) }}", "more memory"},
+        std::pair{"{{ 'a'.zfill(2000000000) }}", "more memory"}, std::pair{"{{ '\\t'.expandtabs(2000000000) }}", "more memory"},
+        std::pair{"{{ '{:2000000000}'.format(1) }}", "more memory"}, std::pair{"{{ 'a' | indent(2000000000, true) }}", "more memory"},
         std::pair{"{{ ('a' * 1000000) | replace('a', 'b' * 1000000) }}", "more memory"},
         std::pair{"{{ ('a' * 1000000) | replace('', 'b' * 1000000) }}", "more memory"},
         std::pair{"{{ ('b' * 100000).join('a' * 100000) }}", "more memory"},
         std::pair{"{{ range(100000) | list | batch(100000, 'x' * 100000) | map('join') | list }}", "no error"},
-        std::pair{"{{ [1] | batch(1000000000, 'x') | list }}", "more memory"},
-        std::pair{"{{ [1] | slice(1000000000) | list }}", "more"},
+        std::pair{"{{ [1] | batch(1000000000, 'x') | list }}", "more memory"}, std::pair{"{{ [1] | slice(1000000000) | list }}", "more"},
         std::pair{"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recurses too deep"},
         std::pair{"{% macro m(x) %}{{ m(x + x) }}{% endmacro %}{{ m('aaaaaaaa') }}", "more memory"},
         std::pair{"{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}", "recurses too deep"},
-        std::pair{"{% set ns = namespace(l=[]) %}{% for a in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}",
-                  "nested deeper"},
+        std::pair{"{% set ns = namespace(l=[]) %}{% for a in range(1000) %}{% set ns.l = [ns.l] %}{% endfor %}", "nested deeper"},
         std::pair{"{% set ns = namespace(l=[1]) %}{% for a in range(1000) %}{% set ns.l = ns.l | map('upper') %}"
                   "{% endfor %}",
                   "nested deeper"},
@@ -256,9 +249,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "{{ ns.l == [ns.l[0], ns.l[1][:]] and ns.l in [[ns.l[:], 0]] }}{{ ns.l | tojson }}",
                   "more"},
         std::pair{"{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", "nested too deep"},
-        std::pair{
-            "{% set ns = namespace() %}{% for a in range(100000) %}{% set ns.a = namespace(b=ns.a) %}{% endfor %}ok",
-            "no error"},
+        std::pair{"{% set ns = namespace() %}{% for a in range(100000) %}{% set ns.a = namespace(b=ns.a) %}{% endfor %}ok", "no error"},
         std::pair{"{% set ns = namespace(m=none) %}{% for a in range(20000) %}{% macro m(x=ns.m) %}{% endmacro %}"
                   "{% set ns.m = m %}{% endfor %}ok",
                   "no error"},

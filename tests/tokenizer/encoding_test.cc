@@ -24,15 +24,15 @@ TEST(InvalidUtf8, IsReplacedOncePerMaximalPart) {
   const struct {
     std::string given, meant;
   } cases[] = {
-      {"a\xFFz", "a\uFFFDz"},                              // never a byte of UTF-8
-      {"\xC3", "\uFFFD"},                                  // cut off
-      {"\xE4\xB8", "\uFFFD"},                              // cut off after two of three bytes: one part
+      {"a\xFFz", "a\uFFFDz"},  // never a byte of UTF-8
+      {"\xC3", "\uFFFD"},      // cut off
+      {"\xE4\xB8", "\uFFFD"},  // cut off after two of three bytes: one part
       {"\xE4\xB8 x", "\uFFFD x"},
       {"\xF0\x9F\x98", "\uFFFD"},
-      {"\xC0\x80", "\uFFFD\uFFFD"},                        // overlong
-      {"\xED\xA0\x80", "\uFFFD\uFFFD\uFFFD"},              // a surrogate
-      {"\xF4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},    // above U+10FFFF
-      {"\x80\x80", "\uFFFD\uFFFD"},                        // continuations alone
+      {"\xC0\x80", "\uFFFD\uFFFD"},                      // overlong
+      {"\xED\xA0\x80", "\uFFFD\uFFFD\uFFFD"},            // a surrogate
+      {"\xF4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},  // above U+10FFFF
+      {"\x80\x80", "\uFFFD\uFFFD"},                      // continuations alone
   };
   for (const auto& [given, meant] : cases) {
     const Encoding encoding = tokenizer->encode(given, plain());
@@ -161,7 +161,8 @@ std::unique_ptr<Tokenizer> spm() {
     vocab.tokens.emplace_back(name);
     vocab.types.push_back(6);
   }
-  for (const char* token : {"\u2581", "a", "aa", "aaaa", "aaaaaaaa", "\u2581\u2581", "\u2581\u2581\u2581\u2581", "\u2581a", "\n\n", "x", "1", "x1"}) {
+  for (const char* token :
+       {"\u2581", "a", "aa", "aaaa", "aaaaaaaa", "\u2581\u2581", "\u2581\u2581\u2581\u2581", "\u2581a", "\n\n", "x", "1", "x1"}) {
     vocab.tokens.emplace_back(token);
     vocab.types.push_back(1);
   }

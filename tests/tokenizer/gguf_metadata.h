@@ -55,8 +55,10 @@ class GgufMetadata {
       for (uint64_t i = 0; i < count; ++i) {
         if (element == kString) {
           std::string value = read_string();
-          if (is("tokens")) vocab_.tokens.push_back(std::move(value));
-          else if (is("merges")) vocab_.merges.push_back(std::move(value));
+          if (is("tokens"))
+            vocab_.tokens.push_back(std::move(value));
+          else if (is("merges"))
+            vocab_.merges.push_back(std::move(value));
         } else if (is("scores")) {
           vocab_.scores.push_back(read<float>());
         } else if (is("token_type")) {

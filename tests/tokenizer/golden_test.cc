@@ -46,9 +46,8 @@ TEST_P(Family, EncodesAndDecodesAsTheReference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Family,
-                         ::testing::Values("bert", "bert_cased", "mpnet", "gpt2", "roberta", "qwen2", "llama3", "tekken",
-                                           "smollm2", "modernbert", "llama", "mistral", "t5", "xlmr", "albert", "deberta",
-                                           "unigram_bytes", "mixed"),
+                         ::testing::Values("bert", "bert_cased", "mpnet", "gpt2", "roberta", "qwen2", "llama3", "tekken", "smollm2",
+                                           "modernbert", "llama", "mistral", "t5", "xlmr", "albert", "deberta", "unigram_bytes", "mixed"),
                          [](const auto& info) { return std::string(info.param); });
 
 class Windows : public ::testing::TestWithParam<const char*> {};
@@ -70,8 +69,8 @@ TEST_P(Windows, OverflowAsTheReference) {
     options.truncation = truncation;
     options.keep_overflow = true;
     const std::string text(window[0].as_string());
-    const Encoding encoding = window[1].is_null() ? tokenizer->encode(text, options)
-                                                  : tokenizer->encode_pair(text, std::string(window[1].as_string()), options);
+    const Encoding encoding =
+        window[1].is_null() ? tokenizer->encode(text, options) : tokenizer->encode_pair(text, std::string(window[1].as_string()), options);
     const json::array& lines = window[6].as_array();
     ASSERT_EQ(lines.size(), 1 + encoding.overflowing.size()) << json::serialize(item);
     EXPECT_LE(encoding.size(), truncation.max_length);

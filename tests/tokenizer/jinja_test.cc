@@ -58,8 +58,7 @@ int check_sources(const fs::path& path) {
     if (!got && message.find("64 bits") != std::string::npos) continue;
     if (got == expected) continue;
     ++wrong;
-    ADD_FAILURE() << source << "\n  got      " << got.value_or("error: " + message) << "\n  expected "
-                  << expected.value_or("an error");
+    ADD_FAILURE() << source << "\n  got      " << got.value_or("error: " + message) << "\n  expected " << expected.value_or("an error");
   }
   return count;
 }

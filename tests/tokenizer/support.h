@@ -19,7 +19,8 @@ inline std::filesystem::path golden_path(const std::string& name) {
 
 inline std::filesystem::path shared_path(const std::string& name) {
   const char* root = std::getenv("CITIUS_SHARED");
-  const std::filesystem::path base = root != nullptr ? std::filesystem::path(root) : std::filesystem::path(CITIUS_TEST_DIR) / ".." / ".." / "shared";
+  const std::filesystem::path base =
+      root != nullptr ? std::filesystem::path(root) : std::filesystem::path(CITIUS_TEST_DIR) / ".." / ".." / "shared";
   return base / "data" / name;
 }
 

@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "base/error.h"
-
 #include "tokenizer/gguf_metadata.h"
 #include "tokenizer/support.h"
 
@@ -67,7 +66,8 @@ TEST(Vectors, Qwen2FromVocabularyFiles) {
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no shared data: " << folder;
   const auto copy = std::filesystem::temp_directory_path() / ("citius_qwen2_" + std::to_string(::getpid()));
   std::filesystem::create_directories(copy);
-  for (const auto& [from, to] : {std::pair{"vocab.json", "vocab.json"}, std::pair{"merges.lf.txt", "merges.txt"}, std::pair{"tokenizer_config.json", "tokenizer_config.json"}}) {
+  for (const auto& [from, to] : {std::pair{"vocab.json", "vocab.json"}, std::pair{"merges.lf.txt", "merges.txt"},
+                                 std::pair{"tokenizer_config.json", "tokenizer_config.json"}}) {
     std::filesystem::copy_file(folder / from, copy / to, std::filesystem::copy_options::overwrite_existing);
   }
   const auto tokenizer = Tokenizer::from_directory(copy);
@@ -84,7 +84,9 @@ std::vector<int32_t> to_ids(const json::value& list) {
   return ids;
 }
 
-json::value read_vector(const std::string& file) { return read_json(shared_path("tokenizers/hf_vectors/" + file)); }
+json::value read_vector(const std::string& file) {
+  return read_json(shared_path("tokenizers/hf_vectors/" + file));
+}
 
 std::vector<std::string> to_strings(const json::value& list) {
   std::vector<std::string> strings;

@@ -164,8 +164,7 @@ Value Runtime::slice(const Value& object, const Value& start, const Value& stop,
   if (range != nullptr) {
     int64_t scaled = 0;
     if (__builtin_mul_overflow(range->step, bounds.step, &scaled)) fail("the step of a slice is too large");
-    return ObjectPtr(std::make_shared<Range>(range->start + bounds.start * range->step,
-                                             range->start + bounds.stop * range->step, scaled));
+    return ObjectPtr(std::make_shared<Range>(range->start + bounds.start * range->step, range->start + bounds.stop * range->step, scaled));
   }
   Items items(*this);
   for (int64_t i = 0, at = bounds.start; i < count; ++i) {
@@ -175,8 +174,7 @@ Value Runtime::slice(const Value& object, const Value& start, const Value& stop,
   return items.finish(list->is_tuple);
 }
 
-Bound bind(Runtime& runtime, std::string_view function, const Args& args, std::initializer_list<std::string_view> names,
-           size_t required) {
+Bound bind(Runtime& runtime, std::string_view function, const Args& args, std::initializer_list<std::string_view> names, size_t required) {
   Bound bound{};
   if (args.positional.size() > names.size()) {
     runtime.fail("{} takes at most {} arguments, got {}", function, names.size(), args.positional.size());

@@ -155,14 +155,12 @@ ExprPtr Parser::parse_concat() {
 }
 
 ExprPtr Parser::parse_product() {
-  static constexpr std::pair<std::string_view, Arithmetic> kOperators[] = {{"*", Arithmetic::kMultiply},
-                                                                           {"/", Arithmetic::kDivide},
-                                                                           {"//", Arithmetic::kFloorDivide},
-                                                                           {"%", Arithmetic::kModulo}};
+  static constexpr std::pair<std::string_view, Arithmetic> kOperators[] = {
+      {"*", Arithmetic::kMultiply}, {"/", Arithmetic::kDivide}, {"//", Arithmetic::kFloorDivide}, {"%", Arithmetic::kModulo}};
   ExprPtr left = parse_power();
   while (is(TokenKind::kOperator)) {
-    const auto* found = std::find_if(std::begin(kOperators), std::end(kOperators),
-                                     [&](const auto& entry) { return entry.first == current().text; });
+    const auto* found =
+        std::find_if(std::begin(kOperators), std::end(kOperators), [&](const auto& entry) { return entry.first == current().text; });
     if (found == std::end(kOperators)) break;
     const int line = next().line;
     left = make(ExprKind::kArithmetic, line, std::move(left), parse_power());
@@ -300,8 +298,7 @@ ExprPtr Parser::parse_test(ExprPtr input) {
   expr->name = make_text(std::move(name));
   expr->children.push_back(std::move(input));
   expr->args = std::make_unique<CallArgs>();
-  const bool literal = is(TokenKind::kString) || is(TokenKind::kInteger) || is(TokenKind::kFloat) || is_operator("[") ||
-                       is_operator("{");
+  const bool literal = is(TokenKind::kString) || is(TokenKind::kInteger) || is(TokenKind::kFloat) || is_operator("[") || is_operator("{");
   const bool word = is(TokenKind::kName) && !is_name("else") && !is_name("or") && !is_name("and");
   if (is_operator("(")) {
     expr->args = parse_arguments();
@@ -416,8 +413,7 @@ ExprPtr Parser::parse_dict() {
 }
 
 bool Parser::at_tuple_end(std::string_view end_name) const {
-  return is(TokenKind::kVariableEnd) || is(TokenKind::kBlockEnd) || is_operator(")") ||
-         (!end_name.empty() && is_name(end_name));
+  return is(TokenKind::kVariableEnd) || is(TokenKind::kBlockEnd) || is_operator(")") || (!end_name.empty() && is_name(end_name));
 }
 
 ExprPtr Parser::parse_tuple(const TupleOptions& options) {

@@ -30,8 +30,7 @@ Value first(Runtime& runtime, const Value& self, const Args& args) {
 Value last(Runtime& runtime, const Value& self, const Args& args) {
   bind(runtime, "last", args, {}, 0);
   constexpr const char* kEmpty = "there is no last item, the sequence is empty";
-  if (as_object<Generator>(self) != nullptr)
-    runtime.fail("a {} has no last item; use '| list | last'", type_name(self));
+  if (as_object<Generator>(self) != nullptr) runtime.fail("a {} has no last item; use '| list | last'", type_name(self));
   if (const List* list = as_list(self)) {
     return list->items.empty() ? Value(Undefined{nullptr, nullptr, kEmpty}) : list->items.back();
   }
@@ -142,8 +141,8 @@ Next map_filter(Runtime& runtime, const Value& self, const Args& args) {
 }
 
 bool has_attribute_argument(const Args& args) {
-  return args.positional.empty() && std::any_of(args.keyword.begin(), args.keyword.end(),
-                                                [](const auto& entry) { return entry.first == "attribute"; });
+  return args.positional.empty() &&
+         std::any_of(args.keyword.begin(), args.keyword.end(), [](const auto& entry) { return entry.first == "attribute"; });
 }
 
 Value map(Runtime& runtime, const Value& self, const Args& args) {
@@ -180,8 +179,7 @@ Next select_next(Runtime& runtime, const Value& self, const Args& args, bool kee
 
 template <bool kKeep, bool kByAttribute>
 Value select(Runtime& runtime, const Value& self, const Args& args) {
-  return lazily(runtime, self, args,
-                [&runtime, self, args]() { return select_next(runtime, self, args, kKeep, kByAttribute); });
+  return lazily(runtime, self, args, [&runtime, self, args]() { return select_next(runtime, self, args, kKeep, kByAttribute); });
 }
 
 /// Rows of `size` items, the last filled up where there is something to fill with.

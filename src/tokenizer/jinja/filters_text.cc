@@ -69,10 +69,10 @@ Value replace(Runtime& runtime, const Value& self, const Args& args) {
   const Bound bound = bind(runtime, "replace", args, {"old", "new", "count"}, 2);
   const Value* count = bound[2];
   std::string storage[3];
-  const Args plain{{runtime.str(std::string(runtime.text(*bound[0], storage[1]))),
-                    runtime.str(std::string(runtime.text(*bound[1], storage[2]))),
-                    count == nullptr || is_none(*count) ? Value(int64_t{-1}) : *count},
-                   {}};
+  const Args plain{
+      {runtime.str(std::string(runtime.text(*bound[0], storage[1]))), runtime.str(std::string(runtime.text(*bound[1], storage[2]))),
+       count == nullptr || is_none(*count) ? Value(int64_t{-1}) : *count},
+      {}};
   const Value text = runtime.str(std::string(runtime.text(self, storage[0])));
   return find_method(text, "replace")(runtime, text, plain);
 }
@@ -187,8 +187,7 @@ std::string percent_encoded(std::string_view text, std::string_view also_safe, b
   std::string out;
   for (const char c : text) {
     const bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (alnum || std::string_view("_.-~").find(c) != std::string_view::npos ||
-        also_safe.find(c) != std::string_view::npos) {
+    if (alnum || std::string_view("_.-~").find(c) != std::string_view::npos || also_safe.find(c) != std::string_view::npos) {
       out.push_back(c);
     } else if (plus && c == ' ') {
       out.push_back('+');

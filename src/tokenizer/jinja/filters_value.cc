@@ -164,15 +164,8 @@ Value to_json(Runtime& runtime, const Value& self, const Args& args) {
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"abs", absolute},
-    {"attr", attribute},
-    {"d", default_value},
-    {"default", default_value},
-    {"filesizeformat", file_size},
-    {"float", to_float},
-    {"int", to_int},
-    {"round", round_value},
-    {"tojson", to_json},
+    {"abs", absolute},   {"attr", attribute}, {"d", default_value},   {"default", default_value}, {"filesizeformat", file_size},
+    {"float", to_float}, {"int", to_int},     {"round", round_value}, {"tojson", to_json},
 };
 
 }  // namespace

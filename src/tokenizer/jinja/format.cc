@@ -373,8 +373,7 @@ class BraceFormat {
     }
     manual_ = manual_ || !name.empty();
     bool overflow = false;
-    const auto at =
-        name.empty() ? static_cast<size_t>(automatic_++) : static_cast<size_t>(*parse_int(name, 10, overflow));
+    const auto at = name.empty() ? static_cast<size_t>(automatic_++) : static_cast<size_t>(*parse_int(name, 10, overflow));
     if (overflow || at >= args_.positional.size()) runtime_.fail("the format asks for more arguments than are given");
     return args_.positional[at];
   }
@@ -440,8 +439,7 @@ class BraceFormat {
       if (spec.precision > kMaxPrecision) runtime_.fail("the precision of a format is too large");
       return formatter.real(spec, is_int ? static_cast<double>(integer) : std::get<double>(value));
     }
-    if (spec.precision >= 0 ||
-        std::string_view("dxXobn").find(spec.type == '\0' ? 'd' : spec.type) == std::string_view::npos) {
+    if (spec.precision >= 0 || std::string_view("dxXobn").find(spec.type == '\0' ? 'd' : spec.type) == std::string_view::npos) {
       refuse(spec, value);
     }
     formatter.integer(spec, integer);

@@ -10,8 +10,7 @@ namespace {
 constexpr int64_t kMaxRange = 100000;  // as in Jinja's sandbox
 
 struct Function : Object {
-  Function(std::string name, std::function<Value(Runtime&, const Args&)> function)
-      : name(std::move(name)), function(std::move(function)) {}
+  Function(std::string name, std::function<Value(Runtime&, const Args&)> function) : name(std::move(name)), function(std::move(function)) {}
   std::string_view type_name() const override { return "function"; }
   std::string repr() const override { return "<function " + name + ">"; }
   bool callable() const override { return true; }
@@ -26,8 +25,7 @@ Value make_range(Runtime& runtime, const Args& args) {
   const int64_t step = int_argument(runtime, "range", bound[2], 1);
   if (step == 0) runtime.fail("the step of a range cannot be zero");
   const bool single = bound[1] == nullptr;
-  auto range =
-      std::make_shared<Range>(single ? 0 : first, single ? first : int_argument(runtime, "range", bound[1], 0), step);
+  auto range = std::make_shared<Range>(single ? 0 : first, single ? first : int_argument(runtime, "range", bound[1], 0), step);
   if (range->size() > kMaxRange) runtime.fail("a range has {} items, expected at most {}", range->size(), kMaxRange);
   return ObjectPtr(std::move(range));
 }
@@ -111,9 +109,7 @@ struct Joiner : Object {
   std::string_view type_name() const override { return "Joiner"; }
   int depth() const override { return depth_of(separator) + 1; }
   bool callable() const override { return true; }
-  Value call(Runtime& runtime, Args& /*args*/) override {
-    return std::exchange(used, true) ? separator : runtime.str("");
-  }
+  Value call(Runtime& runtime, Args& /*args*/) override { return std::exchange(used, true) ? separator : runtime.str(""); }
   Value separator;
   bool used = false;
 };
@@ -158,9 +154,8 @@ void Interpreter::add_globals(Clock clock) {
     const Bound bound = bind(runtime, "raise_exception", args, {"message"}, 1);
     runtime.fail("the template refuses this conversation: {}", runtime.text(*bound[0]));
   });
-  add_function("strftime_now", [clock = std::move(clock)](Runtime& runtime, const Args& args) {
-    return format_time(runtime, args, clock);
-  });
+  add_function("strftime_now",
+               [clock = std::move(clock)](Runtime& runtime, const Args& args) { return format_time(runtime, args, clock); });
   add_function("namespace", [this](Runtime& runtime, const Args& args) -> Value {
     auto space = std::make_shared<Namespace>();
     space->attributes = collect(runtime, args);

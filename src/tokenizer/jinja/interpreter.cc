@@ -182,8 +182,7 @@ void Interpreter::assign_attribute(const Expr& target, Value value) {
   const Value* found = scope_->find(target.symbol);
   auto* space = found == nullptr ? nullptr : as_object<Namespace>(*found);
   if (space == nullptr) {
-    runtime_.fail("cannot set '{}' of '{}', which is no namespace", target.name->text,
-                  template_.symbols.name(target.symbol)->text);
+    runtime_.fail("cannot set '{}' of '{}', which is no namespace", target.name->text, template_.symbols.name(target.symbol)->text);
   }
   runtime_.set_item(space->attributes, target.name, std::move(value));
 }

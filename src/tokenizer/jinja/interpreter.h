@@ -114,8 +114,7 @@ class Interpreter::Depth {
 /// Puts scope and output back when it goes.
 class Interpreter::Place {
  public:
-  explicit Place(Interpreter& interpreter)
-      : interpreter_(interpreter), scope_(interpreter.scope_), out_(interpreter.out_) {}
+  explicit Place(Interpreter& interpreter) : interpreter_(interpreter), scope_(interpreter.scope_), out_(interpreter.out_) {}
   ~Place() {
     interpreter_.scope_ = std::move(scope_);
     interpreter_.out_ = out_;

@@ -10,9 +10,7 @@ struct Macro : Object {
       : interpreter(interpreter), definition(definition), closure(std::move(closure)) {}
   std::string_view type_name() const override { return "Macro"; }
   bool callable() const override { return true; }
-  std::string repr() const override {
-    return definition.name.empty() ? "<Macro anonymous>" : "<Macro '" + definition.name + "'>";
-  }
+  std::string repr() const override { return definition.name.empty() ? "<Macro anonymous>" : "<Macro '" + definition.name + "'>"; }
   bool attribute(Runtime& runtime, const ObjectPtr& /*self*/, std::string_view name, Value& out) override {
     if (name == "name") {
       out = definition.name.empty() ? Value(None{}) : runtime.str(definition.name);
@@ -21,9 +19,7 @@ struct Macro : Object {
       for (const std::string& parameter : definition.parameters) names.push(runtime.str(parameter));
       out = names.finish(/*is_tuple=*/true);
     } else if (name == "caller" || name == "catch_kwargs" || name == "catch_varargs") {
-      out = name == "caller"         ? definition.uses_caller
-            : name == "catch_kwargs" ? definition.uses_kwargs
-                                     : definition.uses_varargs;
+      out = name == "caller" ? definition.uses_caller : name == "catch_kwargs" ? definition.uses_kwargs : definition.uses_varargs;
     } else {
       return false;
     }
@@ -70,8 +66,7 @@ void Interpreter::bind_parameters(const MacroDef& macro, const Args& args) {
       used[k] = true;
     }
     given[i] = value != nullptr;
-    scope_->set(macro.symbols[i],
-                given[i] ? *value : Undefined{template_.symbols.name(macro.symbols[i]), nullptr, nullptr});
+    scope_->set(macro.symbols[i], given[i] ? *value : Undefined{template_.symbols.name(macro.symbols[i]), nullptr, nullptr});
   }
   bind_extra(macro, args, used);
   for (size_t i = 0; i < count; ++i) {
@@ -102,8 +97,7 @@ void Interpreter::bind_extra(const MacroDef& macro, const Args& args, std::vecto
   if (macro.uses_varargs) {
     scope_->set(template_.varargs, more.finish(/*is_tuple=*/true));
   } else if (more.size() > 0) {
-    runtime_.fail("the macro '{}' takes at most {} arguments, got {}", macro.name, macro.parameters.size(),
-                  args.positional.size());
+    runtime_.fail("the macro '{}' takes at most {} arguments, got {}", macro.name, macro.parameters.size(), args.positional.size());
   }
 }
 

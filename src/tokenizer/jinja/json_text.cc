@@ -38,9 +38,7 @@ class JsonWriter {
     } else if (const int64_t* integer = std::get_if<int64_t>(&value)) {
       out_.append(std::to_string(*integer));
     } else if (const double* number = std::get_if<double>(&value)) {
-      out_.append(std::isnan(*number)   ? "NaN"
-                  : std::isinf(*number) ? (*number < 0 ? "-Infinity" : "Infinity")
-                                        : float_repr(*number));
+      out_.append(std::isnan(*number) ? "NaN" : std::isinf(*number) ? (*number < 0 ? "-Infinity" : "Infinity") : float_repr(*number));
     } else if (is_none(value)) {
       out_.append("null");
     } else {
@@ -95,9 +93,8 @@ class JsonWriter {
     std::vector<const std::pair<Value, Value>*> items;
     for (const auto& item : dict.items) items.push_back(&item);
     if (style_.sort_keys) {
-      std::stable_sort(items.begin(), items.end(), [this](const auto* a, const auto* b) {
-        return runtime_.ordered(a->first, b->first, Order::kLess);
-      });
+      std::stable_sort(items.begin(), items.end(),
+                       [this](const auto* a, const auto* b) { return runtime_.ordered(a->first, b->first, Order::kLess); });
     }
     out_.append('{');
     for (size_t i = 0; i < items.size(); ++i) {

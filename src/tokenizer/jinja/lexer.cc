@@ -57,8 +57,8 @@ class Lexer {
 
   /// Moves on, counting lines.
   void advance_to(size_t pos) {
-    line_ += static_cast<int>(std::count(text_.begin() + static_cast<std::ptrdiff_t>(pos_),
-                                         text_.begin() + static_cast<std::ptrdiff_t>(pos), '\n'));
+    line_ += static_cast<int>(
+        std::count(text_.begin() + static_cast<std::ptrdiff_t>(pos_), text_.begin() + static_cast<std::ptrdiff_t>(pos), '\n'));
     line_starts_ = pos > pos_ && text_[pos - 1] == '\n';
     pos_ = pos;
   }
@@ -71,13 +71,9 @@ class Lexer {
     }
     return pos;
   }
-  bool at(size_t pos, std::string_view what) const {
-    return text_.substr(std::min(pos, text_.size())).starts_with(what);
-  }
+  bool at(size_t pos, std::string_view what) const { return text_.substr(std::min(pos, text_.size())).starts_with(what); }
 
-  char sign_at(size_t pos) const {
-    return pos < text_.size() && (text_[pos] == '-' || text_[pos] == '+') ? text_[pos] : '\0';
-  }
+  char sign_at(size_t pos) const { return pos < text_.size() && (text_[pos] == '-' || text_[pos] == '+') ? text_[pos] : '\0'; }
 
   /// Text before a tag, less what the tag's sign or lstrip_blocks takes.
   void push_data(std::string_view data, char sign, bool is_variable) {
@@ -209,9 +205,8 @@ class Lexer {
   }
 
   void lex_operator() {
-    static constexpr std::array<std::string_view, 26> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
-                                                                    "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
-                                                                    ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
+    static constexpr std::array<std::string_view, 26> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                                                    "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
     const auto* found = std::find_if(kOperators.begin(), kOperators.end(), [&](auto op) { return at(pos_, op); });
     if (found == kOperators.end()) {
       size_t after = pos_;
@@ -328,9 +323,7 @@ class Lexer {
     if (code < 0x80) {
       out += raw.substr(start, i - start);
     } else {
-      out += code < 0x100     ? fmt::format("x{:02x}", code)
-             : code < 0x10000 ? fmt::format("u{:04x}", code)
-                              : fmt::format("U{:08x}", code);
+      out += code < 0x100 ? fmt::format("x{:02x}", code) : code < 0x10000 ? fmt::format("u{:04x}", code) : fmt::format("U{:08x}", code);
     }
     return i;
   }
@@ -342,8 +335,7 @@ class Lexer {
       fail("the escape '\\{}{}' is cut short, expected {} hexadecimal digits", raw[i], digits, count);
     }
     const unsigned long code = std::stoul(digits, nullptr, 16);
-    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
-      fail("the escape '\\{}{}' is no character", raw[i], digits);
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) fail("the escape '\\{}{}' is no character", raw[i], digits);
     append_utf8(out, static_cast<char32_t>(code));
     return i + 1 + count;
   }

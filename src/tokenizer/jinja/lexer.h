@@ -8,19 +8,7 @@
 
 namespace citius::jinja {
 
-enum class TokenKind {
-  kData,
-  kVariableBegin,
-  kVariableEnd,
-  kBlockBegin,
-  kBlockEnd,
-  kName,
-  kString,
-  kInteger,
-  kFloat,
-  kOperator,
-  kEnd
-};
+enum class TokenKind { kData, kVariableBegin, kVariableEnd, kBlockBegin, kBlockEnd, kName, kString, kInteger, kFloat, kOperator, kEnd };
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;

@@ -79,8 +79,7 @@ Value split(Runtime& runtime, const Value& self, const Args& args) {
   const int64_t limit = int_argument(runtime, "split", bound[1], -1);
   runtime.budget.work(text.text.size() / 16);
   if (bound[0] == nullptr || is_none(*bound[0])) {
-    return to_list(runtime, kFromRight ? split_space_from_right(text.text, limit) : split_space(text.text, limit),
-                   text.markup);
+    return to_list(runtime, kFromRight ? split_space_from_right(text.text, limit) : split_space(text.text, limit), text.markup);
   }
   const std::string& mark = text_argument(runtime, "split", *bound[0]).text;
   if (mark.empty()) runtime.fail("split expects a separator that is not empty");
@@ -221,8 +220,7 @@ constexpr MethodEntry kFloatMethods[] = {{"is_integer", is_integer}};
 constexpr MethodEntry kIntMethods[] = {{"bit_length", bit_length}};
 
 constexpr std::string_view kForbiddenDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
-constexpr std::string_view kForbiddenList[] = {"append", "clear", "pop",    "reverse",
-                                               "insert", "sort",  "extend", "remove"};
+constexpr std::string_view kForbiddenList[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
 
 }  // namespace
 
@@ -251,17 +249,14 @@ NativeFunction find_method(const Value& self, std::string_view name) {
     return method != nullptr ? method : search(string_split_methods());
   }
   if (as_dict(self) != nullptr) return search(kDictMethods);
-  if (is_number(self))
-    return search(std::holds_alternative<double>(self) ? std::span<const MethodEntry>(kFloatMethods) : kIntMethods);
+  if (is_number(self)) return search(std::holds_alternative<double>(self) ? std::span<const MethodEntry>(kFloatMethods) : kIntMethods);
   const List* list = as_list(self);
   if (list == nullptr) return nullptr;
   return list->is_tuple ? search(kTupleMethods) : search(kListMethods);
 }
 
 bool is_forbidden_method(const Value& self, std::string_view name) {
-  const auto among = [&](const auto& names) {
-    return std::find(std::begin(names), std::end(names), name) != std::end(names);
-  };
+  const auto among = [&](const auto& names) { return std::find(std::begin(names), std::end(names), name) != std::end(names); };
   if (as_dict(self) != nullptr) return among(kForbiddenDict);
   const List* list = as_list(self);
   return list != nullptr && !list->is_tuple && among(kForbiddenList);

@@ -102,8 +102,7 @@ std::optional<double> parse_float(std::string_view text) {
   std::string cleaned;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '_') {
-      const bool between =
-          i > 0 && i + 1 < text.size() && digit_value(text[i - 1]) < 10 && digit_value(text[i + 1]) < 10;
+      const bool between = i > 0 && i + 1 < text.size() && digit_value(text[i - 1]) < 10 && digit_value(text[i + 1]) < 10;
       if (!between) return std::nullopt;
       continue;
     }

@@ -31,8 +31,7 @@ class Parser {
 
   template <typename... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-    fail_input(fmt::format("chat template, line {}", current().line), "{}",
-               fmt::format(format, std::forward<Args>(args)...));
+    fail_input(fmt::format("chat template, line {}", current().line), "{}", fmt::format(format, std::forward<Args>(args)...));
   }
 
   // Tokens.

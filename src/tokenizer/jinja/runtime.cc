@@ -286,8 +286,7 @@ bool Runtime::iterable(const Value& value) {
   }
   const ObjectPtr* object = std::get_if<ObjectPtr>(&value);
   if (object == nullptr) return false;
-  return as_object<Range>(value) != nullptr || as_object<Generator>(value) != nullptr ||
-         as_object<DictView>(value) != nullptr;
+  return as_object<Range>(value) != nullptr || as_object<Generator>(value) != nullptr || as_object<DictView>(value) != nullptr;
 }
 
 namespace {

@@ -25,8 +25,7 @@ class Runtime {
 
   template <typename... Arguments>
   [[noreturn]] void fail(fmt::format_string<Arguments...> format, Arguments&&... arguments) const {
-    fail_input(fmt::format("chat template, line {}", budget.line), "{}",
-               fmt::format(format, std::forward<Arguments>(arguments)...));
+    fail_input(fmt::format("chat template, line {}", budget.line), "{}", fmt::format(format, std::forward<Arguments>(arguments)...));
   }
   /// The error of using an undefined value.
   [[noreturn]] void fail_undefined(const Undefined& undefined) const;
@@ -131,8 +130,7 @@ class Items {
 using Bound = std::array<const Value*, 6>;
 /// Sorts `args` under the names of a function's parameters, the first `required` of which must be given. A name ""
 /// takes no keyword. Throws what Python would: too many, missing, unknown or doubled arguments.
-Bound bind(Runtime& runtime, std::string_view function, const Args& args, std::initializer_list<std::string_view> names,
-           size_t required);
+Bound bind(Runtime& runtime, std::string_view function, const Args& args, std::initializer_list<std::string_view> names, size_t required);
 /// The integer (or truth) of an argument, or `fallback` where it is not given.
 int64_t int_argument(Runtime& runtime, std::string_view function, const Value* value, int64_t fallback);
 bool bool_argument(Runtime& runtime, const Value* value, bool fallback);

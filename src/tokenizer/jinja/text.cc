@@ -76,8 +76,8 @@ std::u32string to_code_points(std::string_view text) {
 
 bool is_space(char32_t code) {
   if (code < 0x80) return (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x20);
-  return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-         code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+  return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 ||
+         code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
 std::string_view strip(std::string_view text, std::optional<std::string_view> chars, bool left, bool right) {
@@ -106,8 +106,7 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   for (size_t pos = 0; pos < text.size();) {
     const size_t start = pos;
     const char32_t code = next_code_point(text, pos);
-    const bool ends = (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 ||
-                      code == 0x2028 || code == 0x2029;
+    const bool ends = (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 || code == 0x2028 || code == 0x2029;
     if (!ends) continue;
     if (code == '\r' && pos < text.size() && text[pos] == '\n') ++pos;
     lines.push_back(text.substr(begin, (keep_ends ? pos : start) - begin));
@@ -175,9 +174,8 @@ void append_mapped(std::string& out, const std::u32string& points, size_t at, Ca
   if (to == Case::kTitle) {
     char16_t mapped[8];
     UErrorCode error = U_ZERO_ERROR;
-    const int32_t length =
-        icu::CaseMap::toTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_LOWERCASE | U_TITLECASE_NO_BREAK_ADJUSTMENT,
-                              nullptr, text.getBuffer(), text.length(), mapped, 8, nullptr, error);
+    const int32_t length = icu::CaseMap::toTitle("", U_TITLECASE_WHOLE_STRING | U_TITLECASE_NO_LOWERCASE | U_TITLECASE_NO_BREAK_ADJUSTMENT,
+                                                 nullptr, text.getBuffer(), text.length(), mapped, 8, nullptr, error);
     if (U_SUCCESS(error)) text = icu::UnicodeString(mapped, length);
   } else if (to == Case::kUpper) {
     text.toUpper(icu::Locale::getRoot());

@@ -9,8 +9,7 @@ namespace citius::jinja {
 void Budget::hold(size_t bytes) {
   if (bytes > max_bytes_ || held_ > max_bytes_ - bytes) {
     fail_input(fmt::format("chat template, line {}", line),
-               "needs more memory than a template may use, got {} bytes beside {} in use, expected at most {}", bytes,
-               held_, max_bytes_);
+               "needs more memory than a template may use, got {} bytes beside {} in use, expected at most {}", bytes, held_, max_bytes_);
   }
   held_ += bytes;
 }

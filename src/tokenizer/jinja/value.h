@@ -57,8 +57,7 @@ class Hold {
   Hold(Budget* budget, size_t bytes) : budget_(budget), bytes_(bytes) {
     if (budget_ != nullptr) budget_->hold(bytes_);
   }
-  Hold(Hold&& other) noexcept
-      : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Hold(Hold&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   Hold& operator=(Hold&& other) noexcept {
     std::swap(budget_, other.budget_);
     std::swap(bytes_, other.bytes_);
@@ -110,9 +109,7 @@ class Object {
   virtual int depth() const { return 1; }
   virtual std::string repr() const { return "<" + std::string(type_name()) + ">"; }
   /// Looks up `self.name`, where `self` is this object; false where there is no such attribute.
-  virtual bool attribute(Runtime&, const ObjectPtr& /*self*/, std::string_view /*name*/, Value& /*out*/) {
-    return false;
-  }
+  virtual bool attribute(Runtime&, const ObjectPtr& /*self*/, std::string_view /*name*/, Value& /*out*/) { return false; }
   /// len(), or none where the type has no length.
   virtual std::optional<int64_t> length(Runtime&) { return std::nullopt; }
   virtual bool callable() const { return false; }
@@ -179,8 +176,7 @@ T* as_object(const Value& value) {
 /// The integer of an int or bool.
 bool get_int(const Value& value, int64_t& out);
 inline bool is_number(const Value& value) {
-  return std::holds_alternative<bool>(value) || std::holds_alternative<int64_t>(value) ||
-         std::holds_alternative<double>(value);
+  return std::holds_alternative<bool>(value) || std::holds_alternative<int64_t>(value) || std::holds_alternative<double>(value);
 }
 /// Python's name of the type: "str", "NoneType", "dict", ...
 std::string_view type_name(const Value& value);
