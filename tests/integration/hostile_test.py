@@ -23,6 +23,11 @@ MOST_KILOBYTES = 256 << 10
 ENV = {**os.environ, "CITIUS_THREADS": "1"}
 rng = random.Random(7)
 runs = 0
+known_peak = 0  # kB, of a child that may take more: the pages of a mapped file count
+
+
+def peak_of_children():
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
 def spawn(arguments, limit=None, **more):
@@ -47,8 +52,8 @@ def run(*arguments, expect=3, says="", limit=None, stdin=b"", env=ENV):
     assert says in errors, f"{told}\nexpected the message to hold '{says}'"
     if process.returncode == 3:
         assert "citius: [" in errors and not output, f"{told}\n{output[:500]}"
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert SANITIZED or peak < MOST_KILOBYTES, f"{told}\ntook {peak} kB"
+    peak = peak_of_children()
+    assert SANITIZED or peak <= max(MOST_KILOBYTES, known_peak), f"{told}\ntook {peak} kB"
     return output.decode(errors="replace")
 
 
@@ -255,9 +260,9 @@ def test_memory(folder):
     config = {"model_type": "llama", "hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80, "num_attention_heads": 64,
               "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "hidden_act": "silu"}
     large = folder / "large.json"
-    large.write_text(json.dumps({**config, "num_hidden_layers": 2000}))
+    large.write_text(json.dumps({**config, "num_hidden_layers": 600}))
     run("bench", large, expect=1, says="weights would take")
-    run("bench", large, "--format", "int4-g32", expect=1, says="available")
+    run("bench", large, "--format", "int8", expect=1, says="available")
     run("info", large, expect=0)
     long = make_model(folder / "long")
     config = json.loads((long / "config.json").read_text())
@@ -297,6 +302,8 @@ def interrupt(arguments, after, env=ENV):
     time.sleep(after)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=600)
+    global known_peak
+    known_peak = max(known_peak, peak_of_children())
     assert process.returncode == 130, (arguments, process.returncode, errors.decode()[-1000:])
     return output
 
