@@ -30,7 +30,8 @@ class Worker:
     def __init__(self, engine, threads):
         python = CACHE / "venv/bin/python"
         interpreter = str(python) if python.exists() else sys.executable
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=str(HERE))
+        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=path)
         self.name = engine
         self.process = subprocess.Popen([interpreter, str(HERE / "worker.py"), engine, str(threads)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True, env=environment)

@@ -13,7 +13,7 @@ for peer in "${peers[@]}"; do
   case "$peer" in
     torch) "${pip[@]}" torch==2.13.0 transformers gguf safetensors ;;
     # From source, so that it is compiled for this machine.
-    llama.cpp) CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAMA_BUILD_TOOLS=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CITIUS_JOBS:-$(nproc)}" \
+    llama.cpp) CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CITIUS_JOBS:-$(nproc)}" \
       "${pip[@]}" --no-binary llama-cpp-python llama-cpp-python ;;
     *) echo "compare: got '$peer', expected torch or llama.cpp" >&2; exit 2 ;;
   esac

@@ -1,18 +1,16 @@
 """The engines: each module has a class Engine with `version` and `measure(cell, seconds)`, which gives {"rate": ...}."""
-import json
 import os
 import pathlib
 import statistics
-import subprocess
 import time
 
 CITIUS = os.environ.get("CITIUS_BINARY", str(pathlib.Path(__file__).resolve().parents[3] / "build/release/citius"))
 
 
 def model_path(name):
-    """Where the store has a model: a directory in Hugging Face layout, or a .gguf file."""
-    answer = json.loads(subprocess.run([CITIUS, "info", name, "--json"], check=True, capture_output=True, text=True).stdout)
-    path = pathlib.Path(answer["path"])
+    """Where a model is, a path or a name of the store: a directory in Hugging Face layout, or a .gguf file."""
+    home = os.environ.get("CITIUS_HOME") or pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "citius"
+    path = pathlib.Path(name) if os.path.exists(name) else pathlib.Path(home) / "models" / name
     files = list(path.glob("*.gguf")) if path.is_dir() else []
     return files[0] if len(files) == 1 else path
 
