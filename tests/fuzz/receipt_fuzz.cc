@@ -1,4 +1,5 @@
 // Any bytes as the receipt of a package, replayed on a tiny decoder: it agrees, disagrees or is refused, by an Error.
+#include "base/error.h"
 #include "base/json.h"
 #include "runtime/receipt.h"
 #include "support/tiny_model.h"
