@@ -62,12 +62,13 @@ double Progress::elapsed() const {
 
 std::string Progress::line(uint64_t done, double seconds, int columns) const {
   const auto amount = [&](double value) {
+    if (unit_ == ProgressUnit::kShare) return fmt::format("{:.1f} %", 100 * value / static_cast<double>(total_));
     return unit_ == ProgressUnit::kBytes ? format_bytes(value) : format_items(value);
   };
   const double fresh = static_cast<double>(done - std::min(done, skipped_));
   const double rate = seconds > 0 ? fresh / seconds : 0;
   std::string facts = amount(static_cast<double>(done));
-  if (total_ > 0) facts += fmt::format(" of {}", amount(static_cast<double>(total_)));
+  if (total_ > 0 && unit_ != ProgressUnit::kShare) facts += fmt::format(" of {}", amount(static_cast<double>(total_)));
   if (rate > 0) facts += fmt::format(", {}/s", amount(rate));
   if (rate > 0 && total_ > done) {
     facts += fmt::format(", {} left", format_duration(static_cast<double>(total_ - done) / rate));

@@ -7,7 +7,7 @@
 
 namespace citius {
 
-enum class ProgressUnit { kItems, kBytes };
+enum class ProgressUnit { kItems, kBytes, kShare };  // kShare: shown in percent of the total
 
 class Progress {
  public:

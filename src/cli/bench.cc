@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
@@ -101,6 +103,20 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   return open_engine(open_for_bench(args.model), options);
 }
 
+// The format that most of the layers' weights have.
+std::string given_format(const Engine& engine) {
+  std::map<Format, int64_t> sizes;
+  for (const WeightRecord& record : engine.loaded.load.records) {
+    const WeightKind kind = place_of(record.name).kind;
+    const bool in_layer = kind == WeightKind::kAttention || kind == WeightKind::kFeedForward;
+    sizes[record.format] += in_layer ? record.rows * record.cols : 0;
+  }
+  const auto most =
+      std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  CHECK(most != sizes.end());
+  return std::string(format_name(most->first));
+}
+
 std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
   std::vector<Workload> workloads;
   const auto add = [&](Workload::Kind kind, const std::vector<int64_t>& lengths, std::vector<int64_t> mixed = {}) {
@@ -190,8 +206,9 @@ void run_bench(const BenchArgs& args) {
     std::optional<PlanTarget> target;
     for (const std::string& format : formats) {
       progress("loading " + (format.empty() ? std::string("the model") : format), 0);
-      contestants.push_back(std::make_unique<Contestant>(
-          Contestant{format.empty() ? "as given" : format, open_format(args, static_cast<int>(count), format, target)}));
+      Engine engine = open_format(args, static_cast<int>(count), format, target);
+      const std::string name = format.empty() ? given_format(engine) : format;
+      contestants.push_back(std::make_unique<Contestant>(Contestant{name, std::move(engine)}));
     }
     machine = machine_json(contestants.front()->engine);
     for (const Workload& workload : workloads_of(args, contestants.front()->engine.model().config().causal)) {
@@ -234,7 +251,9 @@ void add_bench(CLI::App& app) {
   command->add_option("--compute", args->compute, "fast, or exact: weights as given and fp32 activations")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--kv", args->kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  command->add_option("--kv-type", args->kv, "Type of keys and values")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
   };
@@ -243,7 +262,8 @@ void add_bench(CLI::App& app) {
   list("--batch", args->batch, "Sequences at once (default 1)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
   list("--threads", args->threads, "Threads, one or several counts");
-  command->add_option("--lengths", args->lengths_file, "File with a sequence length a line (encoders): a round encodes them all, --batch at once")->check(CLI::ExistingFile);
+  command->add_option("--lengths", args->lengths_file,
+                      "File with a sequence length a line (encoders): a round encodes them all, --batch at once");
   command->add_option("--format", args->formats, "Formats to convert to, measured interleaved (default: as given)")->delimiter(',');
   command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
   command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();

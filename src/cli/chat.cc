@@ -11,6 +11,7 @@
 #include "cli/inputs.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
+#include "cli/text_task.h"
 #include "runtime/load_tokenizer.h"
 #include "tokenizer/chat_template.h"
 
@@ -90,6 +91,7 @@ void converse(Chat& chat) {
 }
 
 void run_chat(const ChatFlags& flags) {
+  flags.generation.check_shown(flags.output);
   Outputs outputs(flags.output, /*embeddings=*/false);
   Engine engine = flags.model.open();
   if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
@@ -97,19 +99,17 @@ void run_chat(const ChatFlags& flags) {
   const bool interactive = !flags.input.has_text && flags.input.input.empty() && ::isatty(STDIN_FILENO) && !flags.output.json;
   if (interactive) return converse(chat);
   Inputs inputs(flags.input);
-  const bool streams = inputs.single() && !flags.output.json && flags.output.output.empty();
-  for (InputRow row; inputs.next(row);) {  // every input is a conversation of its own
-    chat.reset();
-    json::object reply = chat.say(row.text, streams);
-    if (interrupted()) fail(ErrorKind::kInterrupted, "chat", "interrupted");
-    if (streams) {
-      print("\n");
-    } else {
-      const std::string text(reply.at("text").as_string());
-      outputs.write({std::move(reply), text, {}});
-    }
+  if (inputs.single() && !flags.output.json && flags.output.output.empty()) {
+    chat.say(flags.input.text, /*stream=*/true);
+    check_interrupted();
+    return print("\n");
   }
-  outputs.finish();
+  answer_texts(inputs, outputs, "chat", /*batch_rows=*/1, /*max_length=*/0, [&](std::span<const InputRow> rows) {
+    chat.reset();  // every input is a conversation of its own
+    json::object reply = chat.say(rows[0].text, /*stream=*/false);
+    std::string text(reply.at("text").as_string());
+    return std::vector<TextAnswer>{{std::move(reply), std::move(text), 0, {}}};
+  });
 }
 
 }  // namespace

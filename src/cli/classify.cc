@@ -1,6 +1,8 @@
 // `citius classify`: the label of a text, by the labels of the model or by labels that are given.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/text_task.h"
@@ -35,12 +37,14 @@ void run_with(Inputs& inputs, Outputs& outputs, Task& task) {
 }
 
 void run_classify(const ClassifyFlags& flags) {
+  const std::vector<std::string>& labels = flags.zero_shot.labels;
+  if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size()) {
+    fail(ErrorKind::kUsage, "--labels", "got a label twice, expected each once");
+  }
   Outputs outputs(flags.output, /*embeddings=*/false);
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
-  if (flags.zero_shot.labels.empty()) {
-    if (flags.zero_shot.multi_label)
-      fail(ErrorKind::kUsage, "--multi-label", "goes with --labels; the model says it for its own labels");
+  if (labels.empty()) {
     Classifier classifier(engine, flags.task);
     run_with(inputs, outputs, classifier);
   } else {
@@ -55,16 +59,19 @@ void add_classify(CLI::App& app) {
   auto flags = std::make_shared<ClassifyFlags>();
   CLI::App& command = *app.add_subcommand("classify", "The label of a text, and the probability of every label");
   flags->add_to(command);
+  CLI::Option* labels =
+      command
+          .add_option("--labels", flags->zero_shot.labels,
+                      "Labels of your own, separated by commas (the model must be one for natural language inference)")
+          ->delimiter(',');
   command
-      .add_option("--labels", flags->zero_shot.labels,
-                  "Labels of your own, separated by commas (the model must be one for natural language inference)")
-      ->delimiter(',');
-  command
-      .add_option("--hypothesis", flags->zero_shot.hypothesis,
+      .add_option("--hypothesis-template", flags->zero_shot.hypothesis,
                   "With --labels: the sentence that is judged, {} stands for the label")
-      ->capture_default_str();
-  command.add_flag("--multi-label", flags->zero_shot.multi_label,
-                   "With --labels: each label by itself, not one of them");
+      ->capture_default_str()
+      ->needs(labels);
+  command
+      .add_flag("--multi-label", flags->zero_shot.multi_label, "With --labels: each label by itself, not one of them")
+      ->needs(labels);
   command.footer("Example: citius classify sentiment-model 'A film to remember.' --json");
   command.callback([flags] { run_classify(*flags); });
 }

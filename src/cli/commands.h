@@ -24,6 +24,7 @@ void add_classify(CLI::App& app);
 void add_ner(CLI::App& app);
 void add_qa(CLI::App& app);
 void add_fill_mask(CLI::App& app);
+void add_choose(CLI::App& app);
 void add_info(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_bench(CLI::App& app);

@@ -35,14 +35,15 @@ void eval_perplexity(const EvalArgs& args) {
   const int64_t context = args.model.context > 0 ? args.model.context : 512;
   EngineOptions options = args.model.options();
   options.context = context;
+  const std::string text = read_file(args.perplexity, kMaxTextBytes);
   Engine engine = open_engine(resolve_model(args.model.model), options);
   PerplexityOptions perplexity;
   perplexity.context = context;
   perplexity.stride = args.stride;
   perplexity.max_windows = args.windows;
   StepProgress progress;
-  const PerplexityResult result = measure_perplexity(engine, read_file(args.perplexity, kMaxTextBytes), perplexity,
-                                                     [&](double share) { progress("perplexity", share); });
+  const PerplexityResult result =
+      measure_perplexity(engine, text, perplexity, [&](double share) { progress("perplexity", share); });
   if (args.json) {
     print_json(json::object{{"perplexity", result.perplexity.value},
                             {"interval", interval_json(result.perplexity)},
@@ -102,7 +103,7 @@ void add_eval(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
   args->model.add_to(*command);
   args->model.add_decoder_flags_to(*command);
-  command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on")->check(CLI::ExistingFile);
+  command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on");
   command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
       ->check(CLI::Range(1, 1 << 24));
   command->add_option("--windows", args->windows, "Use the first N windows only")->check(CLI::Range(1, 1 << 30));
@@ -110,8 +111,8 @@ void add_eval(CLI::App& app) {
   command->add_option("--against-compute", args->against_compute, "Compute mode of the reference")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)")
-      ->check(CLI::ExistingFile);
+  command->add_option("--data", args->data,
+                      "Texts to compare on (default: written by the reference itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
   command->add_option("--seed", args->seed, "Seed of sampled text")->capture_default_str();
   add_json_option(*command, args->json);

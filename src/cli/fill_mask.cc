@@ -1,6 +1,9 @@
 // `citius fill-mask`: the likeliest tokens for each mask of a text.
 #include <fmt/format.h>
 
+#include <cstdio>
+
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/text_task.h"
 #include "runtime/tasks.h"
@@ -35,11 +38,22 @@ void run_fill_mask(const FillMaskFlags& flags) {
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
   MaskFiller filler(engine, flags.top_k, flags.task);
+  size_t without = 0;
   answer_texts(inputs, outputs, "fill-mask", kRows, /*max_length=*/0, [&](std::span<const InputRow> rows) {
     std::vector<TextAnswer> answers;
-    for (const MaskFills& result : filler.fill(texts_of(rows))) answers.push_back(answer_of(result));
+    for (const MaskFills& result : filler.fill(texts_of(rows))) {
+      if (result.masks.empty() && inputs.single()) {
+        fail_input("text", "has no mask; write {} where a word is to be found", filler.mask_token());
+      }
+      without += result.masks.empty();
+      answers.push_back(answer_of(result));
+    }
     return answers;
   });
+  if (without > 0) {
+    std::fprintf(stderr, "citius: %zu inputs have no mask; write %s where a word is to be found\n", without,
+                 filler.mask_token().c_str());
+  }
 }
 
 }  // namespace

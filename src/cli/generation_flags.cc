@@ -30,9 +30,9 @@ json::array top_to_json(const Engine& engine, const std::vector<std::pair<int32_
   return list;
 }
 
-void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entries, bool with_top, const std::string& prefix,
+void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entries, const std::string& prefix,
                   bool leading_null, json::object& out) {
-  json::array values, tops;
+  json::array values, tops;  // without alternatives the lists of the second are empty
   if (leading_null) {
     values.push_back(nullptr);
     tops.push_back(nullptr);
@@ -42,7 +42,7 @@ void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entrie
     tops.push_back(top_to_json(engine, entry.top));
   }
   out[prefix + "logprobs"] = std::move(values);
-  if (with_top) out[prefix + "top_logprobs"] = std::move(tops);
+  out[prefix + "top_logprobs"] = std::move(tops);
 }
 
 json::array ids_to_json(std::span<const int32_t> ids) {
@@ -57,11 +57,13 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--max-tokens", max_tokens, "Longest reply in tokens; 0 scores the prompt only")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
       ->capture_default_str();
-  app.add_option("--temperature", temperature, "0: always the most probable token");
+  app.add_option("--temperature", temperature,
+                 "0: always the most probable token (default: what the model asks for, or 0)");
   app.add_option("--top-k", top_k, "Sample among the K most probable tokens; 0: all");
   app.add_option("--top-p", top_p, "Sample among the fewest tokens with this probability together");
   app.add_option("--min-p", min_p, "Drop tokens below this share of the best one's probability");
-  app.add_option("--typical-p", typical_p, "Locally typical sampling");
+  app.add_option("--typical-p", typical_p,
+                 "Sample among the tokens of typical surprise that have this probability together");
   app.add_option("--repetition-penalty", repetition_penalty, "Divides the logits of tokens seen before");
   app.add_option("--presence-penalty", presence_penalty, "Subtracted once from tokens of the reply");
   app.add_option("--frequency-penalty", frequency_penalty, "Subtracted for each occurrence in the reply");
@@ -70,15 +72,26 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
   app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
   app.add_option("--seed", seed, "Seed of the random numbers")->capture_default_str();
-  app.add_option("--beams", num_beams, "Beam search with so many beams")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--beams", num_beams,
+                 "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")->capture_default_str();
-  app.add_option("--logprobs", logprobs, "Log-probabilities of the reply, with K alternatives each")->check(CLI::Range(0, 1 << 20));
-  app.add_flag("--echo", echo, "The prompt's tokens and log-probabilities too (with --json)");
+  app.add_option("--logprobs", logprobs,
+                 "Log-probabilities of the reply, with K alternatives each (with --json or --output)")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_flag("--echo", echo, "The prompt's tokens and log-probabilities too (with --json or --output)");
+}
+
+void GenerationFlags::check_shown(const OutputOptions& output) const {
+  if (output.json || !output.output.empty() || (!echo && logprobs < 0)) return;
+  fail(ErrorKind::kUsage, echo ? "--echo" : "--logprobs", "expected --json or --output with it");
 }
 
 GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int32_t> prompt) const {
   const JsonObject defaults(engine.checkpoint.generation_config, "generation_config.json");
-  const bool samples = defaults.get_bool("do_sample", false);
+  const bool samples = defaults.get_bool("do_sample", false) && num_beams == 1;
+  const bool asks = top_k || top_p || min_p || typical_p;
   GenerationRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
@@ -87,7 +100,7 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
     if (given) return *given;
     return samples ? defaults.get_number(key, neutral) : neutral;
   };
-  o.temperature = temperature ? *temperature : samples ? defaults.get_number("temperature", 1.0) : 0.0;
+  o.temperature = temperature ? *temperature : samples ? defaults.get_number("temperature", 1.0) : asks ? 1.0 : 0.0;
   o.top_k = top_k ? *top_k : samples ? defaults.get_int("top_k", 0) : 0;
   o.top_p = pick(top_p, "top_p", 1);
   o.min_p = pick(min_p, "min_p", 0);
@@ -122,11 +135,10 @@ json::object to_json(const Engine& engine, const GenerationRequest& request, con
   out["text"] = result.text;
   out["tokens"] = ids_to_json(result.tokens);
   out["finish_reason"] = result.finish_reason;
-  const bool with_top = request.logprobs > 0;
-  if (request.logprobs >= 0) add_logprobs(engine, result.logprobs, with_top, "", /*leading_null=*/false, out);
+  if (request.logprobs >= 0) add_logprobs(engine, result.logprobs, "", /*leading_null=*/false, out);
   if (request.prompt_logprobs) {
     out["prompt_tokens"] = ids_to_json(request.prompt);
-    add_logprobs(engine, result.prompt_logprobs, with_top, "prompt_", /*leading_null=*/true, out);
+    add_logprobs(engine, result.prompt_logprobs, "prompt_", /*leading_null=*/!request.prompt.empty(), out);
   }
   out["num_prompt_tokens"] = request.prompt.size();
   out["prefill_ms"] = result.prefill_ms;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "cli/outputs.h"
 #include "runtime/generator.h"
 
 namespace citius::cli {
@@ -26,8 +27,13 @@ struct GenerationFlags {
   bool echo = false;
 
   void add_to(CLI::App& app);
-  /// The request for a prompt. What was not given comes from the model's generation_config.json where it asks for sampling;
-  /// otherwise the reply is greedy. At temperature 0 penalties count only where they were given.
+  /// Throws Error{kUsage} where log-probabilities are asked for and there is no place for them: only JSON and CSV show
+  /// them.
+  void check_shown(const OutputOptions& output) const;
+  /// The request for a prompt. What was not given comes from the model's generation_config.json where it asks for
+  /// sampling. The reply is greedy unless that does, a temperature was given, or top-k, top-p, min-p or typical-p
+  /// (temperature 1). At temperature 0 penalties count only where they were given. Beam search takes nothing from the
+  /// file.
   GenerationRequest request(const Engine& engine, std::vector<int32_t> prompt) const;
 };
 

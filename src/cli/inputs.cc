@@ -120,10 +120,16 @@ bool Inputs::next(InputRow& row) {
     if (ended_) return false;
     ready_.clear();
     given_ = 0;
+    bytes_before_ = read_bytes_;
     fill(/*wait=*/true);
   }
   row = std::move(ready_[given_++]);
   return true;
+}
+
+uint64_t Inputs::given_bytes() const {
+  if (ready_.empty()) return read_bytes_;
+  return bytes_before_ + (read_bytes_ - bytes_before_) * given_ / ready_.size();
 }
 
 std::vector<InputRow> Inputs::next_batch(size_t max_rows) {

@@ -61,9 +61,9 @@ class Inputs {
 
   /// A single text argument: --json prints one object, not one a line.
   bool single() const { return single_; }
-  /// Size of the file that is read, 0 where it is not known, and what was read of it.
+  /// Size of the file that is read, 0 where it is not known, and about how much of it the rows given out make up.
   uint64_t total_bytes() const { return total_bytes_; }
-  uint64_t read_bytes() const { return read_bytes_; }
+  uint64_t given_bytes() const;
   /// Name of the source for messages: the file, "standard input" or "text".
   const std::string& where() const { return where_; }
 
@@ -74,6 +74,7 @@ class Inputs {
   bool single_ = false;
   int fd_ = -1;
   uint64_t total_bytes_ = 0, read_bytes_ = 0;
+  uint64_t bytes_before_ = 0;  // read before those of ready_
   bool owned_ = false;
   bool ended_ = false;
   std::unique_ptr<RowParser> parser_;

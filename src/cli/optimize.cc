@@ -84,8 +84,8 @@ void add_optimize(CLI::App& app) {
   command->add_option("--budget", args->budget,
                       "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
                       "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)");
-  command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)")
-      ->check(CLI::ExistingFile);
+  command->add_option("--data", args->data,
+                      "Texts to judge by (default: written by the model itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
   command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
       ->check(CLI::Range(1.0, 1e9))

@@ -14,20 +14,22 @@ struct QaFlags : TextTaskFlags {
   std::string question;
   bool has_question = false;
   QuestionOptions options;
+  double min_score = 0;
 };
 
 // A context may be many windows, which run together.
 constexpr size_t kRows = 8;
 
-TextAnswer answer_of(const std::vector<FoundAnswer>& found) {
+TextAnswer answer_of(const std::vector<FoundAnswer>& found, double min_score) {
   TextAnswer answer;
   json::array answers;
   for (const FoundAnswer& one : found) {
+    if (one.answer.score < min_score) break;  // best first
     answers.push_back(json::object{
         {"text", one.text}, {"score", one.answer.score}, {"start", one.answer.begin}, {"end", one.answer.end}});
   }
+  if (!answers.empty()) answer.plain = found[0].text;
   answer.fields["answers"] = std::move(answers);
-  if (!found.empty()) answer.plain = found[0].text;
   return answer;
 }
 
@@ -50,7 +52,8 @@ void run_qa(QaFlags& flags) {
   answer_texts(inputs, outputs, "qa", kRows, /*max_length=*/0, [&](std::span<const InputRow> rows) {
     std::vector<TextAnswer> answers;
     for (const InputRow& row : rows) {
-      answers.push_back(answer_of(answerer.answer(flags.has_question ? flags.question : row.fields[0], row.text)));
+      const std::string& question = flags.has_question ? flags.question : row.fields[0];
+      answers.push_back(answer_of(answerer.answer(question, row.text), flags.min_score));
     }
     return answers;
   });
@@ -84,6 +87,9 @@ void add_qa(CLI::App& app) {
       ->capture_default_str();
   command.add_flag("--no-answer", flags->options.answers.allow_none,
                    "An empty answer competes: the context may not hold one");
+  command.add_option("--min-score", flags->min_score, "Leave out answers with a lower score")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command
       .add_option("--window", flags->options.window,
                   "Tokens of question and context read at once (default: 384, or what the model allows)")

@@ -26,6 +26,31 @@ struct QuantizeArgs {
   bool json = false;
 };
 
+// Bits per weight of a mix, which depends on the model: here of the matrices of a Llama of 7 billion parameters.
+double mix_bits(const std::string& name) {
+  constexpr int64_t kLayers = 32, kHidden = 4096, kInner = 11008, kVocab = 32000;
+  const FormatPolicy policy = make_policy(plan_of_name(name), {kLayers, false, "model.embed_tokens.weight"});
+  double bytes = 0, weights = 0;
+  const auto add = [&](const std::string& weight, int64_t rows, int64_t cols) {
+    WeightRecord record;
+    record.name = weight;
+    record.rows = rows;
+    record.cols = cols;
+    bytes += static_cast<double>(format_row_bytes(policy(record), cols)) * static_cast<double>(rows);
+    weights += static_cast<double>(rows) * static_cast<double>(cols);
+  };
+  for (int64_t i = 0; i < kLayers; ++i) {
+    const std::string layer = fmt::format("model.layers.{}.", i);
+    for (const char* part : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
+      add(layer + "self_attn." + part + ".weight", kHidden, kHidden);
+    }
+    for (const char* part : {"gate_proj", "up_proj"}) add(layer + "mlp." + part + ".weight", kInner, kHidden);
+    add(layer + "mlp.down_proj.weight", kHidden, kInner);
+  }
+  add("lm_head.weight", kVocab, kHidden);
+  return 8 * bytes / weights;
+}
+
 json::array list_formats() {
   const std::unique_ptr<Backend> backend = make_backend("cpu", {1, ""});
   constexpr int64_t kCols = 1024;  // a multiple of every block
@@ -33,7 +58,8 @@ json::array list_formats() {
   for (const std::string& name : plan_names()) {
     const std::optional<Format> format = parse_format(name);
     if (!format) {
-      rows.push_back(json::object{{"format", name}, {"bits_per_weight", nullptr}, {"kernel", "a mix of GGUF types"}});
+      rows.push_back(json::object{
+          {"format", name}, {"bits_per_weight", mix_bits(name)}, {"kernel", "a mix of GGUF types"}, {"fast", nullptr}});
       continue;
     }
     const std::vector<std::byte> zeros(format_row_bytes(*format, kCols) * 64);
@@ -49,11 +75,14 @@ json::array list_formats() {
 void print_formats(bool as_json) {
   const json::array rows = list_formats();
   if (as_json) return print_json(json::object{{"formats", rows}});
-  std::string text = "format       bits/weight  kernel here\n";
+  std::string text = "format       bits/weight  fast here  kernel\n";
   for (const json::value& row : rows) {
-    const json::value& bits = row.at("bits_per_weight");
-    text += fmt::format("{:<12} {:>11}  {}\n", std::string_view(row.at("format").as_string()),
-                        bits.is_number() ? fmt::format("{:.2f}", bits.to_number<double>()) : "-",
+    const json::value& fast = row.at("fast");
+    text += fmt::format("{:<12} {:>11.2f}  {:<9}  {}\n", std::string_view(row.at("format").as_string()),
+                        row.at("bits_per_weight").to_number<double>(),
+                        fast.is_null()   ? "by parts"
+                        : fast.as_bool() ? "yes"
+                                         : "no",
                         std::string_view(row.at("kernel").as_string()));
   }
   print(text);

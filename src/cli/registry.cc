@@ -15,6 +15,7 @@ const std::vector<AddCommand>& commands() {
       add_ner,
       add_qa,
       add_fill_mask,
+      add_choose,
       add_info,
       add_eval,
       add_bench,

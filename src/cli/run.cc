@@ -8,6 +8,7 @@
 #include "cli/inputs.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
+#include "cli/text_task.h"
 
 namespace citius::cli {
 namespace {
@@ -17,37 +18,74 @@ struct RunFlags {
   GenerationFlags generation;
   InputOptions input;
   OutputOptions output;
-  bool echo_text = false;
 };
 
 // Prompts that are answered together.
 constexpr size_t kRows = 16;
 
-void run_run(RunFlags& flags) {
+// Text as it comes.
+void stream(const RunFlags& flags, const Engine& engine, Generator& generator) {
+  const GenerationRequest request = flags.generation.request(engine, engine.tokenizer->encode_ids(flags.input.text));
+  const GenerationResult result = generator.generate({&request, 1}, [&](size_t, const std::string& piece) {
+    print(piece);
+    return !interrupted();
+  })[0];
+  check_interrupted();
+  print("\n");
+  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", request.prompt.size(),
+               result.prefill_ms, result.tokens.size(), result.decode_ms);
+}
+
+// A blank line has a result too: where the tokenizer adds no first token, there is nothing to go on from, and the reply
+// is empty.
+std::vector<GenerationResult> answer(std::span<const GenerationRequest> requests, Generator& generator,
+                                     size_t& num_empty) {
+  std::vector<GenerationRequest> full;
+  for (const GenerationRequest& request : requests) {
+    if (!request.prompt.empty()) full.push_back(request);
+  }
+  std::vector<GenerationResult> answered =
+      generator.generate(full, [](size_t, const std::string&) { return !interrupted(); });
+  std::vector<GenerationResult> results(requests.size());
+  for (size_t i = 0, next = 0; i < requests.size(); ++i) {
+    if (!requests[i].prompt.empty()) {
+      results[i] = std::move(answered[next++]);
+    } else {
+      results[i].finish_reason = "stop";
+      ++num_empty;
+    }
+  }
+  return results;
+}
+
+void run_run(const RunFlags& flags) {
+  flags.generation.check_shown(flags.output);
   Outputs outputs(flags.output, /*embeddings=*/false);
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
   if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
   Generator generator(engine);
-  const bool streams = inputs.single() && !flags.output.json && flags.output.output.empty();
-  for (std::vector<InputRow> rows = inputs.next_batch(kRows); !rows.empty(); rows = inputs.next_batch(kRows)) {
+  if (inputs.single() && !flags.output.json && flags.output.output.empty()) return stream(flags, engine, generator);
+  size_t num_empty = 0;
+  answer_texts(inputs, outputs, "run", kRows, /*max_length=*/0, [&](std::span<const InputRow> rows) {
     std::vector<GenerationRequest> requests;
-    for (const InputRow& row : rows) requests.push_back(flags.generation.request(engine, engine.tokenizer->encode_ids(row.text)));
-    const std::vector<GenerationResult> results = generator.generate(requests, [&](size_t, const std::string& piece) {
-      if (streams) print(piece);
-      return !interrupted();
-    });
-    if (interrupted()) fail(ErrorKind::kInterrupted, "run", "interrupted");
+    for (const InputRow& row : rows) {
+      requests.push_back(flags.generation.request(engine, engine.tokenizer->encode_ids(row.text)));
+    }
+    const std::vector<GenerationResult> results =
+        inputs.single() ? generator.generate(requests, [](size_t, const std::string&) { return !interrupted(); })
+                        : answer(requests, generator, num_empty);
+    std::vector<TextAnswer> answers;
     for (size_t i = 0; i < results.size(); ++i) {
-      if (!streams) outputs.write({to_json(engine, requests[i], results[i]), results[i].text, {}});
+      answers.push_back({to_json(engine, requests[i], results[i]), results[i].text, 0, {}});
     }
-    if (streams) {
-      print("\n");
-      std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", requests[0].prompt.size(), results[0].prefill_ms,
-                   results[0].tokens.size(), results[0].decode_ms);
-    }
+    return answers;
+  });
+  if (num_empty > 0) {
+    std::fprintf(stderr,
+                 "citius: %zu prompts are empty and the tokenizer adds no beginning token: their replies are empty\n",
+                 num_empty);
   }
-  outputs.finish();
 }
 
 }  // namespace

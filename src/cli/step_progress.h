@@ -16,7 +16,7 @@ class StepProgress {
     check_interrupted();
     if (bar_ == nullptr || step != step_) {
       bar_.reset();
-      bar_ = std::make_unique<Progress>(step, kTicks);
+      bar_ = std::make_unique<Progress>(step, kTicks, ProgressUnit::kShare);
       step_ = step;
     }
     bar_->update(static_cast<uint64_t>(share * kTicks));

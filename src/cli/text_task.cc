@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/progress.h"
 #include "base/signal.h"
 
@@ -19,6 +20,27 @@ void TextTaskFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(1, 1 << 24));
 }
 
+namespace {
+
+// `write` of the answers to `rows`. A batch that fails is taken row by row: each gives the same alone.
+void answer_rows(const Inputs& inputs, std::span<const InputRow> rows, const AnswerTexts& answer,
+                 const std::function<void(std::vector<TextAnswer>)>& write) {
+  std::vector<TextAnswer> answers;
+  try {
+    answers = answer(rows);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput || (rows.size() == 1 && rows[0].line == 0)) throw;
+    if (rows.size() == 1) fail_input(fmt::format("{}:{}", inputs.where(), rows[0].line), "{}", error.what());
+    for (size_t i = 0; i < rows.size(); ++i) answer_rows(inputs, rows.subspan(i, 1), answer, write);
+    return;
+  }
+  CHECK(answers.size() == rows.size());
+  check_interrupted();
+  write(std::move(answers));
+}
+
+}  // namespace
+
 void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, size_t batch_rows, int64_t max_length,
                   const AnswerTexts& answer) {
   std::optional<Progress> progress;
@@ -27,17 +49,16 @@ void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, siz
   size_t truncated = 0, count = 0;
   for (std::vector<InputRow> rows = inputs.next_batch(batch_rows); !rows.empty();
        rows = inputs.next_batch(batch_rows)) {
-    std::vector<TextAnswer> answers = answer(rows);
-    CHECK(answers.size() == rows.size());
-    check_interrupted();
-    for (TextAnswer& one : answers) {
-      OutputRow row{std::move(one.fields), one.plain, {}};
-      if (!one.embedding.empty()) row.embedding = one.embedding;
-      outputs.write(row);
-      truncated += one.truncated > 0;
-    }
+    answer_rows(inputs, rows, answer, [&](std::vector<TextAnswer> answers) {
+      for (TextAnswer& one : answers) {
+        OutputRow row{std::move(one.fields), one.plain, {}};
+        if (!one.embedding.empty()) row.embedding = one.embedding;
+        outputs.write(row);
+        truncated += one.truncated > 0;
+      }
+    });
     count += rows.size();
-    if (progress) progress->update(inputs.read_bytes());
+    if (progress) progress->update(inputs.given_bytes());
   }
   outputs.finish();
   if (progress) progress->finish();

@@ -31,9 +31,9 @@ struct TextAnswer {
 };
 using AnswerTexts = std::function<std::vector<TextAnswer>(std::span<const InputRow> rows)>;
 
-/// Takes rows as they arrive, up to `batch_rows` at a time, and writes what `answer` says of them, in order. Shows
-/// progress where results do not go to a terminal, and reports texts that were cut to `max_length` tokens. Finishes
-/// `outputs`.
+/// Takes rows as they arrive, up to `batch_rows` at a time, and writes what `answer` says of them, in order. Where a
+/// row cannot be answered (Error{kInput}), those before it are, and the error names its line. Shows progress where
+/// results do not go to a terminal, and reports texts that were cut to `max_length` tokens. Finishes `outputs`.
 void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, size_t batch_rows, int64_t max_length,
                   const AnswerTexts& answer);
 

@@ -1,4 +1,4 @@
-// From the logits of a sequence classifier to scores of labels; zero-shot classification over an NLI model; multiple choice.
+// From the logits of a sequence classifier to scores of labels; zero-shot classification over an NLI model.
 // Pure functions that give what transformers' pipelines give.
 #pragma once
 
@@ -41,9 +41,6 @@ std::string fill_hypothesis(std::string_view pattern, std::string_view label);
 /// `logits` holds one row of an NLI model's outputs for each candidate label. `multi_label`, or a single candidate: each is
 /// judged against contradiction; otherwise the candidates share one softmax over entailment.
 std::vector<double> zero_shot_scores(std::span<const std::vector<float>> logits, const NliLabels& labels, bool multi_label);
-
-/// One logit a choice → probabilities.
-inline std::vector<double> choice_scores(std::span<const float> logits) { return softmax(logits); }
 
 /// Score of a cross-encoder, as sentence-transformers' CrossEncoder gives it.
 enum class RerankScore { kSigmoid, kIdentity };

@@ -115,9 +115,20 @@ void Generator::check(const GenerationRequest& request) const {
     check_ids(words, "banned words");
   }
   for (const auto& [id, bias] : request.sampling.logit_bias) check_ids({&id, 1}, "logit bias");
+  if (request.num_beams > 1 && request.sampling.temperature > 0) {
+    fail(ErrorKind::kUsage, "beams",
+         "beam search samples nothing; expected no temperature, top-k, top-p, min-p or typical-p with it");
+  }
   for (const std::string& stop : request.stop) {
     if (stop.empty()) fail(ErrorKind::kUsage, "stop", "got an empty string");
   }
+}
+
+// The decoder of a reply: it has seen the end of the prompt.
+StreamDecoder Generator::reply_decoder(const GenerationRequest& request) const {
+  StreamDecoder decoder(*engine_.tokenizer);
+  for (int32_t id : std::span(request.prompt).last(std::min(request.prompt.size(), kContextIds))) decoder.push(id);
+  return decoder;
 }
 
 void Generator::enter(Run& run, size_t index, const GenerationRequest& request, const OnText& on_text) {
@@ -126,11 +137,7 @@ void Generator::enter(Run& run, size_t index, const GenerationRequest& request, 
   active.request = &request;
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   active.max_tokens = std::min(request.max_tokens, decoder_.max_length() - prompt);
-  if (engine_.tokenizer != nullptr) {
-    active.decoder.emplace(*engine_.tokenizer);
-    const size_t context = std::min(request.prompt.size(), kContextIds);
-    for (int32_t id : std::span(request.prompt).last(context)) active.decoder->push(id);
-  }
+  if (engine_.tokenizer != nullptr) active.decoder.emplace(reply_decoder(request));
   active.text.emplace(request.stop,
                       [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
   SequenceRequest sequence;
@@ -145,12 +152,11 @@ std::vector<GenerationResult> Generator::generate(std::span<const GenerationRequ
   Run run(scheduler_);
   for (const GenerationRequest& request : requests) check(request);
   for (size_t i = 0; i < requests.size(); ++i) {
-    if (requests[i].num_beams > 1) {
-      results[i] = beam_search(requests[i]);
-      if (on_text) on_text(i, results[i].text);
-    } else {
-      enter(run, i, requests[i], on_text);
-    }
+    if (requests[i].num_beams > 1)
+      results[i] = beam_search(requests[i], [&](const std::string& text) { return !on_text || on_text(i, text); });
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].num_beams == 1) enter(run, i, requests[i], on_text);
   }
   while (!run.active.empty()) {
     step(run);

@@ -19,7 +19,7 @@ struct GenerationRequest {
   SamplingOptions sampling;
   std::vector<std::string> stop;     // strings that end the reply; not part of it
   std::vector<int32_t> stop_tokens;  // ids that end the reply; not part of it
-  int64_t num_beams = 1;             // more than 1: beam search, greedy scores
+  int64_t num_beams = 1;             // more than 1: beam search; the temperature must be 0
   double length_penalty = 1;         // beam score = sum of log-probabilities / length^penalty
   int64_t logprobs = -1;             // 0 or more: log-probabilities of the reply, with so many alternatives
   bool prompt_logprobs = false;      // the same of the prompt
@@ -72,7 +72,9 @@ class Generator {
   void step(Run& run);
   void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count);
   void choose(Active& active, std::span<const float> logits);
-  GenerationResult beam_search(const GenerationRequest& request);
+  GenerationResult beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit);
+  StreamDecoder reply_decoder(const GenerationRequest& request) const;
+  void score_reply(const GenerationRequest& request, GenerationResult& result);
 
   Engine& engine_;
   Decoder decoder_;

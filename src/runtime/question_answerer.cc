@@ -49,10 +49,16 @@ AnswerWindow QuestionAnswerer::window_of(const Encoding& encoding, const TaskLog
 
 std::vector<FoundAnswer> QuestionAnswerer::answer(const std::string& question, const std::string& context) {
   EncodeOptions encode;
-  encode.truncation = Truncation{static_cast<size_t>(question_.window), static_cast<size_t>(question_.overlap),
-                                 TruncationStrategy::kOnlySecond};
+  encode.truncation =
+      Truncation{static_cast<size_t>(question_.window), static_cast<size_t>(question_.overlap), TruncationStrategy::kOnlySecond};
   encode.keep_overflow = true;
-  Encoding first = model_.tokenizer().encode_pair(question, context, encode);
+  Encoding first;
+  try {
+    first = model_.tokenizer().encode_pair(question, context, encode);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kUsage) throw;
+    fail_input("question", "leaves no room for the context in a window of {} tokens; shorten it or widen the window", question_.window);
+  }
   std::vector<Encoding> encodings = std::exchange(first.overflowing, {});
   encodings.insert(encodings.begin(), std::move(first));
   const std::vector<TaskLogits> logits = model_.run(encodings);
@@ -66,14 +72,16 @@ std::vector<FoundAnswer> QuestionAnswerer::answer(const std::string& question, c
       byte_ends[encodings[w].offsets[i].end] = encodings[w].byte_offsets[i].end;
     }
   }
+  // A context without words leaves nothing to point at but the first token, which means "no answer".
+  if (byte_ends.size() == 1 && !question_.answers.allow_none) return {};
   const auto text_of = [&](int32_t begin, int32_t end) -> std::string {
     const auto from = byte_begins.find(begin), to = byte_ends.find(end);
     if (from == byte_begins.end() || to == byte_ends.end() || to->second <= from->second) return "";
     return context.substr(static_cast<size_t>(from->second), static_cast<size_t>(to->second - from->second));
   };
   std::vector<FoundAnswer> found;
-  for (const Answer& answer : best_answers(windows, question_.answers,
-                                           [&](int32_t begin, int32_t end) { return lower_case(text_of(begin, end)); })) {
+  for (const Answer& answer :
+       best_answers(windows, question_.answers, [&](int32_t begin, int32_t end) { return lower_case(text_of(begin, end)); })) {
     found.push_back({answer, text_of(answer.begin, answer.end)});
   }
   return found;

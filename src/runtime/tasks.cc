@@ -194,8 +194,6 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
     for (size_t i = 0; i < encodings.back().size(); ++i) {
       if (encodings.back().ids[i] == mask) rows.back().push_back(i);
     }
-    if (rows.back().empty())
-      fail_input("input", "got a text without a mask; write {} where a word is to be found", mask_token());
   }
   const std::vector<TaskLogits> logits = model_.run_rows(encodings, rows);
   std::vector<MaskFills> results(texts.size());
@@ -214,6 +212,25 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
     }
   }
   return results;
+}
+
+Chooser::Chooser(Engine& engine, const TaskOptions& options)
+    : model_(engine, HeadKind::kMultipleChoice, /*outputs=*/1, options) {}
+
+Choice Chooser::choose(const std::string& text, std::span<const std::string> choices) {
+  CHECK(!choices.empty());
+  Choice result;
+  std::vector<Encoding> encodings;
+  for (const std::string& choice : choices) {
+    encodings.push_back(model_.encode_pair(text, choice, TruncationStrategy::kLongestFirst));
+    result.truncated = std::max(result.truncated, encodings.back().num_truncated);
+  }
+  std::vector<float> logits;
+  for (const TaskLogits& one : model_.run(encodings)) logits.push_back(one.values[0]);
+  result.scores = softmax(logits);
+  result.index =
+      static_cast<size_t>(std::max_element(result.scores.begin(), result.scores.end()) - result.scores.begin());
+  return result;
 }
 
 CrossEncoder::CrossEncoder(Engine& engine, const TaskOptions& options)

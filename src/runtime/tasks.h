@@ -1,6 +1,7 @@
-// One class a task, text in and results out: classification, zero-shot classification, entities, fill-mask, cross-encoder
-// reranking. Results equal those of transformers' pipelines (and of sentence-transformers' CrossEncoder). What a text gives
-// does not depend on the texts beside it. `truncated` counts the tokens that did not fit.
+// One class a task, text in and results out: classification, zero-shot classification, entities, fill-mask, multiple
+// choice, cross-encoder reranking. Results equal those of transformers' pipelines (and of sentence-transformers'
+// CrossEncoder). What a text gives does not depend on the texts beside it. `truncated` counts the tokens that did not
+// fit.
 #pragma once
 
 #include <string>
@@ -93,12 +94,29 @@ struct MaskFills {
 class MaskFiller {
  public:
   explicit MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options = {});
-  /// Throws Error{kInput} for a text without a mask, or one that is too long.
+  /// Throws Error{kInput} for a text that is too long.
   std::vector<MaskFills> fill(std::span<const std::string> texts);
   std::string mask_token() const;
 
  private:
   size_t top_k_;
+  TaskModel model_;
+};
+
+struct Choice {
+  size_t index = 0;            // of the likeliest
+  std::vector<double> scores;  // probability of each choice
+  size_t truncated = 0;        // of the longest pair
+};
+
+/// Multiple choice: which of several texts goes with a first one.
+class Chooser {
+ public:
+  explicit Chooser(Engine& engine, const TaskOptions& options = {});
+  Choice choose(const std::string& text, std::span<const std::string> choices);
+  int64_t max_length() const { return model_.max_length(); }
+
+ private:
   TaskModel model_;
 };
 

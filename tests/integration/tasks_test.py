@@ -51,7 +51,13 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
         for text, expected in zip(full, EXPECTED[key]):
             expect_scores(run_json("classify", GOLDEN / "nli", text, "--labels", ",".join(labels), *flags, *EXACT), expected)
     assert "entail" in run("classify", GOLDEN / "classify_single", "x", "--labels", "a,b", expect=3).stderr
-    assert "{}" in run("classify", GOLDEN / "nli", "x", "--labels", "a", "--hypothesis", "no place", expect=2).stderr
+    assert "{}" in run("classify", GOLDEN / "nli", "x", "--labels", "a", "--hypothesis-template", "no place", expect=2).stderr
+    plain = run_json("classify", GOLDEN / "nli", TEXTS[0], "--labels", ",".join(labels), *EXACT)
+    other = run_json("classify", GOLDEN / "nli", TEXTS[0], "--labels", ",".join(labels), "--hypothesis-template", "{} it is.", *EXACT)
+    assert plain["scores"] != other["scores"]
+    run("classify", GOLDEN / "nli", "x", "--labels", "a,a", expect=2)
+    run("classify", GOLDEN / "classify_single", "x", "--multi-label", expect=2)
+    run("classify", GOLDEN / "classify_single", "x", "--hypothesis-template", "{}", expect=2)
     run("classify", GOLDEN / "ner_bytes", "x", expect=3)  # another head
 
     for name in ("ner_wordpiece", "ner_bytes"):
@@ -92,6 +98,18 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     answers = lines(run("qa", GOLDEN / "qa", "--input", pairs, "--json", *EXACT).stdout)
     assert answers[1] == run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", "paris", *EXACT)
     run("qa", GOLDEN / "qa", "--context", "paris", expect=2)
+    # With a question the inputs are contexts; a blank one has no answer but "none".
+    blank = lines(run("qa", GOLDEN / "qa", "--question", "where?", "--json", *EXACT, input="paris\n\n").stdout)
+    assert blank == [answers[1], {"answers": []}]
+    none = run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", "", "--no-answer", *EXACT)["answers"]
+    assert [(a["text"], a["start"], a["end"]) for a in none] == [("", 0, 0)]
+    assert run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", "paris", "--min-score", 1) == {"answers": []}
+    # Narrow windows read the same context in more pieces; every answer stands at its place.
+    context = "\u00c9t\u00e9 \U0001f600 in London. " + " ".join(TEXTS)
+    found = run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", context, "--window", 16, "--overlap", 4, "--top-k", 5, *EXACT)
+    assert len(found["answers"]) == 5 and all(context[a["start"]:a["end"]] == a["text"] for a in found["answers"])
+    run("qa", GOLDEN / "qa", "--question", "x", "--context", "y", "--window", 41, expect=2)
+    run("qa", GOLDEN / "qa", "--question", " ".join(TEXTS), "--context", "y", expect=3)
 
     for expected in EXPECTED["fill_mask"]:
         got = run_json("fill-mask", GOLDEN / "fill_mask", expected["text"], "--top-k", 4, *EXACT)["masks"]
@@ -100,6 +118,25 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
                 near(a["score"], b["score"])
                 assert a["token"] == b["token"] and a["sequence"] == b["sequence"]
     assert "[MASK]" in run("fill-mask", GOLDEN / "fill_mask", "no mask", expect=3).stderr
+    some = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\nnone\n\n")
+    assert [len(one["masks"]) for one in lines(some.stdout)] == [1, 0, 0] and "2 inputs have no mask" in some.stderr
+    # What stands before a row that cannot be answered has its results.
+    long_row = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\n" + "anna " * 50 + "[MASK]\nthe [MASK]\n", expect=3)
+    assert len(lines(long_row.stdout)) == 1 and "[standard input:2]" in long_row.stderr, long_row
+
+    choice = json.loads((GOLDEN / "expected_choice.json").read_text())
+    flags = [part for one in choice["choices"] for part in ("--choice", one)]
+    got = lines(run("choose", GOLDEN / "choice", "--input", table, *flags, "--json", *EXACT).stdout)
+    for one, scores in zip(got, choice["scores"], strict=True):
+        for a, b in zip(one["scores"], scores, strict=True):
+            near(a, b)
+        assert one["score"] == max(one["scores"]) == one["scores"][one["index"]] and one["choice"] == choice["choices"][one["index"]]
+    wide = folder / "choices.jsonl"
+    wide.write_text("".join(json.dumps({"text": text, **dict(zip("abc", choice["choices"]))}) + "\n" for text in choice["texts"]))
+    assert lines(run("choose", GOLDEN / "choice", "--input", wide, "--choice-columns", "a,b,c", "--json", *EXACT).stdout) == got
+    for wrong in ([], ["--choice", "a"], ["--choice-columns", "a,b"], ["--choice", "a", "--choice", "b", "--choice-columns", "a,b"]):
+        run("choose", GOLDEN / "choice", "x", *wrong, expect=2)
+    run("choose", GOLDEN / "qa", "x", "--choice", "a", "--choice", "b", expect=3)
 
     rerank = EXPECTED["rerank"]
     got = lines(run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--json", *EXACT).stdout)

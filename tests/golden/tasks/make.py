@@ -167,5 +167,19 @@ def windows():
     (HERE / "expected_windows.json").write_text(json.dumps({"texts": texts, "length": 16, "overlap": 5, "cases": cases}) + "\n")
 
 
+def choice():
+    """Multiple choice: each text with each of three others."""
+    words = fast(tf, Tokenizer.from_file(str(HERE / "ner_wordpiece/tokenizer.json")))
+    model = build("choice", tf.BertForMultipleChoice, bert(words), words)
+    choices = [TEXTS[0], TEXTS[2], TEXTS[5]]
+    scores = []
+    for text in TEXTS:
+        pairs = words([text] * 3, choices, truncation=True, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**{key: value[None] for key, value in pairs.items()}).logits[0]
+        scores.append(logits.softmax(-1).tolist())
+    (HERE / "expected_choice.json").write_text(json.dumps({"texts": TEXTS, "choices": choices, "scores": scores}) + "\n")
+
+
 if __name__ == "__main__":
-    {"qa": question_answering, "windows": windows}.get(" ".join(sys.argv[1:]), main)()
+    {"qa": question_answering, "windows": windows, "choice": choice}.get(" ".join(sys.argv[1:]), main)()

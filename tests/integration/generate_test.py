@@ -1,0 +1,140 @@
+"""`run` and its generation options on a tiny random Llama: greedy, penalties, bans, stop strings and beam search against
+transformers (tests/golden/generate/make.py); keys, log-probabilities, seeds, streaming and exit codes."""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+import threading
+
+from support import BINARY, ROOT, run, run_json
+
+MODEL = ROOT / "tests/golden/generate"
+EXPECTED = json.loads((MODEL / "expected.json").read_text())
+EXACT = ["--compute", "exact"]
+work = pathlib.Path(tempfile.mkdtemp(prefix="citius_generate_"))
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def reply(prompt, *flags):
+    length = [] if "--max-tokens" in flags else ["--max-tokens", 24]
+    return run_json("run", MODEL, "--prompt", prompt, *length, *flags, *EXACT)
+
+
+def flags_of(options):
+    names = {"repetition_penalty": "--repetition-penalty", "num_beams": "--beams", "length_penalty": "--length-penalty"}
+    flags = [part for key, name in names.items() if key in options for part in (name, options[key])]
+    flags += [part for word in options.get("bad", []) for part in ("--ban", word)]
+    return flags + [part for word in options.get("stop", []) for part in ("--stop", word)]
+
+
+def test_as_transformers():
+    groups = {}
+    for case in EXPECTED:
+        groups.setdefault(json.dumps(case["options"]), []).append(case)
+    for options, cases in groups.items():
+        flags = flags_of(json.loads(options))
+        table = work / "prompts.jsonl"
+        table.write_text("".join(json.dumps({"text": case["prompt"]}) + "\n" for case in cases))
+        got = lines(run("run", MODEL, "--input", table, "--max-tokens", 24, "--json", *flags, *EXACT).stdout)
+        assert len(got) == len(cases)
+        for one, case in zip(got, cases):
+            assert one["tokens"] == case["tokens"], (options, case, one)
+            assert one["finish_reason"] in ("stop", "length")
+            assert (one["finish_reason"] == "length") <= (len(one["tokens"]) == 24)
+            assert not any(stop in one["text"] for stop in json.loads(options).get("stop", []))
+            for word in json.loads(options).get("bad", []):
+                assert word not in {"of", "as"} or f" {word} " not in one["text"]
+
+
+def test_keys_and_logprobs():
+    got = reply("anna lives", "--logprobs", 3, "--echo")
+    count = len(got["tokens"])
+    assert len(got["logprobs"]) == len(got["top_logprobs"]) == count
+    assert len(got["prompt_logprobs"]) == len(got["prompt_top_logprobs"]) == len(got["prompt_tokens"])
+    assert got["prompt_logprobs"][0] is None and got["prompt_top_logprobs"][0] is None
+    for value, top in zip(got["logprobs"], got["top_logprobs"]):
+        assert top[0]["logprob"] == value and len(top) == 3  # greedy: the best one
+        assert [entry["logprob"] for entry in top] == sorted((entry["logprob"] for entry in top), reverse=True)
+    assert all(value < 0 for value in got["prompt_logprobs"][1:])
+    # Scoring prompt and reply at once gives the same numbers.
+    text = run("tokenize", MODEL, "--decode", ",".join(map(str, got["prompt_tokens"] + got["tokens"]))).stdout
+    assert text
+    only = reply("anna lives", "--echo", "--max-tokens", 0)
+    assert only["text"] == "" and only["tokens"] == [] and only["prompt_logprobs"] == got["prompt_logprobs"]
+    assert only["prompt_top_logprobs"] == [None] + [[]] * (len(only["prompt_tokens"]) - 1) and "logprobs" not in only
+    beams = reply("anna lives", "--beams", 3, "--logprobs", 1, "--echo")
+    assert beams["prompt_logprobs"] == got["prompt_logprobs"] and len(beams["logprobs"]) == len(beams["tokens"])
+    assert beams["prefill_ms"] > 0 and beams["decode_ms"] > 0
+    for flags in (["--echo"], ["--logprobs", 1]):
+        run("run", MODEL, "--prompt", "x", *flags, expect=2)
+
+
+def test_sampling():
+    first = reply("anna", "--temperature", 1, "--seed", 3)
+    assert reply("anna", "--temperature", 1, "--seed", 3)["tokens"] == first["tokens"]
+    assert any(reply("anna", "--temperature", 1, "--seed", seed)["tokens"] != first["tokens"] for seed in range(4, 8))
+    greedy = reply("anna")
+    for flags in (["--top-k", 1], ["--top-p", 1e-9], ["--min-p", 1], ["--temperature", 0, "--top-k", 50]):
+        assert reply("anna", *flags)["tokens"] == greedy["tokens"], flags
+    assert any(reply("anna", "--top-k", 40, "--seed", seed)["tokens"] != greedy["tokens"] for seed in range(4))
+    assert any(reply("anna", "--typical-p", 0.9, "--seed", seed)["tokens"] != greedy["tokens"] for seed in range(4))
+    banned = greedy["tokens"][0]
+    assert reply("anna", "--logit-bias", f"{banned}=-100")["tokens"][0] != banned
+    assert reply("anna", "--logit-bias", "65=100")["tokens"] == [65] * 24
+    forced = reply("anna", "--begin-with", " paris")
+    assert forced["text"].startswith(" paris") and forced["tokens"] != greedy["tokens"]
+    for name in ("--presence-penalty", "--frequency-penalty"):
+        punished = reply("anna", "--logit-bias", "65=20", name, 50)["tokens"]
+        assert punished[0] == 65 and punished[1] != 65, (name, punished)
+    for flags in (["--temperature", -1], ["--top-p", 0], ["--min-p", 2], ["--top-k", -1], ["--beams", 2, "--top-k", 3],
+                  ["--beams", 2, "--temperature", 0.5], ["--logit-bias", "x"], ["--stop", ""], ["--ban", ""], ["--max-tokens", -1]):
+        run("run", MODEL, "--prompt", "x", *flags, expect=2)
+    run("run", MODEL, "--prompt", "x", "--logit-bias", "330=1", expect=3)
+    run("run", MODEL, "--prompt", "x " * 65, expect=3)
+
+
+def test_inputs():
+    source = "anna\r\n\n  the river \nin\u2028x"
+    got = lines(run("run", MODEL, "--json", "--echo", "--max-tokens", 4, *EXACT, input=source).stdout)
+    assert len(got) == 4
+    assert got[1]["text"] == "" and got[1]["tokens"] == got[1]["prompt_tokens"] == got[1]["prompt_logprobs"] == []
+    for one, prompt in zip(got, ("anna", "", "  the river ", "in\u2028x")):
+        assert one["prompt_tokens"] == run_json("tokenize", MODEL, prompt)["ids"]
+        assert not prompt or one["tokens"] == reply(prompt, "--max-tokens", 4)["tokens"]
+    # A prompt that is too long: those before it have their results.
+    result = run("run", MODEL, "--json", input="anna\n" + "x " * 65 + "\nin\n", expect=3)
+    assert len(lines(result.stdout)) == 1 and "[standard input:2]" in result.stderr, result
+    out = work / "replies.jsonl"
+    out.write_text("old")
+    run("run", MODEL, "--output", out, input="anna\n" + "x " * 65 + "\n", expect=3)
+    assert out.read_text() == "old" and list(work.glob("*replies*")) == [out]
+    run("run", MODEL, "--output", out, input="anna\nin\n")
+    assert len(lines(out.read_text())) == 2
+
+
+def test_results_before_all_input():
+    process = subprocess.Popen([BINARY, "run", MODEL, "--json", "--max-tokens", "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    for prompt in ("anna", "the river"):
+        process.stdin.write(prompt + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["tokens"]
+    process.stdin.close()
+    assert process.wait() == 0
+    watchdog.cancel()
+
+
+def test_plain():
+    whole = run("run", MODEL, "--prompt", "anna", "--max-tokens", 8, *EXACT)
+    assert whole.stdout == reply("anna", "--max-tokens", 8)["text"] + "\n" and "prompt tokens" in whole.stderr
+    assert "no chat template" in run("chat", MODEL, "hi", expect=3).stderr
+
+
+for test in (test_as_transformers, test_keys_and_logprobs, test_sampling, test_inputs, test_results_before_all_input, test_plain):
+    test()
+    print("passed", test.__name__)
