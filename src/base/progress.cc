@@ -54,7 +54,9 @@ Progress::Progress(std::string what, uint64_t total, ProgressUnit unit)
       terminal_(::isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()) {}
 
-Progress::~Progress() { wipe(); }
+Progress::~Progress() {
+  wipe();
+}
 
 double Progress::elapsed() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -80,8 +82,7 @@ std::string Progress::line(uint64_t done, double seconds, int columns) const {
     const int width = std::min(room, 30);
     const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
     const int filled = static_cast<int>(share * width);
-    bar = fmt::format(" [{}{}]", std::string(static_cast<size_t>(filled), '='),
-                      std::string(static_cast<size_t>(width - filled), ' '));
+    bar = fmt::format(" [{}{}]", std::string(static_cast<size_t>(filled), '='), std::string(static_cast<size_t>(width - filled), ' '));
   }
   std::string text = fmt::format("{}{} {}", what_, bar, facts);
   if (text.size() >= static_cast<size_t>(columns)) text.resize(static_cast<size_t>(columns) - 1);

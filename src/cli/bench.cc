@@ -111,8 +111,7 @@ std::string given_format(const Engine& engine) {
     const bool in_layer = kind == WeightKind::kAttention || kind == WeightKind::kFeedForward;
     sizes[record.format] += in_layer ? record.rows * record.cols : 0;
   }
-  const auto most =
-      std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most = std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   CHECK(most != sizes.end());
   return std::string(format_name(most->first));
 }
@@ -168,7 +167,8 @@ json::object row_json(const Row& row) {
   // Rates: the slow quarter first.
   object["p25"] = row.units / quantile(seconds, 0.75);
   object["p75"] = row.units / quantile(seconds, 0.25);
-  object["latency_ms"] = json::object{{"p50", quantile(latencies, 0.5)}, {"p90", quantile(latencies, 0.9)}, {"p99", quantile(latencies, 0.99)}};
+  object["latency_ms"] =
+      json::object{{"p50", quantile(latencies, 0.5)}, {"p90", quantile(latencies, 0.9)}, {"p99", quantile(latencies, 0.99)}};
   const auto share = [&](double done, double limit) { return limit > 0 ? json::value(done / middle / limit) : json::value(nullptr); };
   object["share_of_bandwidth"] = share(row.work.bytes, row.limits.bytes_per_s);
   object["share_of_peak"] = share(row.work.operations, row.limits.operations_per_s);
@@ -236,8 +236,8 @@ void run_bench(const BenchArgs& args) {
     print_json(json::object{{"model", args.model}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
     return;
   }
-  print(fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch",
-                    "length", "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak"));
+  print(fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch", "length",
+                    "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak"));
   for (const json::object& row : rows) print(row_text(row));
 }
 
@@ -251,9 +251,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--compute", args->compute, "fast, or exact: weights as given and fp32 activations")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--kv-type", args->kv, "Type of keys and values")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
+  command->add_option("--kv-type", args->kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
   const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
   };

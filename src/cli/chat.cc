@@ -26,7 +26,9 @@ struct ChatFlags {
   std::string system;
 };
 
-std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? "" : tokenizer.id_to_token(id); }
+std::string token_text(const Tokenizer& tokenizer, int32_t id) {
+  return id < 0 ? "" : tokenizer.id_to_token(id);
+}
 
 std::optional<ChatTemplate> open_template(const Engine& engine) {
   if (!engine.checkpoint.is_gguf()) return ChatTemplate::from_directory(engine.checkpoint.path);
@@ -38,8 +40,7 @@ std::optional<ChatTemplate> open_template(const Engine& engine) {
 
 class Chat {
  public:
-  Chat(const ChatFlags& flags, Engine& engine)
-      : flags_(flags), engine_(engine), template_(open_template(engine)), generator_(engine) {
+  Chat(const ChatFlags& flags, Engine& engine) : flags_(flags), engine_(engine), template_(open_template(engine)), generator_(engine) {
     if (!template_) {
       fail_input(flags.model.model, "has no chat template; `citius run` completes a prompt without one");
     }

@@ -34,8 +34,7 @@ void run_choose(const ChooseFlags& flags) {
     fail(ErrorKind::kUsage, "choose", "got one choice, expected two or more");
   }
   if (flags.input.has_text && flags.choices.empty()) {
-    fail(ErrorKind::kUsage, "--choice-columns",
-         "got a text argument; expected --input with a .jsonl, .csv or .tsv file");
+    fail(ErrorKind::kUsage, "--choice-columns", "got a text argument; expected --input with a .jsonl, .csv or .tsv file");
   }
   Outputs outputs(flags.output, /*embeddings=*/false);
   Inputs inputs(flags.input, flags.columns);
@@ -57,12 +56,8 @@ void add_choose(CLI::App& app) {
   auto flags = std::make_shared<ChooseFlags>();
   CLI::App& command = *app.add_subcommand("choose", "Which of several texts goes with a first one (multiple choice)");
   flags->add_to(command);
-  command.add_option("--choice", flags->choices, "A choice, the same for all inputs; given once for each")
-      ->expected(1)
-      ->take_all();
-  command
-      .add_option("--choice-columns", flags->columns, "Columns of --input that hold the choices, separated by commas")
-      ->delimiter(',');
+  command.add_option("--choice", flags->choices, "A choice, the same for all inputs; given once for each")->expected(1)->take_all();
+  command.add_option("--choice-columns", flags->columns, "Columns of --input that hold the choices, separated by commas")->delimiter(',');
   command.footer(
       "Example: citius choose swag-model 'She opens the box and' --choice 'finds a letter.' --choice 'is a fish.' "
       "--json");

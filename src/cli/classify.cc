@@ -59,19 +59,16 @@ void add_classify(CLI::App& app) {
   auto flags = std::make_shared<ClassifyFlags>();
   CLI::App& command = *app.add_subcommand("classify", "The label of a text, and the probability of every label");
   flags->add_to(command);
-  CLI::Option* labels =
-      command
-          .add_option("--labels", flags->zero_shot.labels,
-                      "Labels of your own, separated by commas (the model must be one for natural language inference)")
-          ->delimiter(',');
+  CLI::Option* labels = command
+                            .add_option("--labels", flags->zero_shot.labels,
+                                        "Labels of your own, separated by commas (the model must be one for natural language inference)")
+                            ->delimiter(',');
   command
       .add_option("--hypothesis-template", flags->zero_shot.hypothesis,
                   "With --labels: the sentence that is judged, {} stands for the label")
       ->capture_default_str()
       ->needs(labels);
-  command
-      .add_flag("--multi-label", flags->zero_shot.multi_label, "With --labels: each label by itself, not one of them")
-      ->needs(labels);
+  command.add_flag("--multi-label", flags->zero_shot.multi_label, "With --labels: each label by itself, not one of them")->needs(labels);
   command.footer("Example: citius classify sentiment-model 'A film to remember.' --json");
   command.callback([flags] { run_classify(*flags); });
 }

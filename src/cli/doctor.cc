@@ -30,9 +30,8 @@ MachineRates measure(int threads, double seconds, Progress& progress, uint64_t& 
 
 std::string machine_text(const MachineInfo& machine) {
   std::string text = fmt::format("citius {}\n\nProcessor     {}\n", version(), machine.cpu);
-  text += fmt::format("Cores         {} in {} socket(s), {} hardware threads, {} NUMA node(s); {} threads usable\n",
-                      machine.cores, machine.sockets, machine.hardware_threads, machine.numa_nodes,
-                      machine.usable_threads);
+  text += fmt::format("Cores         {} in {} socket(s), {} hardware threads, {} NUMA node(s); {} threads usable\n", machine.cores,
+                      machine.sockets, machine.hardware_threads, machine.numa_nodes, machine.usable_threads);
   if (machine.cpu_quota) text += fmt::format("CPU quota     {:.2f} cores (cgroup)\n", *machine.cpu_quota);
   for (const CacheLevel& cache : machine.caches) {
     text += fmt::format("L{} cache      {} x {} KiB\n", cache.level, cache.count, cache.bytes / 1024);
@@ -89,11 +88,8 @@ void run(const Options& options) {
 void add_doctor(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("doctor", "What this machine can do: cores, instructions, measured rates; advice");
-  command->add_option("--seconds", options->seconds, "Time for each measurement")
-      ->check(CLI::Range(0.001, 60.0))
-      ->capture_default_str();
-  command->add_option("--threads", options->threads, "Threads (default: those this process may use)")
-      ->check(CLI::Range(1, 1024));
+  command->add_option("--seconds", options->seconds, "Time for each measurement")->check(CLI::Range(0.001, 60.0))->capture_default_str();
+  command->add_option("--threads", options->threads, "Threads (default: those this process may use)")->check(CLI::Range(1, 1024));
   add_json_option(*command, options->json);
   command->footer("Example:\n  citius doctor --json");
   command->callback([options] { run(*options); });

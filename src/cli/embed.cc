@@ -44,10 +44,8 @@ void add_embed(CLI::App& app) {
   auto flags = std::make_shared<EmbedFlags>();
   CLI::App& command = *app.add_subcommand("embed", "Texts to vectors");
   flags->add_to(command);
-  command.add_option("--dimensions", flags->embedder.dimensions, "Keep the first N dimensions")
-      ->check(CLI::Range(1, 1 << 20));
-  command.add_flag("--normalize", flags->embedder.normalize,
-                   "Divide by the length, also where the model does not ask for it");
+  command.add_option("--dimensions", flags->embedder.dimensions, "Keep the first N dimensions")->check(CLI::Range(1, 1 << 20));
+  command.add_flag("--normalize", flags->embedder.normalize, "Divide by the length, also where the model does not ask for it");
   command.footer("Example: citius embed all-minilm --input sentences.txt --output vectors.npy");
   command.callback([flags] { run_embed(*flags); });
 }

@@ -42,8 +42,7 @@ void eval_perplexity(const EvalArgs& args) {
   perplexity.stride = args.stride;
   perplexity.max_windows = args.windows;
   StepProgress progress;
-  const PerplexityResult result =
-      measure_perplexity(engine, text, perplexity, [&](double share) { progress("perplexity", share); });
+  const PerplexityResult result = measure_perplexity(engine, text, perplexity, [&](double share) { progress("perplexity", share); });
   if (args.json) {
     print_json(json::object{{"perplexity", result.perplexity.value},
                             {"interval", interval_json(result.perplexity)},
@@ -54,9 +53,8 @@ void eval_perplexity(const EvalArgs& args) {
                             {"compute", args.model.compute}});
     return;
   }
-  print(fmt::format("perplexity {:.4f}  (95 % interval {:.4f} to {:.4f}; {} tokens scored in {} windows, {})\n",
-                    result.perplexity.value, result.perplexity.low, result.perplexity.high, result.tokens_scored,
-                    result.windows, result.protocol));
+  print(fmt::format("perplexity {:.4f}  (95 % interval {:.4f} to {:.4f}; {} tokens scored in {} windows, {})\n", result.perplexity.value,
+                    result.perplexity.low, result.perplexity.high, result.tokens_scored, result.windows, result.protocol));
 }
 
 void eval_against(const EvalArgs& args) {
@@ -111,8 +109,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--against-compute", args->against_compute, "Compute mode of the reference")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--data", args->data,
-                      "Texts to compare on (default: written by the reference itself, or built-in sentences)");
+  command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
   command->add_option("--seed", args->seed, "Seed of sampled text")->capture_default_str();
   add_json_option(*command, args->json);

@@ -23,8 +23,8 @@ TextAnswer answer_of(const MaskFills& result) {
   for (const std::vector<MaskFill>& fills : result.masks) {
     json::array list;
     for (const MaskFill& fill : fills) {
-      list.push_back(json::object{
-          {"token", fill.token}, {"token_text", fill.token_text}, {"score", fill.score}, {"sequence", fill.sequence}});
+      list.push_back(
+          json::object{{"token", fill.token}, {"token_text", fill.token_text}, {"score", fill.score}, {"sequence", fill.sequence}});
     }
     masks.push_back(std::move(list));
     answer.plain += fmt::format("{}{}", answer.plain.empty() ? "" : "\t", fills.empty() ? "" : fills[0].token_text);
@@ -51,8 +51,7 @@ void run_fill_mask(const FillMaskFlags& flags) {
     return answers;
   });
   if (without > 0) {
-    std::fprintf(stderr, "citius: %zu inputs have no mask; write %s where a word is to be found\n", without,
-                 filler.mask_token().c_str());
+    std::fprintf(stderr, "citius: %zu inputs have no mask; write %s where a word is to be found\n", without, filler.mask_token().c_str());
   }
 }
 
@@ -62,9 +61,7 @@ void add_fill_mask(CLI::App& app) {
   auto flags = std::make_shared<FillMaskFlags>();
   CLI::App& command = *app.add_subcommand("fill-mask", "The likeliest tokens for each mask of a text");
   flags->add_to(command);
-  command.add_option("--top-k", flags->top_k, "Tokens for each mask")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+  command.add_option("--top-k", flags->top_k, "Tokens for each mask")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   command.footer("Example: citius fill-mask bert-base-uncased 'Paris is the [MASK] of France.' --json");
   command.callback([flags] { run_fill_mask(*flags); });
 }

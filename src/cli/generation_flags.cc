@@ -11,8 +11,7 @@ std::pair<int32_t, double> parse_bias(const std::string& text) {
   const size_t equals = text.find('=');
   int32_t id = 0;
   char* end = nullptr;
-  const bool good = equals != std::string::npos &&
-                    std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals;
+  const bool good = equals != std::string::npos && std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals;
   const double value = good ? std::strtod(text.c_str() + equals + 1, &end) : 0;
   if (!good || end == text.c_str() + equals + 1 || *end != '\0') {
     fail(ErrorKind::kUsage, "--logit-bias", "got '{}', expected ID=VALUE, for example 50=-2.5", text);
@@ -30,8 +29,8 @@ json::array top_to_json(const Engine& engine, const std::vector<std::pair<int32_
   return list;
 }
 
-void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entries, const std::string& prefix,
-                  bool leading_null, json::object& out) {
+void add_logprobs(const Engine& engine, const std::vector<TokenLogprobs>& entries, const std::string& prefix, bool leading_null,
+                  json::object& out) {
   json::array values, tops;  // without alternatives the lists of the second are empty
   if (leading_null) {
     values.push_back(nullptr);
@@ -57,13 +56,11 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--max-tokens", max_tokens, "Longest reply in tokens; 0 scores the prompt only")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
       ->capture_default_str();
-  app.add_option("--temperature", temperature,
-                 "0: always the most probable token (default: what the model asks for, or 0)");
+  app.add_option("--temperature", temperature, "0: always the most probable token (default: what the model asks for, or 0)");
   app.add_option("--top-k", top_k, "Sample among the K most probable tokens; 0: all");
   app.add_option("--top-p", top_p, "Sample among the fewest tokens with this probability together");
   app.add_option("--min-p", min_p, "Drop tokens below this share of the best one's probability");
-  app.add_option("--typical-p", typical_p,
-                 "Sample among the tokens of typical surprise that have this probability together");
+  app.add_option("--typical-p", typical_p, "Sample among the tokens of typical surprise that have this probability together");
   app.add_option("--repetition-penalty", repetition_penalty, "Divides the logits of tokens seen before");
   app.add_option("--presence-penalty", presence_penalty, "Subtracted once from tokens of the reply");
   app.add_option("--frequency-penalty", frequency_penalty, "Subtracted for each occurrence in the reply");
@@ -72,13 +69,11 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
   app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
   app.add_option("--seed", seed, "Seed of the random numbers")->capture_default_str();
-  app.add_option("--beams", num_beams,
-                 "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
+  app.add_option("--beams", num_beams, "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")->capture_default_str();
-  app.add_option("--logprobs", logprobs,
-                 "Log-probabilities of the reply, with K alternatives each (with --json or --output)")
+  app.add_option("--logprobs", logprobs, "Log-probabilities of the reply, with K alternatives each (with --json or --output)")
       ->check(CLI::Range(0, 1 << 20));
   app.add_flag("--echo", echo, "The prompt's tokens and log-probabilities too (with --json or --output)");
 }
@@ -105,9 +100,7 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
   o.top_p = pick(top_p, "top_p", 1);
   o.min_p = pick(min_p, "min_p", 0);
   o.typical_p = pick(typical_p, "typical_p", 1);
-  o.repetition_penalty = repetition_penalty ? *repetition_penalty
-                         : o.temperature > 0 ? defaults.get_number("repetition_penalty", 1)
-                                             : 1;
+  o.repetition_penalty = repetition_penalty ? *repetition_penalty : o.temperature > 0 ? defaults.get_number("repetition_penalty", 1) : 1;
   o.presence_penalty = presence_penalty.value_or(0);
   o.frequency_penalty = frequency_penalty.value_or(0);
   o.seed = seed;

@@ -18,8 +18,8 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{64} << 10;
 
-std::unique_ptr<RowParser> make_parser(const std::string& where, const std::string& ending,
-                                       const InputOptions& options, const std::vector<std::string>& fields) {
+std::unique_ptr<RowParser> make_parser(const std::string& where, const std::string& ending, const InputOptions& options,
+                                       const std::vector<std::string>& fields) {
   std::vector<std::string> columns = {options.text_column.empty() ? "text" : options.text_column};
   columns.insert(columns.end(), fields.begin(), fields.end());
   if (ending == ".jsonl") return make_jsonl_parser(where, columns);
@@ -29,8 +29,7 @@ std::unique_ptr<RowParser> make_parser(const std::string& where, const std::stri
     fail(ErrorKind::kUsage, "--text-column", "{} has one text a line; expected a .jsonl, .csv or .tsv file", where);
   }
   if (!fields.empty()) {
-    fail(ErrorKind::kUsage, "--input", "got {}, expected a .jsonl, .csv or .tsv file with the column '{}'", where,
-         fields.front());
+    fail(ErrorKind::kUsage, "--input", "got {}, expected a .jsonl, .csv or .tsv file with the column '{}'", where, fields.front());
   }
   return make_line_parser(where);
 }
@@ -45,8 +44,7 @@ void add_input_options(CLI::App& command, InputOptions& options) {
         options.has_text = true;
       },
       "The text. Without it and without --input, standard input is read, one text a line");
-  command.add_option("-i,--input", options.input,
-                     "File of texts: .jsonl and .csv/.tsv by column, anything else one text a line");
+  command.add_option("-i,--input", options.input, "File of texts: .jsonl and .csv/.tsv by column, anything else one text a line");
   command.add_option("--text-column", options.text_column, "Column or key of the text in --input (default: text)");
 }
 

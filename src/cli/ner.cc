@@ -20,11 +20,8 @@ TextAnswer answer_of(const Entities& result) {
   json::array entities;
   for (const FoundEntity& found : result.entities) {
     const Entity& entity = found.entity;
-    entities.push_back(json::object{{"label", entity.label},
-                                    {"score", entity.score},
-                                    {"start", entity.begin},
-                                    {"end", entity.end},
-                                    {"text", found.text}});
+    entities.push_back(
+        json::object{{"label", entity.label}, {"score", entity.score}, {"start", entity.begin}, {"end", entity.end}, {"text", found.text}});
     answer.plain += fmt::format("{}{}={}", answer.plain.empty() ? "" : "\t", entity.label, found.text);
   }
   answer.fields["entities"] = std::move(entities);
@@ -56,9 +53,7 @@ void add_ner(CLI::App& app) {
                   "of the first token, the mean, the most certain token")
       ->check(CLI::IsMember({"none", "simple", "first", "average", "max"}))
       ->capture_default_str();
-  command
-      .add_option("--overlap", flags->overlap,
-                  "Read long texts in windows that share so many tokens (default: they are cut)")
+  command.add_option("--overlap", flags->overlap, "Read long texts in windows that share so many tokens (default: they are cut)")
       ->check(CLI::Range(1, 1 << 24));
   command.footer("Example: citius ner ner-model 'Ada Lovelace lived in London.' --aggregation first --json");
   command.callback([flags] { run_ner(*flags); });

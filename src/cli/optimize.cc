@@ -1,4 +1,6 @@
 // citius optimize: the closed loop.
+#include "search/optimize.h"
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -6,7 +8,6 @@
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "cli/text_files.h"
-#include "search/optimize.h"
 #include "store/store.h"
 
 namespace citius::cli {
@@ -41,8 +42,8 @@ std::string summary(const Report& report, const std::string& out) {
   if (report.changed()) {
     const Verification& verified = report.verifications.back();
     text += fmt::format("chosen: {}, {:.2f} times {} (95 % interval {:.2f} to {:.2f}), verified on {} held-out items\n",
-                        report.choice().plan.name, verified.speedup.value, better_word(parse_goal(report.goal)),
-                        verified.speedup.low, verified.speedup.high, verified.num_items);
+                        report.choice().plan.name, verified.speedup.value, better_word(parse_goal(report.goal)), verified.speedup.low,
+                        verified.speedup.high, verified.num_items);
   } else {
     text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
                         better_word(parse_goal(report.goal)), report.budget);
@@ -84,8 +85,7 @@ void add_optimize(CLI::App& app) {
   command->add_option("--budget", args->budget,
                       "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
                       "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)");
-  command->add_option("--data", args->data,
-                      "Texts to judge by (default: written by the model itself, or built-in sentences)");
+  command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
   command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
       ->check(CLI::Range(1.0, 1e9))

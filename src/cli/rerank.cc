@@ -43,8 +43,7 @@ class Reranker {
   Scores score(const std::vector<std::string>& documents) {
     if (cross_) return {cross_->score(query_, documents), cross_->truncated()};
     Scores scores;
-    for (const std::vector<float>& vector : embedder_->embed(documents))
-      scores.values.push_back(cosine(query_vector_, vector));
+    for (const std::vector<float>& vector : embedder_->embed(documents)) scores.values.push_back(cosine(query_vector_, vector));
     scores.truncated = embedder_->truncated();
     return scores;
   }
@@ -91,8 +90,7 @@ void run_rerank(const RerankFlags& flags) {
   answer_texts(inputs, outputs, "rerank", kRows, reranker.max_length(), [&](std::span<const InputRow> rows) {
     const Reranker::Scores scores = reranker.score(texts_of(rows));
     std::vector<TextAnswer> answers;
-    for (size_t i = 0; i < rows.size(); ++i)
-      answers.push_back(answer_of(index++, rows[i].text, scores.values[i], scores.truncated[i]));
+    for (size_t i = 0; i < rows.size(); ++i) answers.push_back(answer_of(index++, rows[i].text, scores.values[i], scores.truncated[i]));
     return answers;
   });
 }
@@ -101,12 +99,10 @@ void run_rerank(const RerankFlags& flags) {
 
 void add_rerank(CLI::App& app) {
   auto flags = std::make_shared<RerankFlags>();
-  CLI::App& command =
-      *app.add_subcommand("rerank", "How well documents fit a query: a score for each, or the best ones first");
+  CLI::App& command = *app.add_subcommand("rerank", "How well documents fit a query: a score for each, or the best ones first");
   flags->add_to(command);
   command.add_option("--query", flags->query, "The query; the inputs are documents")->required();
-  command
-      .add_option("--top", flags->top, "Only the best N, best first, once all were read (default: all, in their order)")
+  command.add_option("--top", flags->top, "Only the best N, best first, once all were read (default: all, in their order)")
       ->check(CLI::Range(1, 1 << 30));
   command.footer("Example: citius rerank all-minilm --query 'a feline' --input documents.txt --top 3");
   command.callback([flags] { run_rerank(*flags); });

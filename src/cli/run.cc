@@ -32,20 +32,18 @@ void stream(const RunFlags& flags, const Engine& engine, Generator& generator) {
   })[0];
   check_interrupted();
   print("\n");
-  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", request.prompt.size(),
-               result.prefill_ms, result.tokens.size(), result.decode_ms);
+  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", request.prompt.size(), result.prefill_ms,
+               result.tokens.size(), result.decode_ms);
 }
 
 // A blank line has a result too: where the tokenizer adds no first token, there is nothing to go on from, and the reply
 // is empty.
-std::vector<GenerationResult> answer(std::span<const GenerationRequest> requests, Generator& generator,
-                                     size_t& num_empty) {
+std::vector<GenerationResult> answer(std::span<const GenerationRequest> requests, Generator& generator, size_t& num_empty) {
   std::vector<GenerationRequest> full;
   for (const GenerationRequest& request : requests) {
     if (!request.prompt.empty()) full.push_back(request);
   }
-  std::vector<GenerationResult> answered =
-      generator.generate(full, [](size_t, const std::string&) { return !interrupted(); });
+  std::vector<GenerationResult> answered = generator.generate(full, [](size_t, const std::string&) { return !interrupted(); });
   std::vector<GenerationResult> results(requests.size());
   for (size_t i = 0, next = 0; i < requests.size(); ++i) {
     if (!requests[i].prompt.empty()) {
@@ -82,9 +80,7 @@ void run_run(const RunFlags& flags) {
     return answers;
   });
   if (num_empty > 0) {
-    std::fprintf(stderr,
-                 "citius: %zu prompts are empty and the tokenizer adds no beginning token: their replies are empty\n",
-                 num_empty);
+    std::fprintf(stderr, "citius: %zu prompts are empty and the tokenizer adds no beginning token: their replies are empty\n", num_empty);
   }
 }
 
@@ -97,10 +93,12 @@ void add_run(CLI::App& app) {
   flags->model.add_decoder_flags_to(command);
   add_input_options(command, flags->input);
   command.add_option_function<std::string>(
-      "--prompt", [flags](const std::string& prompt) {
+      "--prompt",
+      [flags](const std::string& prompt) {
         flags->input.text = prompt;
         flags->input.has_text = true;
-      }, "The prompt (the same as the text argument)");
+      },
+      "The prompt (the same as the text argument)");
   add_output_options(command, flags->output);
   flags->generation.add_to(command);
   command.footer("Example: citius run smollm2 --prompt 'The capital of France is' --max-tokens 16 --temperature 0");

@@ -44,11 +44,9 @@ void answer_rows(const Inputs& inputs, std::span<const InputRow> rows, const Ans
 void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, size_t batch_rows, int64_t max_length,
                   const AnswerTexts& answer) {
   std::optional<Progress> progress;
-  if (inputs.total_bytes() > 0 && ::isatty(STDOUT_FILENO) == 0)
-    progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
+  if (inputs.total_bytes() > 0 && ::isatty(STDOUT_FILENO) == 0) progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
   size_t truncated = 0, count = 0;
-  for (std::vector<InputRow> rows = inputs.next_batch(batch_rows); !rows.empty();
-       rows = inputs.next_batch(batch_rows)) {
+  for (std::vector<InputRow> rows = inputs.next_batch(batch_rows); !rows.empty(); rows = inputs.next_batch(batch_rows)) {
     answer_rows(inputs, rows, answer, [&](std::vector<TextAnswer> answers) {
       for (TextAnswer& one : answers) {
         OutputRow row{std::move(one.fields), one.plain, {}};
@@ -67,8 +65,7 @@ void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, siz
 
 void report_truncated(size_t truncated, size_t count, int64_t max_length) {
   if (truncated == 0) return;
-  std::fprintf(stderr, "citius: %zu of %zu inputs were cut to %lld tokens\n", truncated, count,
-               static_cast<long long>(max_length));
+  std::fprintf(stderr, "citius: %zu of %zu inputs were cut to %lld tokens\n", truncated, count, static_cast<long long>(max_length));
 }
 
 std::vector<std::string> texts_of(std::span<const InputRow> rows) {

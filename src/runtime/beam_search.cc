@@ -53,11 +53,9 @@ class BeamSearch {
     release();
     beams_ = std::move(next);
     ++length_;
-    std::stable_sort(finished_.begin(), finished_.end(),
-                     [](const Finished& a, const Finished& b) { return a.score > b.score; });
+    std::stable_sort(finished_.begin(), finished_.end(), [](const Finished& a, const Finished& b) { return a.score > b.score; });
     if (finished_.size() > num_beams()) finished_.resize(num_beams());
-    return !beams_.empty() &&
-           (finished_.size() < num_beams() || finished_.back().score < rank(beams_[0].score, length_));
+    return !beams_.empty() && (finished_.size() < num_beams() || finished_.back().score < rank(beams_[0].score, length_));
   }
 
   /// The best of the replies that are finished.
@@ -66,13 +64,9 @@ class BeamSearch {
  private:
   size_t num_beams() const { return static_cast<size_t>(request_.num_beams); }
 
-  double rank(double score, int64_t length) const {
-    return score / std::pow(static_cast<double>(length), request_.length_penalty);
-  }
+  double rank(double score, int64_t length) const { return score / std::pow(static_cast<double>(length), request_.length_penalty); }
 
-  bool is_end(int32_t token) const {
-    return std::find(end_tokens_.begin(), end_tokens_.end(), token) != end_tokens_.end();
-  }
+  bool is_end(int32_t token) const { return std::find(end_tokens_.begin(), end_tokens_.end(), token) != end_tokens_.end(); }
 
   void release() {
     for (const Beam& beam : beams_) decoder_.release(beam.sequence);
@@ -137,8 +131,7 @@ double ms_between(Clock::time_point a, Clock::time_point b) {
 
 }  // namespace
 
-GenerationResult Generator::beam_search(const GenerationRequest& request,
-                                        const std::function<bool(const std::string&)>& emit) {
+GenerationResult Generator::beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit) {
   // The text of a reply up to the first stop string, and whether there is one.
   const auto text_of = [&](std::span<const int32_t> tokens) {
     StreamDecoder decoder = reply_decoder(request);
@@ -151,9 +144,8 @@ GenerationResult Generator::beam_search(const GenerationRequest& request,
   const bool has_text = engine_.tokenizer != nullptr;
   std::vector<int32_t> ends = end_tokens_;
   ends.insert(ends.end(), request.stop_tokens.begin(), request.stop_tokens.end());
-  BeamSearch search(decoder_, request, std::move(ends), [&](std::span<const int32_t> tokens) {
-    return has_text && !request.stop.empty() && text_of(tokens).second;
-  });
+  BeamSearch search(decoder_, request, std::move(ends),
+                    [&](std::span<const int32_t> tokens) { return has_text && !request.stop.empty() && text_of(tokens).second; });
   GenerationResult result;
   const Clock::time_point start = Clock::now();
   bool goes_on = search.step();

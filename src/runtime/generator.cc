@@ -38,8 +38,7 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
   for (const json::object* config : {&engine.checkpoint.generation_config, &engine.checkpoint.config}) {
     if (const json::value* value = config->if_contains("eos_token_id")) add_end_token(*value, vocab, ids);
   }
-  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0)
-    ids.push_back(engine.tokenizer->special().eos);
+  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0) ids.push_back(engine.tokenizer->special().eos);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
@@ -89,22 +88,19 @@ struct Generator::Run {
 Generator::Generator(Engine& engine, const GeneratorOptions& options)
     : engine_(engine),
       decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine)),
-      scheduler_(decoder_.blocks(),
-                 {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
+      scheduler_(decoder_.blocks(), {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
       end_tokens_(find_end_tokens(engine)) {}
 
 void Generator::check(const GenerationRequest& request) const {
   check_sampling(request.sampling);
   const auto prompt = static_cast<int64_t>(request.prompt.size());
-  if (prompt == 0)
-    fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
+  if (prompt == 0) fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
   if (prompt > decoder_.max_length()) {
     fail_input("prompt", "got {} tokens, expected at most {} (the model's context)", prompt, decoder_.max_length());
   }
   auto check_ids = [&](std::span<const int32_t> ids, const char* what) {
     for (int32_t id : ids) {
-      if (id < 0 || id >= decoder_.vocab_size())
-        fail_input(what, "got id {}, expected 0 to {}", id, decoder_.vocab_size() - 1);
+      if (id < 0 || id >= decoder_.vocab_size()) fail_input(what, "got id {}, expected 0 to {}", id, decoder_.vocab_size() - 1);
     }
   };
   check_ids(request.prompt, "prompt");
@@ -116,8 +112,7 @@ void Generator::check(const GenerationRequest& request) const {
   }
   for (const auto& [id, bias] : request.sampling.logit_bias) check_ids({&id, 1}, "logit bias");
   if (request.num_beams > 1 && request.sampling.temperature > 0) {
-    fail(ErrorKind::kUsage, "beams",
-         "beam search samples nothing; expected no temperature, top-k, top-p, min-p or typical-p with it");
+    fail(ErrorKind::kUsage, "beams", "beam search samples nothing; expected no temperature, top-k, top-p, min-p or typical-p with it");
   }
   for (const std::string& stop : request.stop) {
     if (stop.empty()) fail(ErrorKind::kUsage, "stop", "got an empty string");
@@ -138,8 +133,7 @@ void Generator::enter(Run& run, size_t index, const GenerationRequest& request, 
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   active.max_tokens = std::min(request.max_tokens, decoder_.max_length() - prompt);
   if (engine_.tokenizer != nullptr) active.decoder.emplace(reply_decoder(request));
-  active.text.emplace(request.stop,
-                      [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
+  active.text.emplace(request.stop, [&on_text, index](const std::string& piece) { return !on_text || on_text(index, piece); });
   SequenceRequest sequence;
   sequence.prompt = request.prompt;
   sequence.max_tokens = active.max_tokens;
@@ -219,8 +213,7 @@ void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t 
   const std::vector<int32_t>& prompt = active.request->prompt;
   const auto last = std::min<int64_t>(count, static_cast<int64_t>(prompt.size()) - 1 - past);
   // What was preempted and is computed anew was scored already.
-  for (int64_t first = std::max<int64_t>(0, std::ssize(active.result.prompt_logprobs) - past); first < last;
-       first += kLogitRows) {
+  for (int64_t first = std::max<int64_t>(0, std::ssize(active.result.prompt_logprobs) - past); first < last; first += kLogitRows) {
     std::vector<int64_t> rows;
     for (int64_t i = first; i < std::min(last, first + kLogitRows); ++i) rows.push_back(begin + i);
     const TensorView logits = decoder_.logits(hidden, rows);

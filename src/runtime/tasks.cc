@@ -60,8 +60,7 @@ std::vector<Classification> ZeroShotClassifier::classify(std::span<const std::st
   std::vector<Encoding> encodings;
   for (const std::string& text : texts) {
     for (const std::string& label : zero_shot_.labels) {
-      encodings.push_back(
-          model_.encode_pair(text, fill_hypothesis(zero_shot_.hypothesis, label), TruncationStrategy::kOnlyFirst));
+      encodings.push_back(model_.encode_pair(text, fill_hypothesis(zero_shot_.hypothesis, label), TruncationStrategy::kOnlyFirst));
     }
   }
   const std::vector<TaskLogits> logits = model_.run(encodings);
@@ -88,16 +87,14 @@ EntityFinder::EntityFinder(Engine& engine, Aggregation aggregation, const TaskOp
   if (overlap_ == 0) return;
   if (aggregation == Aggregation::kNone) fail(ErrorKind::kUsage, "overlap", "goes with an aggregation, got none");
   if (overlap_ + 2 >= model_.max_length()) {
-    fail(ErrorKind::kUsage, "overlap", "got {} tokens, expected fewer than {} (the length of a window)", overlap_,
-         model_.max_length() - 2);
+    fail(ErrorKind::kUsage, "overlap", "got {} tokens, expected fewer than {} (the length of a window)", overlap_, model_.max_length() - 2);
   }
 }
 
 std::vector<Encoding> EntityFinder::windows_of(const std::string& text) const {
   if (overlap_ == 0) return {model_.encode(text)};
   EncodeOptions encode;
-  encode.truncation = Truncation{static_cast<size_t>(model_.max_length()), static_cast<size_t>(overlap_),
-                                 TruncationStrategy::kOnlyFirst};
+  encode.truncation = Truncation{static_cast<size_t>(model_.max_length()), static_cast<size_t>(overlap_), TruncationStrategy::kOnlyFirst};
   encode.keep_overflow = true;
   std::vector<Encoding> windows(1, model_.tokenizer().encode(text, encode));
   std::vector<Encoding> rest = std::exchange(windows[0].overflowing, {});
@@ -106,8 +103,7 @@ std::vector<Encoding> EntityFinder::windows_of(const std::string& text) const {
   return windows;
 }
 
-std::vector<TokenScores> EntityFinder::scores_of(const std::string& text, const Encoding& encoding,
-                                                 const TaskLogits& logits) const {
+std::vector<TokenScores> EntityFinder::scores_of(const std::string& text, const Encoding& encoding, const TaskLogits& logits) const {
   const Tokenizer& tokenizer = model_.tokenizer();
   std::vector<TokenScores> tokens;
   for (size_t i = 0; i < encoding.size(); ++i) {
@@ -128,8 +124,7 @@ std::vector<TokenScores> EntityFinder::scores_of(const std::string& text, const 
   return tokens;
 }
 
-Entities EntityFinder::entities_of(const std::string& text, std::span<const Encoding> windows,
-                                   std::span<const TaskLogits> logits) const {
+Entities EntityFinder::entities_of(const std::string& text, std::span<const Encoding> windows, std::span<const TaskLogits> logits) const {
   std::map<int32_t, int32_t> byte_begins, byte_ends;  // by code point
   std::vector<Entity> entities;
   for (size_t w = 0; w < windows.size(); ++w) {
@@ -145,8 +140,7 @@ Entities EntityFinder::entities_of(const std::string& text, std::span<const Enco
   Entities result;
   result.truncated = windows[0].num_truncated;
   for (Entity& entity : entities) {
-    const auto begin = static_cast<size_t>(byte_begins.at(entity.begin)),
-               end = static_cast<size_t>(byte_ends.at(entity.end));
+    const auto begin = static_cast<size_t>(byte_begins.at(entity.begin)), end = static_cast<size_t>(byte_ends.at(entity.end));
     result.entities.push_back({std::move(entity), end > begin ? text.substr(begin, end - begin) : ""});
   }
   return result;
@@ -164,16 +158,14 @@ std::vector<Entities> EntityFinder::find(std::span<const std::string> texts) {
   std::vector<Entities> results;
   for (size_t i = 0; i < texts.size(); ++i) {
     const size_t count = first[i + 1] - first[i];
-    results.push_back(
-        entities_of(texts[i], std::span(windows).subspan(first[i], count), std::span(logits).subspan(first[i], count)));
+    results.push_back(entities_of(texts[i], std::span(windows).subspan(first[i], count), std::span(logits).subspan(first[i], count)));
   }
   return results;
 }
 
 MaskFiller::MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options)
     : top_k_(top_k), model_(engine, HeadKind::kMaskedLm, engine.model().config().vocab_size, options) {
-  if (model_.tokenizer().special().mask < 0)
-    fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
+  if (model_.tokenizer().special().mask < 0) fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
 }
 
 std::string MaskFiller::mask_token() const {
@@ -188,8 +180,7 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
   for (const std::string& text : texts) {
     encodings.push_back(tokenizer.encode(text));
     const auto length = static_cast<int64_t>(encodings.back().size());
-    if (length > model_.max_length())
-      fail_input("input", "got {} tokens, expected at most {}", length, model_.max_length());
+    if (length > model_.max_length()) fail_input("input", "got {} tokens, expected at most {}", length, model_.max_length());
     rows.emplace_back();
     for (size_t i = 0; i < encodings.back().size(); ++i) {
       if (encodings.back().ids[i] == mask) rows.back().push_back(i);
@@ -206,16 +197,15 @@ std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
         ids[rows[i][m]] = best.token;
         // With several masks the others must stay visible.
         const int32_t token[] = {best.token};
-        fills.push_back({best.token, best.score, tokenizer.decode(token, /*skip_special=*/false),
-                         tokenizer.decode(ids, /*skip_special=*/single)});
+        fills.push_back(
+            {best.token, best.score, tokenizer.decode(token, /*skip_special=*/false), tokenizer.decode(ids, /*skip_special=*/single)});
       }
     }
   }
   return results;
 }
 
-Chooser::Chooser(Engine& engine, const TaskOptions& options)
-    : model_(engine, HeadKind::kMultipleChoice, /*outputs=*/1, options) {}
+Chooser::Chooser(Engine& engine, const TaskOptions& options) : model_(engine, HeadKind::kMultipleChoice, /*outputs=*/1, options) {}
 
 Choice Chooser::choose(const std::string& text, std::span<const std::string> choices) {
   CHECK(!choices.empty());
@@ -228,14 +218,12 @@ Choice Chooser::choose(const std::string& text, std::span<const std::string> cho
   std::vector<float> logits;
   for (const TaskLogits& one : model_.run(encodings)) logits.push_back(one.values[0]);
   result.scores = softmax(logits);
-  result.index =
-      static_cast<size_t>(std::max_element(result.scores.begin(), result.scores.end()) - result.scores.begin());
+  result.index = static_cast<size_t>(std::max_element(result.scores.begin(), result.scores.end()) - result.scores.begin());
   return result;
 }
 
 CrossEncoder::CrossEncoder(Engine& engine, const TaskOptions& options)
-    : kind_(rerank_score(engine.checkpoint)),
-      model_(engine, HeadKind::kSequenceClassification, /*outputs=*/1, options) {}
+    : kind_(rerank_score(engine.checkpoint)), model_(engine, HeadKind::kSequenceClassification, /*outputs=*/1, options) {}
 
 std::vector<double> CrossEncoder::score(const std::string& query, std::span<const std::string> documents) {
   std::vector<Encoding> encodings;

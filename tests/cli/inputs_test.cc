@@ -77,7 +77,15 @@ TEST(Lines, BlankLinesAreInputsAndNothingIsTrimmed) {
 }
 
 TEST(Lines, OtherLineSeparatorsAreText) {
-  const std::string odd = "a\xE2\x80\xA8" "b\xC2\x85" "c\x0B" "d\x0C" "e" + std::string(1, '\0') + "f\x1C" "g";
+  const std::string odd =
+      "a\xE2\x80\xA8"
+      "b\xC2\x85"
+      "c\x0B"
+      "d\x0C"
+      "e" +
+      std::string(1, '\0') +
+      "f\x1C"
+      "g";
   EXPECT_THAT(lines(odd + "\nz\n"), ElementsAre(odd, "z"));
   EXPECT_THAT(lines("\xEF\xBB\xBFx\n"), ElementsAre("\xEF\xBB\xBFx"));
 }

@@ -46,8 +46,7 @@ TEST_F(OutputsTest, Jsonl) {
   outputs.write(row("x\"y", kFirst));
   outputs.write(row("", kSecond));
   outputs.finish();
-  EXPECT_EQ(read("a.jsonl"),
-            "{\"text\": \"x\\\"y\", \"embedding\": [0.1, -2.0]}\n{\"text\": \"\", \"embedding\": [3e-09, 0.33333334]}\n");
+  EXPECT_EQ(read("a.jsonl"), "{\"text\": \"x\\\"y\", \"embedding\": [0.1, -2.0]}\n{\"text\": \"\", \"embedding\": [3e-09, 0.33333334]}\n");
 }
 
 TEST_F(OutputsTest, Csv) {

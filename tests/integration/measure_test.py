@@ -1,0 +1,154 @@
+"""`eval`, `bench`, `quantize --list` and `embed` on tiny random models: protocols, keys, files, both forms of config.json."""
+
+import json
+import math
+import pathlib
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+
+from support import BINARY, ROOT, run, run_json
+
+LLAMA = ROOT / "tests/golden/generate"
+BERT = ROOT / "tests/golden/tasks/fill_mask"
+EXACT = ["--compute", "exact"]
+work = pathlib.Path(tempfile.mkdtemp(prefix="citius_measure_"))
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_perplexity():
+    # One window, whose log-probabilities `run --echo` gives too: the tokens after the first half (and one) are scored.
+    text = "  anna lives in paris and works for acme.\n\nwhere does bob"
+    count = len(run_json("tokenize", LLAMA, text)["ids"])
+    file = work / "text.txt"
+    file.write_text(text)
+    logprobs = run_json("run", LLAMA, "--prompt", text, "--echo", "--max-tokens", 0, *EXACT)["prompt_logprobs"]
+    got = run_json("eval", LLAMA, "--perplexity", file, "--context", count, *EXACT)
+    scored = logprobs[count // 2 + 1:]
+    assert got["windows"] == 1 and got["tokens_scored"] == len(scored) and got["protocol"] == "llama-perplexity", got
+    assert math.isclose(got["perplexity"], math.exp(-sum(scored) / len(scored)), rel_tol=1e-5)
+    assert len(got["interval"]) == 2
+    stride = run_json("eval", LLAMA, "--perplexity", file, "--context", count, "--stride", count, *EXACT)
+    assert stride["tokens_scored"] == count - 1 and stride["protocol"] == "huggingface", stride
+    assert math.isclose(stride["perplexity"], math.exp(-sum(logprobs[1:]) / (count - 1)), rel_tol=1e-5)
+    # An incomplete last window is dropped.
+    file.write_text(text * 4 + "anna")
+    total = len(run_json("tokenize", LLAMA, text * 4 + "anna")["ids"])
+    got = run_json("eval", LLAMA, "--perplexity", file, "--context", 16, *EXACT)
+    assert got["windows"] == total // 16 and got["tokens_scored"] == total // 16 * 7, got
+    run("eval", LLAMA, "--perplexity", work / "nothing", expect=3)
+    run("eval", LLAMA, expect=2)
+
+
+def test_against():
+    file = work / "against.txt"
+    file.write_text("anna lives in paris and works for acme. " * 40)
+    got = run_json("eval", LLAMA, "--against", LLAMA, "--data", file, "--context", 32, *EXACT)
+    assert got["kl_mean"] == 0 and got["top1_agreement"] == 1 and got["perplexity_ratio"] == 1
+    got = run_json("eval", LLAMA, "--against", LLAMA, "--data", file, "--context", 32, "--format", "bf16")
+    for key in ("kl_mean", "top1_agreement", "perplexity_ratio"):
+        assert len(got[key + "_interval"]) == 2
+    assert got["kl_mean"] > 0
+    sentences = work / "sentences.txt"
+    sentences.write_text("".join(f"anna lives in paris {i}\n" for i in range(8)))
+    got = run_json("eval", BERT, "--against", BERT, "--data", sentences, *EXACT)
+    assert abs(got["cosine_mean"] - 1) < 1e-6 and len(got["cosine_mean_interval"]) == 2 and "kl_mean" not in got
+    run("eval", BERT, "--perplexity", file, "--context", 32, expect=3)
+
+
+def check_rows(rows, expected):
+    assert [(row["kind"], row["batch"], row["length"], row["threads"], row["format"]) for row in rows] == expected, rows
+    for row in rows:
+        rate = row["sequences_per_s" if row["kind"] == "encode" else "tokens_per_s"]
+        assert 0 < row["p25"] <= rate <= row["p75"]
+        assert {"share_of_bandwidth", "share_of_peak"} <= row.keys()
+
+
+def test_bench():
+    quick = ["--seconds", 0.01, "--repeats", 2]
+    rows = run_json("bench", LLAMA, "--prefill", 8, "--decode", 4, "--batch", "1,2", "--threads", "1,2", *quick)["rows"]
+    check_rows(rows, [(kind, batch, length, threads, "f32") for threads in (1, 2) for kind, length in (("prefill", 8), ("decode", 4))
+                      for batch in (1, 2)])
+    config = work / "config.json"
+    shutil.copy(BERT / "config.json", config)
+    rows = run_json("bench", config, "--length", 8, "--threads", 1, *quick)["rows"]
+    check_rows(rows, [("encode", 1, 8, 1, "f32")])
+    lengths = work / "lengths.txt"
+    lengths.write_text("5\n9\r\n\n10\n")
+    rows = run_json("bench", BERT, "--lengths", lengths, "--threads", 1, "--compute", "exact", *quick)["rows"]
+    check_rows(rows, [("encode", 1, 8, 1, "f32")])
+    run("bench", BERT, "--decode", 4, expect=2)
+    run("bench", LLAMA, "--length", 4, expect=2)
+    run("bench", BERT, "--lengths", work / "nothing", expect=3)
+    run("bench", LLAMA, "--format", "q9", expect=2)
+
+
+def test_formats():
+    formats = {row["format"]: row for row in run_json("quantize", "--list")["formats"]}
+    for name in ("f32", "bf16", "f16", "int8", "int8-g32", "int8-g64", "int8-g128", "int4-g32", "int4z-g128", "q8_0", "q4_k_m"):
+        assert 3 < formats[name]["bits_per_weight"] <= 32 and "fast" in formats[name], formats.get(name)
+    assert abs(formats["q4_k_m"]["bits_per_weight"] - 4.85) < 0.02  # what llama.cpp makes of a Llama 7B
+    assert run("quantize", "--list").stdout.count("\n") == len(formats) + 1
+
+
+def test_embed():
+    texts = ["anna", "", "bob \u2028 in london"]
+    got = lines(run("embed", BERT, "--json", input="".join(text + "\n" for text in texts)).stdout)
+    assert len(got) == 3 and all(list(row) == ["embedding"] for row in got)
+    out = work / "vectors.npy"
+    run("embed", BERT, "--output", out, input="".join(text + "\n" for text in texts))
+    raw = out.read_bytes()
+    assert raw[:8] == b"\x93NUMPY\x01\x00"
+    size = struct.unpack("<H", raw[8:10])[0]
+    header = eval(raw[10:10 + size])
+    width = len(got[0]["embedding"])
+    assert header == {"descr": "<f4", "fortran_order": False, "shape": (3, width)}
+    values = struct.unpack(f"<{3 * width}f", raw[10 + size:])
+    assert all(abs(a - b) < 1e-6 for a, b in zip(values, (v for row in got for v in row["embedding"])))
+    result = run("embed", BERT, "--json", " ".join(["anna"] * 100))
+    assert "1 of 1 inputs were cut to 40 tokens" in result.stderr and len(lines(result.stdout)) == 1
+    # The length of sentence_bert_config.json goes before the tokenizer's.
+    folder = work / "short"
+    shutil.copytree(BERT, folder)
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 7}')
+    assert "cut to 7 tokens" in run("embed", folder, "--json", " ".join(["anna"] * 100)).stderr
+    run("embed", BERT, "x", "--output", work / "vectors.txt", expect=2)
+    run("run", LLAMA, "--prompt", "x", "--output", work / "vectors.npy", expect=2)
+
+
+def test_forms_of_configuration():
+    config = {key: value for key, value in json.loads((LLAMA / "config.json").read_text()).items()
+              if key not in ("rope_parameters", "rope_theta", "rope_scaling", "dtype", "torch_dtype")}
+    forms = [{"rope_theta": 500.0, "rope_scaling": {"rope_type": "linear", "factor": 2.0}, "torch_dtype": "float32"},
+             {"rope_parameters": {"rope_theta": 500.0, "rope_type": "linear", "factor": 2.0}, "dtype": "float32"}, {}]
+    results = []
+    for i, form in enumerate(forms):
+        folder = work / f"form{i}"
+        shutil.copytree(LLAMA, folder)
+        (folder / "config.json").write_text(json.dumps({**config, **form}))
+        results.append(run_json("run", folder, "--prompt", "anna lives in paris", "--echo", "--max-tokens", 0)["prompt_logprobs"])
+    assert results[0] == results[1] != results[2]
+
+
+def test_results_before_all_input():
+    process = subprocess.Popen([BINARY, "embed", BERT, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    for text in ("anna", ""):
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["embedding"]
+    process.stdin.close()
+    assert process.wait() == 0
+    watchdog.cancel()
+
+
+for test in (test_perplexity, test_against, test_bench, test_formats, test_embed, test_forms_of_configuration,
+             test_results_before_all_input):
+    test()
+    print("passed", test.__name__)
