@@ -36,7 +36,7 @@ void eval_perplexity(const EvalArgs& args) {
   EngineOptions options = args.model.options();
   options.context = context;
   const std::string text = read_file(args.perplexity, kMaxTextBytes);
-  Engine engine = open_engine(resolve_model(args.model.model), options);
+  Engine engine = args.model.open(options);
   PerplexityOptions perplexity;
   perplexity.context = context;
   perplexity.stride = args.stride;
@@ -60,10 +60,9 @@ void eval_perplexity(const EvalArgs& args) {
 void eval_against(const EvalArgs& args) {
   const EngineOptions options = args.model.options();
   EngineOptions reference_options = options;
-  reference_options.policy = {};
   reference_options.compute = args.against_compute == "exact" ? Compute::kExact : Compute::kFast;
   Engine reference = open_engine(resolve_model(args.against), reference_options);
-  Engine candidate = open_engine(resolve_model(args.model.model), options);
+  Engine candidate = args.model.open(options);
   if (reference.model().config().causal != candidate.model().config().causal) {
     fail_input(args.model.model, "is {} language model, '{}' is {}", candidate.model().config().causal ? "a" : "no", args.against,
                reference.model().config().causal ? "one" : "none");

@@ -1,7 +1,7 @@
 #include "cli/model_flags.h"
 
-#include "base/error.h"
 #include "cli/elsewhere.h"
+#include "compress/format_plan.h"
 #include "store/store.h"
 
 namespace citius::cli {
@@ -32,19 +32,22 @@ EngineOptions ModelFlags::options() const {
   options.compute = compute == "exact" ? Compute::kExact : Compute::kFast;
   options.kv_type = kv_type == "bf16" ? KvType::kBF16 : KvType::kF32;
   options.context = context;
-  if (!format.empty()) {
-    const std::optional<Format> target = parse_format(format);
-    if (!target) fail(ErrorKind::kUsage, "--format", "unknown format '{}'; see `citius quantize --list`", format);
-    if (!can_encode(*target)) fail(ErrorKind::kUsage, "--format", "weights cannot be converted to {}", format);
-    options.policy = [target = *target](const WeightRecord& record) {
-      return record.cols % format_block_elements(target) == 0 ? target : record.stored;
-    };
-  }
   return options;
 }
 
 Engine ModelFlags::open() const {
-  Engine engine = open_engine(resolve_model(model), options());
+  return open(options());
+}
+
+Engine ModelFlags::open(EngineOptions options) const {
+  const std::filesystem::path path = resolve_model(model);
+  if (!format.empty()) {
+    const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
+    EngineOptions look = options;
+    look.backend = "ref";  // reads the weights where they are
+    options.policy = make_policy(plan, plan_target(open_engine(path, look).model()));
+  }
+  Engine engine = open_engine(path, options);
   if (engine.options.compute == Compute::kFast && !engine.options.policy) tell_elsewhere(engine);
   return engine;
 }

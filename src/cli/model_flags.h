@@ -22,10 +22,13 @@ struct ModelFlags {
   void add_to(CLI::App& app);
   /// Adds those of models that keep keys and values: --kv-type and --context.
   void add_decoder_flags_to(CLI::App& app);
-  /// Options as they were given. Throws Error{kUsage}.
+  /// Options as they were given, but for --format, which needs the model.
   EngineOptions options() const;
-  /// Resolves the name in the store and opens the model.
+  /// Resolves the name in the store and opens the model, its weights in the formats that --format says. Throws Error{kUsage}
+  /// for an unknown one.
   Engine open() const;
+  /// The same with other options than those given.
+  Engine open(EngineOptions options) const;
 };
 
 }  // namespace citius::cli

@@ -54,6 +54,10 @@ def test_against():
     for key in ("kl_mean", "top1_agreement", "perplexity_ratio"):
         assert len(got[key + "_interval"]) == 2
     assert got["kl_mean"] > 0
+    # Names as bench and quantize take them; what does not fit a weight becomes the next format that does.
+    for name in ("int8", "q4_k_m", "int4z-g32"):
+        assert run_json("eval", LLAMA, "--against", LLAMA, "--data", file, "--context", 32, "--format", name)["kl_mean"] > 0, name
+    assert "q9" in run("run", LLAMA, "--prompt", "x", "--format", "q9", expect=2).stderr
     sentences = work / "sentences.txt"
     sentences.write_text("".join(f"anna lives in paris {i}\n" for i in range(8)))
     got = run_json("eval", BERT, "--against", BERT, "--data", sentences, *EXACT)
