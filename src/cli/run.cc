@@ -1,7 +1,9 @@
 // `citius run`: raw completion of a prompt, or of every line of a file.
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "base/signal.h"
 #include "cli/commands.h"
 #include "cli/generation_flags.h"
@@ -34,6 +36,16 @@ void stream(const RunFlags& flags, const Engine& engine, Generator& generator) {
   print("\n");
   std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", request.prompt.size(), result.prefill_ms,
                result.tokens.size(), result.decode_ms);
+}
+
+// A single reply that is printed at its end.
+std::vector<GenerationResult> answer_one(const GenerationRequest& request, Generator& generator) {
+  Progress progress("tokens", static_cast<uint64_t>(request.max_tokens));
+  uint64_t pieces = 0;  // of text, nearly one a token
+  return generator.generate({&request, 1}, [&](size_t, const std::string&) {
+    progress.update(std::min(++pieces, static_cast<uint64_t>(request.max_tokens)));
+    return !interrupted();
+  });
 }
 
 // A blank line has a result too: where the tokenizer adds no first token, there is nothing to go on from, and the reply
@@ -71,8 +83,7 @@ void run_run(const RunFlags& flags) {
       requests.push_back(flags.generation.request(engine, engine.tokenizer->encode_ids(row.text)));
     }
     const std::vector<GenerationResult> results =
-        inputs.single() ? generator.generate(requests, [](size_t, const std::string&) { return !interrupted(); })
-                        : answer(requests, generator, num_empty);
+        inputs.single() ? answer_one(requests[0], generator) : answer(requests, generator, num_empty);
     std::vector<TextAnswer> answers;
     for (size_t i = 0; i < results.size(); ++i) {
       answers.push_back({to_json(engine, requests[i], results[i]), results[i].text, 0, {}});
