@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "benchmarks.h"
 
 namespace citius {
 namespace {
@@ -21,9 +22,9 @@ struct Scenario {
 };
 
 constexpr Scenario kScenarios[] = {
-    {"minilm_128", 12, 12, 32, false, 0, 128, 1},     {"minilm_128x8", 12, 12, 32, false, 0, 128, 8},
-    {"smollm2_prefill_512", 9, 3, 64, true, 0, 512, 1}, {"smollm2_decode_128", 9, 3, 64, true, 127, 1, 1},
-    {"smollm2_decode_512", 9, 3, 64, true, 511, 1, 1},  {"smollm2_decode_4096", 9, 3, 64, true, 4095, 1, 1},
+    {"minilm_128", 12, 12, 32, false, 0, 128, 1},        {"minilm_128x8", 12, 12, 32, false, 0, 128, 8},
+    {"smollm2_prefill_512", 9, 3, 64, true, 0, 512, 1},  {"smollm2_decode_128", 9, 3, 64, true, 127, 1, 1},
+    {"smollm2_decode_512", 9, 3, 64, true, 511, 1, 1},   {"smollm2_decode_4096", 9, 3, 64, true, 4095, 1, 1},
     {"smollm2_decode_512x8", 9, 3, 64, true, 511, 1, 8},
 };
 
@@ -37,8 +38,8 @@ struct Problem {
     table.resize(static_cast<size_t>(kv.num_blocks));
     std::iota(table.begin(), table.end(), 0);
     for (int64_t b = 0; b < s.batch; ++b) {
-      spans.push_back({static_cast<int32_t>(b * s.tokens), static_cast<int32_t>((b + 1) * s.tokens),
-                       static_cast<int32_t>(s.past), table.data() + b * blocks});
+      spans.push_back({static_cast<int32_t>(b * s.tokens), static_cast<int32_t>((b + 1) * s.tokens), static_cast<int32_t>(s.past),
+                       table.data() + b * blocks});
     }
     std::mt19937 generator(1);
     std::normal_distribution<float> normal;
@@ -71,9 +72,8 @@ void attention(benchmark::State& state, const Scenario& s, const std::string& is
   const auto per_pair = static_cast<double>(s.batch * s.H * s.D * 2);
   state.counters["mul_per_s"] = benchmark::Counter(pairs * per_pair, benchmark::Counter::kIsIterationInvariantRate);
   if (s.tokens == 1) {
-    state.counters["bytes_per_s"] =
-        benchmark::Counter(static_cast<double>(p.kv.block_bytes()) * static_cast<double>(p.kv.num_blocks),
-                           benchmark::Counter::kIsIterationInvariantRate);
+    state.counters["bytes_per_s"] = benchmark::Counter(static_cast<double>(p.kv.block_bytes()) * static_cast<double>(p.kv.num_blocks),
+                                                       benchmark::Counter::kIsIterationInvariantRate);
   }
 }
 
@@ -84,7 +84,9 @@ void kv_write(benchmark::State& state, const Scenario& s, const std::string& isa
   for (auto _ : state) backend->kv_write({k, v, p.spans.data(), s.batch, &p.kv});
 }
 
-void register_all() {
+}  // namespace
+
+void register_benchmarks() {
   const int most = default_num_threads();
   for (const std::string& isa : available_isas()) {
     for (const Scenario& s : kScenarios) {
@@ -104,13 +106,4 @@ void register_all() {
   }
 }
 
-}  // namespace
 }  // namespace citius
-
-int main(int argc, char** argv) {
-  citius::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}

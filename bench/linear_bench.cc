@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "benchmarks.h"
 #include "quant/format.h"
 
 namespace citius {
@@ -28,8 +29,7 @@ OwnedMatrix random_weight(Format format, int64_t outputs, int64_t inputs) {
   return convert_matrix(plain, format);
 }
 
-void run(benchmark::State& state, const std::string& isa, Format format, const WeightShape& shape, int64_t rows,
-         Compute compute) {
+void run(benchmark::State& state, const std::string& isa, Format format, const WeightShape& shape, int64_t rows, Compute compute) {
   const auto backend = make_backend("cpu", {.num_threads = 1, .isa = isa});
   const OwnedMatrix matrix = random_weight(format, shape.outputs, shape.inputs);
   // As many copies as it takes to leave the caches, as the layers of a model do.
@@ -51,18 +51,16 @@ void run(benchmark::State& state, const std::string& isa, Format format, const W
     args.weight = copies[next++ % copies.size()].get();
     backend->linear(args);
   }
-  const auto rate = [](double count) {
-    return benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate);
-  };
+  const auto rate = [](double count) { return benchmark::Counter(count, benchmark::Counter::kIsIterationInvariantRate); };
   state.counters["madds_per_s"] = rate(static_cast<double>(rows * shape.inputs * shape.outputs));
   state.counters["weight_bytes_per_s"] = rate(static_cast<double>(copies[0]->bytes()));
 }
 
-void register_all() {
-  const std::vector<WeightShape> shapes = {{"minilm_up", 1536, 384},
-                                           {"smollm2_down", 576, 1536},
-                                           {"smollm2_gate_up", 3072, 576},
-                                           {"llama1b_out", 2048, 2048}};
+}  // namespace
+
+void register_benchmarks() {
+  const std::vector<WeightShape> shapes = {
+      {"minilm_up", 1536, 384}, {"smollm2_down", 576, 1536}, {"smollm2_gate_up", 3072, 576}, {"llama1b_out", 2048, 2048}};
   for (const std::string& isa : available_isas()) {
     for (const Format format : all_formats()) {
       if (format != Format::kF32 && !can_encode(format)) continue;
@@ -72,8 +70,7 @@ void register_all() {
           for (const Compute compute : {Compute::kFast, Compute::kExact}) {
             const std::string name = fmt::format("{}/{}/{}/rows:{}/{}", format_name(format), shape.name, isa, rows,
                                                  compute == Compute::kFast ? "fast" : "exact");
-            benchmark::RegisterBenchmark(
-                name.c_str(), [=](benchmark::State& state) { run(state, isa, format, shape, rows, compute); });
+            benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run(state, isa, format, shape, rows, compute); });
           }
         }
       }
@@ -81,13 +78,4 @@ void register_all() {
   }
 }
 
-}  // namespace
 }  // namespace citius
-
-int main(int argc, char** argv) {
-  citius::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "benchmarks.h"
 
 namespace citius {
 namespace {
@@ -34,7 +35,9 @@ void norm(Backend& backend, NormKind kind, const TensorView& x, const TensorView
   backend.norm(args);
 }
 
-void register_all() {
+}  // namespace
+
+void register_benchmarks() {
   struct Row {
     const char* name;
     int64_t channels;
@@ -48,26 +51,15 @@ void register_all() {
       {"rms_norm_576", 576, [](Backend& b, const TensorView& x, const TensorView& y) { norm(b, NormKind::kRmsNorm, x, y); }},
       {"gelu_1536", 1536, act(ActivationKind::kGelu)},
       {"gelu_tanh_3072", 3072, act(ActivationKind::kGeluTanh)},
-      {"silu_gated_1536", 1536,
-       [](Backend& b, const TensorView& x, const TensorView& y) { b.gated({x, x, ActivationKind::kSilu, y}); }},
+      {"silu_gated_1536", 1536, [](Backend& b, const TensorView& x, const TensorView& y) { b.gated({x, x, ActivationKind::kSilu, y}); }},
       {"add_576", 576, [](Backend& b, const TensorView& x, const TensorView& y) { b.add({x, x, y}); }},
   };
   for (const std::string& isa : available_isas()) {
     for (const Row& row : rows) {
-      benchmark::RegisterBenchmark(fmt::format("{}/{}", row.name, isa).c_str(), [=](benchmark::State& state) {
-        run(state, isa, row.channels, row.op);
-      });
+      benchmark::RegisterBenchmark(fmt::format("{}/{}", row.name, isa).c_str(),
+                                   [=](benchmark::State& state) { run(state, isa, row.channels, row.op); });
     }
   }
 }
 
-}  // namespace
 }  // namespace citius
-
-int main(int argc, char** argv) {
-  citius::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
