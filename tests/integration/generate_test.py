@@ -3,11 +3,9 @@ transformers (tests/golden/generate/make.py); keys, log-probabilities, seeds, st
 
 import json
 import pathlib
-import subprocess
 import tempfile
-import threading
 
-from support import BINARY, ROOT, run, run_json
+from support import ROOT, results_before_all_input, run, run_json
 
 MODEL = ROOT / "tests/golden/generate"
 EXPECTED = json.loads((MODEL / "expected.json").read_text())
@@ -117,16 +115,7 @@ def test_inputs():
 
 
 def test_results_before_all_input():
-    process = subprocess.Popen([BINARY, "run", MODEL, "--json", "--max-tokens", "2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    for prompt in ("anna", "the river"):
-        process.stdin.write(prompt + "\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["tokens"]
-    process.stdin.close()
-    assert process.wait() == 0
-    watchdog.cancel()
+    results_before_all_input(["run", MODEL, "--json", "--max-tokens", 2], ("anna", "the river"), "tokens")
 
 
 def test_plain():

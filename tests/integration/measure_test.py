@@ -5,11 +5,9 @@ import math
 import pathlib
 import shutil
 import struct
-import subprocess
 import tempfile
-import threading
 
-from support import BINARY, ROOT, run, run_json
+from support import ROOT, results_before_all_input, run, run_json
 
 LLAMA = ROOT / "tests/golden/generate"
 BERT = ROOT / "tests/golden/tasks/fill_mask"
@@ -140,16 +138,7 @@ def test_forms_of_configuration():
 
 
 def test_results_before_all_input():
-    process = subprocess.Popen([BINARY, "embed", BERT, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(120, process.kill)
-    watchdog.start()
-    for text in ("anna", ""):
-        process.stdin.write(text + "\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["embedding"]
-    process.stdin.close()
-    assert process.wait() == 0
-    watchdog.cancel()
+    results_before_all_input(["embed", BERT, "--json"], ("anna", ""), "embedding")
 
 
 for test in (test_perplexity, test_against, test_bench, test_formats, test_embed, test_forms_of_configuration,

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CITIUS_BINARY", str(ROOT / "build/release/citius"))
@@ -37,3 +38,17 @@ def pull_or_skip(source):
         skip(f"cannot pull {source}: {result.stderr.strip().splitlines()[-1]}")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)["name"]
+
+
+def results_before_all_input(arguments, texts, key):
+    """Checks that each line given to standard input is answered, with `key`, before the next one is written."""
+    process = subprocess.Popen([BINARY, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    for text in texts:
+        process.stdin.write(text + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())[key]
+    process.stdin.close()
+    assert process.wait() == 0
+    watchdog.cancel()
