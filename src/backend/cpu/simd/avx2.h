@@ -51,12 +51,8 @@ inline F32x16 operator+(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo),
 inline F32x16 operator-(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline F32x16 operator*(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline F32x16 operator/(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
-inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
-  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
-}
-inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) {
-  return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)};
-}
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) { return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)}; }
 inline F32x16 sqrt(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 inline F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
@@ -70,19 +66,15 @@ inline F32x16 round_even(F32x16 a) {
 }
 template <int kPredicate>
 inline Mask16 compare(F32x16 a, F32x16 b) {
-  return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, kPredicate)),
-          _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, kPredicate))};
+  return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, kPredicate)), _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, kPredicate))};
 }
 inline Mask16 less(F32x16 a, F32x16 b) { return compare<_CMP_LT_OQ>(a, b); }
 inline Mask16 less_equal(F32x16 a, F32x16 b) { return compare<_CMP_LE_OQ>(a, b); }
 inline Mask16 unordered(F32x16 a) { return compare<_CMP_UNORD_Q>(a, a); }
 inline F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
-  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(m.lo)),
-          _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(m.hi))};
+  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(m.lo)), _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(m.hi))};
 }
-inline I32x16 select(Mask16 m, I32x16 a, I32x16 b) {
-  return {_mm256_blendv_epi8(b.lo, a.lo, m.lo), _mm256_blendv_epi8(b.hi, a.hi, m.hi)};
-}
+inline I32x16 select(Mask16 m, I32x16 a, I32x16 b) { return {_mm256_blendv_epi8(b.lo, a.lo, m.lo), _mm256_blendv_epi8(b.hi, a.hi, m.hi)}; }
 
 inline __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 inline __m128i load_128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -95,9 +87,7 @@ inline void store_i32(int32_t* p, I32x16 a) {
 }
 inline I32x16 operator+(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
 inline I32x16 operator-(I32x16 a, I32x16 b) { return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)}; }
-inline I32x16 operator*(I32x16 a, I32x16 b) {
-  return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
-}
+inline I32x16 operator*(I32x16 a, I32x16 b) { return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)}; }
 inline I32x16 operator&(I32x16 a, I32x16 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 inline I32x16 operator|(I32x16 a, I32x16 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
 inline I32x16 operator^(I32x16 a, I32x16 b) { return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)}; }
@@ -111,21 +101,15 @@ inline I32x16 shift_right(I32x16 a) {
 }
 inline I32x16 min(I32x16 a, I32x16 b) { return {_mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi)}; }
 inline I32x16 max(I32x16 a, I32x16 b) { return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)}; }
-inline Mask16 less(I32x16 a, I32x16 b) {
-  return {_mm256_cmpgt_epi32(b.lo, a.lo), _mm256_cmpgt_epi32(b.hi, a.hi)};
-}
-inline Mask16 equal(I32x16 a, I32x16 b) {
-  return {_mm256_cmpeq_epi32(a.lo, b.lo), _mm256_cmpeq_epi32(a.hi, b.hi)};
-}
+inline Mask16 less(I32x16 a, I32x16 b) { return {_mm256_cmpgt_epi32(b.lo, a.lo), _mm256_cmpgt_epi32(b.hi, a.hi)}; }
+inline Mask16 equal(I32x16 a, I32x16 b) { return {_mm256_cmpeq_epi32(a.lo, b.lo), _mm256_cmpeq_epi32(a.hi, b.hi)}; }
 
 inline F32x16 to_f32(I32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
 inline I32x16 to_i32(F32x16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
 inline F32x16 as_f32(I32x16 a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
 inline I32x16 as_i32(F32x16 a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
 
-inline I32x16 load_u16(const uint16_t* p) {
-  return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 8))};
-}
+inline I32x16 load_u16(const uint16_t* p) { return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 8))}; }
 inline I32x16 load_u8_to_i32(const uint8_t* p) {
   const __m128i bytes = load_128(p);
   return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
@@ -142,10 +126,8 @@ inline void store_u16(uint16_t* p, I32x16 a) {
 }
 inline void store_u8(uint8_t* p, I32x16 a) {
   const __m256i low = _mm256_set1_epi32(0xff);
-  const __m256i words = _mm256_permute4x64_epi64(
-      _mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low)), 0xd8);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low)), 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 
 inline float sum_lanes(F32x16 a) {
@@ -178,9 +160,7 @@ inline void store_u8x64(void* p, U8x64 a) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), a.lo);
   _mm256_storeu_si256(static_cast<__m256i*>(p) + 1, a.hi);
 }
-inline U8x64 set_u8(int x) {
-  return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))};
-}
+inline U8x64 set_u8(int x) { return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
 template <int kBits>
@@ -208,9 +188,7 @@ inline __m256i dot_half(__m256i acc, __m256i w, __m256i x) {
   const __m256i pairs = _mm256_maddubs_epi16(w, x);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
-  return {dot_half(acc.lo, w.lo, x.lo), dot_half(acc.hi, w.hi, x.hi)};
-}
+inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) { return {dot_half(acc.lo, w.lo, x.lo), dot_half(acc.hi, w.hi, x.hi)}; }
 
 /// Sums in 16 bits: half the instructions of dot_small where codes are so small that several steps fit.
 inline constexpr bool kHasNarrowDot = true;
@@ -238,8 +216,7 @@ inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) {
   const __m256i offset = _mm256_set1_epi8(static_cast<char>(0x80));
   const __m256i a = _mm256_xor_si256(w.lo, offset);
   const __m256i b = _mm256_xor_si256(w.hi, offset);
-  return {dot_half(acc.lo, _mm256_abs_epi8(a), _mm256_sign_epi8(x.lo, a)),
-          dot_half(acc.hi, _mm256_abs_epi8(b), _mm256_sign_epi8(x.hi, b))};
+  return {dot_half(acc.lo, _mm256_abs_epi8(a), _mm256_sign_epi8(x.lo, a)), dot_half(acc.hi, _mm256_abs_epi8(b), _mm256_sign_epi8(x.hi, b))};
 }
 
 inline constexpr bool kHasBf16Dot = false;

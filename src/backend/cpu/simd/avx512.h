@@ -24,18 +24,16 @@ struct U8x64 {
 };
 
 // Tiles that keep all accumulators in registers: rows × vectors of 16 outputs.
-inline constexpr int kFloatRows = 8, kFloatVectors = 3;    // one fp32 accumulator
-inline constexpr int kInt8Rows = 8, kInt8Vectors = 3;      // one int32 accumulator
-inline constexpr int kGroupRows = 4, kGroupVectors = 3;    // an int32 and an fp32 accumulator
+inline constexpr int kFloatRows = 8, kFloatVectors = 3;  // one fp32 accumulator
+inline constexpr int kInt8Rows = 8, kInt8Vectors = 3;    // one int32 accumulator
+inline constexpr int kGroupRows = 4, kGroupVectors = 3;  // an int32 and an fp32 accumulator
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm512_setzero_ps()}; }
 inline F32x16 set_f32(float x) { return {_mm512_set1_ps(x)}; }
 inline F32x16 load_f32(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void store_f32(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
-inline Mask16 first_lanes(int64_t count) {
-  return {static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1)};
-}
+inline Mask16 first_lanes(int64_t count) { return {static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1)}; }
 /// The first `count` lanes; the others are zero and not touched in memory.
 inline F32x16 load_first(const float* p, int64_t count) { return {_mm512_maskz_loadu_ps(first_lanes(count).v, p)}; }
 inline void store_first(float* p, F32x16 a, int64_t count) { _mm512_mask_storeu_ps(p, first_lanes(count).v, a.v); }
@@ -91,26 +89,14 @@ inline I32x16 to_i32(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }
 inline F32x16 as_f32(I32x16 a) { return {_mm512_castsi512_ps(a.v)}; }
 inline I32x16 as_i32(F32x16 a) { return {_mm512_castps_si512(a.v)}; }
 
-inline I32x16 load_u16(const uint16_t* p) {
-  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
-}
-inline I32x16 load_u8_to_i32(const uint8_t* p) {
-  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
-}
-inline I32x16 load_s8_to_i32(const int8_t* p) {
-  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
-}
-inline F32x16 load_f16(const uint16_t* p) {
-  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
-}
+inline I32x16 load_u16(const uint16_t* p) { return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
+inline I32x16 load_u8_to_i32(const uint8_t* p) { return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
+inline I32x16 load_s8_to_i32(const int8_t* p) { return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
+inline F32x16 load_f16(const uint16_t* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))}; }
 /// The low 16 bits of every lane.
-inline void store_u16(uint16_t* p, I32x16 a) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
-}
+inline void store_u16(uint16_t* p, I32x16 a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v)); }
 /// The low 8 bits of every lane.
-inline void store_u8(uint8_t* p, I32x16 a) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
-}
+inline void store_u8(uint8_t* p, I32x16 a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v)); }
 
 /// Sum and maximum over the lanes, by one fixed tree: lane i with i + 8, then i + 4, i + 2, i + 1.
 inline float sum_lanes(F32x16 a) {
@@ -168,14 +154,6 @@ inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
 }
 
 #if defined(__AVX512VNNI__)
-/// No sums in 16 bits: dot_small does without.
-inline constexpr bool kHasNarrowDot = false;
-using I16x32 = I32x16;
-inline void pin(I32x16&) {}
-inline I16x32 zero_i16() { return zero_i32(); }
-inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return dot_small(acc, w, x); }
-inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return acc + sum; }
-
 /// Whether dot_offset() takes the 128 off the weights itself. Where not, the accumulator starts at -128 Σ x.
 inline constexpr bool kDotTakesOffset = false;
 /// acc[n] + Σ_j (w[4n + j] - (kDotTakesOffset ? 128 : 0)) · x[j].
@@ -193,9 +171,7 @@ inline I16x32 zero_i16() { return {_mm512_setzero_si512()}; }
 /// acc[2n + i] + w[4n + 2i] · x[2i] + w[4n + 2i + 1] · x[2i + 1].
 inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return {_mm512_add_epi16(acc.v, _mm512_maddubs_epi16(w.v, x.v))}; }
 /// acc[n] + sum[2n] + sum[2n + 1].
-inline I32x16 widen_add(I32x16 acc, I16x32 sum) {
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(sum.v, _mm512_set1_epi16(1)))};
-}
+inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(sum.v, _mm512_set1_epi16(1)))}; }
 
 inline constexpr bool kDotTakesOffset = true;
 // vpmaddubsw would saturate with weights above 128, so it gets |w - 128| and x with the sign of w - 128.
@@ -227,3 +203,7 @@ inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), 
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
+
+#if defined(__AVX512VNNI__)
+#include "backend/cpu/simd/no_narrow_dot.h"
+#endif

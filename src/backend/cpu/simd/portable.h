@@ -223,14 +223,6 @@ inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
   return acc;
 }
 
-/// No sums in 16 bits: dot_small does without.
-inline constexpr bool kHasNarrowDot = false;
-using I16x32 = I32x16;
-inline void pin(I32x16&) {}
-inline I16x32 zero_i16() { return zero_i32(); }
-inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return dot_small(acc, w, x); }
-inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return acc + sum; }
-
 inline constexpr bool kDotTakesOffset = false;
 inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) { return dot_small(acc, w, x); }
 
@@ -245,3 +237,5 @@ inline void prefetch(const void* p) { __builtin_prefetch(p); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
+
+#include "backend/cpu/simd/no_narrow_dot.h"
