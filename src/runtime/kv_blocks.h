@@ -28,8 +28,6 @@ class KvBlocks {
   /// Blocks that take() can give: unused ones, and published ones without an owner.
   int64_t num_free() const { return static_cast<int64_t>(free_.size() + idle_.size()); }
   int64_t num_blocks() const { return static_cast<int64_t>(blocks_.size()); }
-  /// Published blocks without an owner.
-  int64_t num_idle() const { return static_cast<int64_t>(idle_.size()); }
 
   /// A block with one reference. Throws Error{kResource} where none is free.
   int32_t take();

@@ -65,8 +65,6 @@ class Scheduler {
   /// Ids dropped because their deadline passed, since the last call.
   std::vector<Id> take_dropped();
   bool idle() const { return sequences_.empty(); }
-  int64_t num_waiting() const { return static_cast<int64_t>(waiting_.size()); }
-  int64_t num_running() const { return static_cast<int64_t>(running_.size()); }
 
   struct Counters {
     int64_t steps = 0;
