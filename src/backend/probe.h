@@ -16,7 +16,7 @@ struct ReadProbe {
 
 /// A chain of dependent-free multiply-adds in registers.
 struct PeakProbe {
-  const char* name;  // "fp32", "bf16", "int8"
+  const char* name;    // "fp32", "bf16", "int8"
   int64_t operations;  // multiplications and additions of one step
   /// Runs `steps` steps. Null where the instruction set has no instruction for it.
   float (*run)(int64_t steps);

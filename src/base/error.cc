@@ -4,16 +4,12 @@ namespace citius {
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kUsage:
-      return 2;
-    case ErrorKind::kInput:
-      return 3;
+    case ErrorKind::kUsage: return 2;
+    case ErrorKind::kInput: return 3;
     case ErrorKind::kFailed:
     case ErrorKind::kResource:
-    case ErrorKind::kNetwork:
-      return 1;
-    case ErrorKind::kInterrupted:
-      return 130;
+    case ErrorKind::kNetwork: return 1;
+    case ErrorKind::kInterrupted: return 130;
   }
   return 1;
 }

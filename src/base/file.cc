@@ -19,7 +19,7 @@ std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
   // Without O_NONBLOCK opening a pipe would wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail_input(path.string(), "cannot open: {}", std::strerror(errno));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
     fail_input(path.string(), "is not a regular file");
@@ -100,8 +100,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail_write(const char* what) {
-  fail(ErrorKind::kResource, path_.string(), "{} failed: {}; an existing file of this name is unchanged", what,
-       std::strerror(errno));
+  fail(ErrorKind::kResource, path_.string(), "{} failed: {}; an existing file of this name is unchanged", what, std::strerror(errno));
 }
 
 void AtomicFile::write(const void* data, size_t size) {

@@ -9,9 +9,7 @@
 namespace citius {
 namespace {
 
-std::string kind_name(const json::value& value) {
-  return std::string(json::to_string(value.kind()));
-}
+std::string kind_name(const json::value& value) { return std::string(json::to_string(value.kind())); }
 
 }  // namespace
 
@@ -33,9 +31,7 @@ json::value parse_json(std::string_view text, std::string_view where) {
   return parser.release();
 }
 
-json::value read_json(const std::filesystem::path& path, size_t max_bytes) {
-  return parse_json(read_file(path, max_bytes), path.string());
-}
+json::value read_json(const std::filesystem::path& path, size_t max_bytes) { return parse_json(read_file(path, max_bytes), path.string()); }
 
 JsonObject::JsonObject(const json::value& value, std::string where) : where_(std::move(where)) {
   if (!value.is_object()) fail_input(where_, "got {}, expected an object", kind_name(value));
@@ -56,8 +52,7 @@ const json::value& JsonObject::at(std::string_view key) const {
 int64_t JsonObject::get_int(std::string_view key) const {
   const json::value& value = at(key);
   if (value.is_int64()) return value.get_int64();
-  if (value.is_double() && std::nearbyint(value.get_double()) == value.get_double() &&
-      std::fabs(value.get_double()) < 9e15) {
+  if (value.is_double() && std::nearbyint(value.get_double()) == value.get_double() && std::fabs(value.get_double()) < 9e15) {
     return static_cast<int64_t>(value.get_double());
   }
   fail_input(where_, "key '{}': got {}, expected an integer", key, kind_name(value));
@@ -98,8 +93,6 @@ const json::array& JsonObject::get_array(std::string_view key) const {
   return value.get_array();
 }
 
-JsonObject JsonObject::get_object(std::string_view key) const {
-  return JsonObject(at(key), where_ + ": " + std::string(key));
-}
+JsonObject JsonObject::get_object(std::string_view key) const { return JsonObject(at(key), where_ + ": " + std::string(key)); }
 
 }  // namespace citius

@@ -47,24 +47,12 @@ void append_indent(std::string& out, int depth) {
 
 void append(std::string& out, const json::value& value, bool pretty, int depth) {
   switch (value.kind()) {
-    case json::kind::null:
-      out += "null";
-      break;
-    case json::kind::bool_:
-      out += value.get_bool() ? "true" : "false";
-      break;
-    case json::kind::int64:
-      out += fmt::format("{}", value.get_int64());
-      break;
-    case json::kind::uint64:
-      out += fmt::format("{}", value.get_uint64());
-      break;
-    case json::kind::double_:
-      out += json_number(value.get_double());
-      break;
-    case json::kind::string:
-      out += json_quote(value.get_string());
-      break;
+    case json::kind::null: out += "null"; break;
+    case json::kind::bool_: out += value.get_bool() ? "true" : "false"; break;
+    case json::kind::int64: out += fmt::format("{}", value.get_int64()); break;
+    case json::kind::uint64: out += fmt::format("{}", value.get_uint64()); break;
+    case json::kind::double_: out += json_number(value.get_double()); break;
+    case json::kind::string: out += json_quote(value.get_string()); break;
     case json::kind::array: {
       // An array of plain values stays on one line.
       bool flat = !pretty;

@@ -47,8 +47,7 @@ void walk_up(const fs::path& root, fs::path group, const Names& names, std::opti
   for (;;) {
     const fs::path folder = root / group.relative_path();
     if (const auto limit = number_in(folder / names.limit)) {
-      const int64_t used =
-          number_in(folder / names.usage).value_or(0) - value_of(folder / "memory.stat", names.reclaimable);
+      const int64_t used = number_in(folder / names.usage).value_or(0) - value_of(folder / "memory.stat", names.reclaimable);
       const CgroupMemory memory{*limit, std::max<int64_t>(0, used)};
       if (!found || memory.limit - memory.used < found->limit - found->used) found = memory;
     }
@@ -59,8 +58,7 @@ void walk_up(const fs::path& root, fs::path group, const Names& names, std::opti
 
 int64_t left_of(int resource, const std::string& status_key) {
   rlimit limit{};
-  if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-    return kUnlimited;
+  if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnlimited;
   const int64_t used = value_of("/proc/self/status", status_key) * 1024;
   return std::max<int64_t>(0, static_cast<int64_t>(limit.rlim_cur) - used);
 }
@@ -76,8 +74,7 @@ std::optional<CgroupMemory> cgroup_memory(const fs::path& root, const fs::path& 
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const fs::path group = line.substr(second + 1);
     if (controllers.empty()) walk_up(root, group, kVersion2, found);
-    if (("," + controllers + ",").find(",memory,") != std::string::npos)
-      walk_up(root / "memory", group, kVersion1, found);
+    if (("," + controllers + ",").find(",memory,") != std::string::npos) walk_up(root / "memory", group, kVersion1, found);
   }
   return found;
 }
@@ -85,8 +82,7 @@ std::optional<CgroupMemory> cgroup_memory(const fs::path& root, const fs::path& 
 int64_t available_memory() {
   const int64_t system = value_of("/proc/meminfo", "MemAvailable:") * 1024;
   int64_t available = system > 0 ? system : kUnlimited;
-  if (const auto group = cgroup_memory())
-    available = std::min(available, std::max<int64_t>(0, group->limit - group->used));
+  if (const auto group = cgroup_memory()) available = std::min(available, std::max<int64_t>(0, group->limit - group->used));
   available = std::min(available, left_of(RLIMIT_AS, "VmSize:"));
   return std::min(available, left_of(RLIMIT_DATA, "VmData:"));
 }
@@ -94,8 +90,8 @@ int64_t available_memory() {
 void require_memory(std::string_view what, double bytes, std::string_view hint) {
   const auto available = static_cast<double>(available_memory());
   if (bytes <= available) return;
-  fail(ErrorKind::kResource, "memory", "{} would take {}, expected at most {}, which is available here; {}", what,
-       format_bytes(bytes), format_bytes(available), hint);
+  fail(ErrorKind::kResource, "memory", "{} would take {}, expected at most {}, which is available here; {}", what, format_bytes(bytes),
+       format_bytes(available), hint);
 }
 
 }  // namespace citius

@@ -11,9 +11,7 @@
 namespace citius {
 namespace {
 
-void write_error(std::string_view text) {
-  [[maybe_unused]] const ssize_t put = ::write(STDERR_FILENO, text.data(), text.size());
-}
+void write_error(std::string_view text) { [[maybe_unused]] const ssize_t put = ::write(STDERR_FILENO, text.data(), text.size()); }
 
 int terminal_columns() {
   winsize size{};
@@ -54,13 +52,9 @@ Progress::Progress(std::string what, uint64_t total, ProgressUnit unit)
       terminal_(::isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()) {}
 
-Progress::~Progress() {
-  wipe();
-}
+Progress::~Progress() { wipe(); }
 
-double Progress::elapsed() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double Progress::elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 std::string Progress::line(uint64_t done, double seconds, int columns) const {
   const auto amount = [&](double value) {

@@ -15,7 +15,7 @@ void on_signal(int) { stop_requested = 1; }
 }  // namespace
 
 void catch_interrupts() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   // No SA_RESTART: a read that waits for input must return. SA_RESETHAND: the second signal has its default effect.

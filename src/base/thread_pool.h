@@ -13,9 +13,8 @@ class ParallelBody {
  public:
   template <typename F>
   ParallelBody(const F& body)  // NOLINT: implicit by design
-      : object_(&body), call_([](const void* object, int thread, int num_threads) {
-          (*static_cast<const F*>(object))(thread, num_threads);
-        }) {}
+      : object_(&body),
+        call_([](const void* object, int thread, int num_threads) { (*static_cast<const F*>(object))(thread, num_threads); }) {}
   void operator()(int thread, int num_threads) const { call_(object_, thread, num_threads); }
 
  private:

@@ -26,9 +26,7 @@ struct ChatFlags {
   std::string system;
 };
 
-std::string token_text(const Tokenizer& tokenizer, int32_t id) {
-  return id < 0 ? "" : tokenizer.id_to_token(id);
-}
+std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? "" : tokenizer.id_to_token(id); }
 
 std::optional<ChatTemplate> open_template(const Engine& engine) {
   if (!engine.checkpoint.is_gguf()) return ChatTemplate::from_directory(engine.checkpoint.path);

@@ -35,9 +35,7 @@ EngineOptions ModelFlags::options() const {
   return options;
 }
 
-Engine ModelFlags::open() const {
-  return open(options());
-}
+Engine ModelFlags::open() const { return open(options()); }
 
 Engine ModelFlags::open(EngineOptions options) const {
   const std::filesystem::path path = resolve_model(model);

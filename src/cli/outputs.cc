@@ -76,9 +76,7 @@ void print(std::string_view text) {
   }
 }
 
-void print_json(const json::value& value) {
-  print(json_text(value, /*pretty=*/::isatty(STDOUT_FILENO) == 1) + "\n");
-}
+void print_json(const json::value& value) { print(json_text(value, /*pretty=*/::isatty(STDOUT_FILENO) == 1) + "\n"); }
 
 Outputs::Outputs(const OutputOptions& options, bool embeddings) : where_(options.output) {
   if (options.output.empty()) {

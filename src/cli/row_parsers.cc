@@ -231,9 +231,7 @@ class CsvParser : public RowParser {
 
 }  // namespace
 
-std::unique_ptr<RowParser> make_line_parser(std::string where) {
-  return std::make_unique<LineParser>(std::move(where));
-}
+std::unique_ptr<RowParser> make_line_parser(std::string where) { return std::make_unique<LineParser>(std::move(where)); }
 
 std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std::string> columns) {
   return std::make_unique<JsonlParser>(std::move(where), std::move(columns));

@@ -42,9 +42,7 @@ bool is_value(const WeightPlace& place) { return place.role == "v_proj" || place
 bool is_down(const WeightPlace& place) { return place.role == "down_proj" || place.role == "ffn_down"; }
 
 // llama.cpp gives the first and last eighth of the layers, and every third between, two more bits.
-bool more_bits(int64_t layer, int64_t layers) {
-  return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-}
+bool more_bits(int64_t layer, int64_t layers) { return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2; }
 
 Format mixed_format(std::string_view mix, const WeightPlace& place, int64_t layers, bool output) {
   const bool four = mix.starts_with("q4");
@@ -60,11 +58,13 @@ Format mixed_format(std::string_view mix, const WeightPlace& place, int64_t laye
 
 bool is_four_bit(Format format) {
   switch (format) {
-    case Format::kInt4G32: case Format::kInt4G64: case Format::kInt4G128:
-    case Format::kInt4ZG32: case Format::kInt4ZG64: case Format::kInt4ZG128:
-      return true;
-    default:
-      return false;
+    case Format::kInt4G32:
+    case Format::kInt4G64:
+    case Format::kInt4G128:
+    case Format::kInt4ZG32:
+    case Format::kInt4ZG64:
+    case Format::kInt4ZG128: return true;
+    default: return false;
   }
 }
 
@@ -114,7 +114,9 @@ Format fitting_format(Format wanted, int64_t cols) {
       case Format::kInt4G64: wanted = Format::kInt4G32; break;
       case Format::kInt4ZG128: wanted = Format::kInt4ZG64; break;
       case Format::kInt4ZG64: wanted = Format::kInt4ZG32; break;
-      case Format::kQ2K: case Format::kQ3K: case Format::kIQ4XS: wanted = Format::kIQ4NL; break;
+      case Format::kQ2K:
+      case Format::kQ3K:
+      case Format::kIQ4XS: wanted = Format::kIQ4NL; break;
       case Format::kQ4K: wanted = Format::kQ5_0; break;
       case Format::kQ5K: wanted = Format::kQ5_1; break;
       case Format::kQ6K: wanted = Format::kQ8_0; break;
@@ -130,8 +132,7 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target) {
       if (matches_glob(pattern, record.name)) return record.stored;
     }
     const WeightPlace place = place_of(record.name);
-    const bool output =
-        place.kind == WeightKind::kOutput || (target.tied_output && record.name == target.token_embedding);
+    const bool output = place.kind == WeightKind::kOutput || (target.tied_output && record.name == target.token_embedding);
     if (!output && place.layer < 0) {
       const bool lookup = plan.lookup && record.name == target.token_embedding;
       return lookup ? fitting_format(*plan.lookup, record.cols) : record.stored;

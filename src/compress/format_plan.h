@@ -17,8 +17,8 @@ enum class WeightKind { kEmbedding, kAttention, kFeedForward, kOutput, kOther };
 
 struct WeightPlace {
   WeightKind kind = WeightKind::kOther;
-  int64_t layer = -1;       // -1 outside the layers
-  std::string role;         // last part of the name that says what it is, e.g. "v_proj", "attn_v", "dense"
+  int64_t layer = -1;  // -1 outside the layers
+  std::string role;    // last part of the name that says what it is, e.g. "v_proj", "attn_v", "dense"
 };
 WeightPlace place_of(std::string_view name);
 std::string_view kind_name(WeightKind kind);  // "embedding", "attention", "feed-forward", "output", "other"
@@ -26,18 +26,18 @@ std::string_view kind_name(WeightKind kind);  // "embedding", "attention", "feed
 /// What a plan must know of the model it is for.
 struct PlanTarget {
   int64_t num_layers = 0;
-  bool tied_output = false;      // the token embedding is also the output layer
-  std::string token_embedding;   // its name
+  bool tied_output = false;     // the token embedding is also the output layer
+  std::string token_embedding;  // its name
 };
 
 struct FormatPlan {
-  std::string name;                       // as reports call it
-  std::optional<Format> body;             // layers; none: as given
-  std::optional<Format> output;           // language-model head (and token embedding where tied); none: as given
-  std::optional<Format> lookup;           // token embedding that no product reads; none: as given
+  std::string name;                                 // as reports call it
+  std::optional<Format> body;                       // layers; none: as given
+  std::optional<Format> output;                     // language-model head (and token embedding where tied); none: as given
+  std::optional<Format> lookup;                     // token embedding that no product reads; none: as given
   std::map<int64_t, std::optional<Format>> layers;  // exceptions; none: as given
-  std::vector<std::string> keep;          // globs over names: these stay as given
-  std::string mix;                        // a mix of GGUF types that llama.cpp names (q4_k_m, ...), or empty
+  std::vector<std::string> keep;                    // globs over names: these stay as given
+  std::string mix;                                  // a mix of GGUF types that llama.cpp names (q4_k_m, ...), or empty
 };
 
 PlanTarget plan_target(const Model& model);

@@ -7,7 +7,7 @@
 
 namespace citius {
 
-LanguageModel::LanguageModel(Engine& engine, int64_t longest) 
+LanguageModel::LanguageModel(Engine& engine, int64_t longest)
     : engine_(engine), decoder_(engine, longest), compute_(engine.options.compute) {
   if (longest > decoder_.max_length()) {
     fail_input("context", "got {} tokens, expected at most {} (what the model takes)", longest, decoder_.max_length());

@@ -15,9 +15,7 @@ namespace citius {
 /// Switches the compute mode of an engine while it lives.
 class ComputeScope {
  public:
-  ComputeScope(Engine& engine, Compute compute) : engine_(engine), saved_(engine.options.compute) {
-    engine_.options.compute = compute;
-  }
+  ComputeScope(Engine& engine, Compute compute) : engine_(engine), saved_(engine.options.compute) { engine_.options.compute = compute; }
   ~ComputeScope() { engine_.options.compute = saved_; }
   ComputeScope(const ComputeScope&) = delete;
   ComputeScope& operator=(const ComputeScope&) = delete;

@@ -43,9 +43,7 @@ std::string proc_value(const char* path, std::string_view key) {
   return "";
 }
 
-int64_t meminfo_bytes(std::string_view key) {
-  return std::strtoll(proc_value("/proc/meminfo", key).c_str(), nullptr, 10) * 1024;
-}
+int64_t meminfo_bytes(std::string_view key) { return std::strtoll(proc_value("/proc/meminfo", key).c_str(), nullptr, 10) * 1024; }
 
 void read_topology(MachineInfo& machine) {
   hwloc_topology_t raw = nullptr;
@@ -83,13 +81,11 @@ struct PciVendor {
   unsigned id;
   const char* name;
 };
-constexpr PciVendor kVendors[] = {{0x10de, "NVIDIA"}, {0x1002, "AMD"},    {0x8086, "Intel"},  {0x1ae0, "Google"},
-                                  {0x1d0f, "Amazon"}, {0x1da3, "Habana"}, {0x10ee, "Xilinx"}, {0x1d22, "Baidu"},
+constexpr PciVendor kVendors[] = {{0x10de, "NVIDIA"}, {0x1002, "AMD"},       {0x8086, "Intel"},   {0x1ae0, "Google"},
+                                  {0x1d0f, "Amazon"}, {0x1da3, "Habana"},    {0x10ee, "Xilinx"},  {0x1d22, "Baidu"},
                                   {0x19e5, "Huawei"}, {0x1cc9, "Cambricon"}, {0x17cb, "Qualcomm"}};
 
-unsigned pci_number(const fs::path& path) {
-  return static_cast<unsigned>(std::strtoul(first_line(path).c_str(), nullptr, 16));
-}
+unsigned pci_number(const fs::path& path) { return static_cast<unsigned>(std::strtoul(first_line(path).c_str(), nullptr, 16)); }
 
 // Display controllers (PCI class 03) and processing accelerators (12) of makers of accelerators; a virtual machine's
 // frame buffer is neither.
@@ -111,8 +107,8 @@ void find_pci(std::vector<Accelerator>& found) {
 void find_accelerators(MachineInfo& machine) {
   std::error_code error;
   for (const auto& gpu : fs::directory_iterator("/proc/driver/nvidia/gpus", error)) {
-    machine.accelerators.push_back({"NVIDIA " + proc_value((gpu.path() / "information").c_str(), "Model"),
-                                    "not supported: citius runs on the processor"});
+    machine.accelerators.push_back(
+        {"NVIDIA " + proc_value((gpu.path() / "information").c_str(), "Model"), "not supported: citius runs on the processor"});
   }
   if (machine.accelerators.empty()) find_pci(machine.accelerators);
   const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
@@ -135,9 +131,7 @@ class ReadBuffer {
     data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kLargePage, static_cast<size_t>(size))));
     if (!data_) fail(ErrorKind::kResource, "doctor", "no memory for a read buffer of {} bytes", bytes);
     ::madvise(data_.get(), static_cast<size_t>(size), MADV_HUGEPAGE);
-    pool.run([&](int thread, int) {
-      std::fill_n(data_.get() + thread * part_, part_, static_cast<uint8_t>(thread + 1));
-    });
+    pool.run([&](int thread, int) { std::fill_n(data_.get() + thread * part_, part_, static_cast<uint8_t>(thread + 1)); });
   }
   const uint8_t* part(int thread) const { return data_.get() + thread * part_; }
   int64_t part_bytes() const { return part_; }
@@ -173,9 +167,7 @@ std::optional<double> peak_rate(ThreadPool& pool, double seconds, const PeakProb
   constexpr int64_t kSteps = 400'000;
   std::vector<float> sinks(static_cast<size_t>(pool.num_threads()) * 16);
   const double work = static_cast<double>(probe.operations) * kSteps * pool.num_threads();
-  return best_rate(pool, seconds, work, [&](int thread, int) {
-           sinks[static_cast<size_t>(thread) * 16] = probe.run(kSteps);
-         }, [] {}) / 1e9;
+  return best_rate(pool, seconds, work, [&](int thread, int) { sinks[static_cast<size_t>(thread) * 16] = probe.run(kSteps); }, [] {}) / 1e9;
 }
 
 }  // namespace
@@ -208,9 +200,9 @@ MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_byte
   const double work = static_cast<double>(step) * pool.num_threads();
   int64_t at = 0;
   for (const ReadProbe& probe : probe_kernels().reads) {
-    const double rate = best_rate(pool, seconds, work, [&](int thread, int) {
-      sinks[static_cast<size_t>(thread) * 16] = probe.run(buffer.part(thread) + at, step);
-    }, [&] { at = at + 2 * step <= buffer.part_bytes() ? at + step : 0; });
+    const double rate = best_rate(
+        pool, seconds, work, [&](int thread, int) { sinks[static_cast<size_t>(thread) * 16] = probe.run(buffer.part(thread) + at, step); },
+        [&] { at = at + 2 * step <= buffer.part_bytes() ? at + step : 0; });
     rates.reads.push_back({probe.name, rate / 1e9});
     rates.read_gb_per_s = std::max(rates.read_gb_per_s, rate / 1e9);
   }
@@ -232,18 +224,18 @@ std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& 
     advice.push_back(fmt::format("int8 is fast for prompts, batches and encoders: {:.0f} GOP/s, {:.1f} times the FP32 peak ({})",
                                  rates.int8_gops, int8_gain, machine.isa));
   } else {
-    advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({})",
-                                 rates.int8_gops, rates.fp32_gflops, machine.isa));
+    advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({})", rates.int8_gops,
+                                 rates.fp32_gflops, machine.isa));
   }
   if (rates.bf16_gflops) {
     advice.push_back(fmt::format("bf16 is fast: {:.0f} GFLOP/s by its own instruction", *rates.bf16_gflops));
   } else {
     advice.push_back("bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");
   }
-  advice.push_back(fmt::format(
-      "Generating for one user reads every weight once a token: {:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in "
-      "int8-g32, {:.0f} in int4-g32; fewer bits are faster",
-      rates.read_gb_per_s, rates.read_gb_per_s / 4, rates.read_gb_per_s / 1.0625, rates.read_gb_per_s / 0.5625));
+  advice.push_back(
+      fmt::format("Generating for one user reads every weight once a token: {:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in "
+                  "int8-g32, {:.0f} in int4-g32; fewer bits are faster",
+                  rates.read_gb_per_s, rates.read_gb_per_s / 4, rates.read_gb_per_s / 1.0625, rates.read_gb_per_s / 0.5625));
   return advice;
 }
 

@@ -7,16 +7,14 @@
 
 namespace citius {
 
-std::vector<ScoredSequence> perplexity_windows(const Tokenizer& tokenizer, std::string_view text,
-                                               const PerplexityOptions& options) {
+std::vector<ScoredSequence> perplexity_windows(const Tokenizer& tokenizer, std::string_view text, const PerplexityOptions& options) {
   if (options.context < 4) fail(ErrorKind::kUsage, "context", "got {}, expected 4 or more tokens", options.context);
   if (options.stride < 0 || options.stride > options.context) {
     fail(ErrorKind::kUsage, "stride", "got {}, expected 1 to the context of {}", options.stride, options.context);
   }
   const std::vector<int32_t> tokens = encode_text(tokenizer, text);
-  std::vector<ScoredSequence> windows = options.stride > 0
-                                            ? strided_windows(tokens, options.context, options.stride)
-                                            : llama_windows(tokens, options.context, leading_bos(tokenizer));
+  std::vector<ScoredSequence> windows = options.stride > 0 ? strided_windows(tokens, options.context, options.stride)
+                                                           : llama_windows(tokens, options.context, leading_bos(tokenizer));
   if (windows.empty()) {
     fail_input("perplexity", "got a text of {} tokens, expected at least one window of {}; lower --context", tokens.size(),
                options.context);
@@ -27,8 +25,7 @@ std::vector<ScoredSequence> perplexity_windows(const Tokenizer& tokenizer, std::
   return windows;
 }
 
-std::vector<double> score_sequences(LanguageModel& model, std::span<const ScoredSequence> sequences,
-                                    const OnProgress& progress) {
+std::vector<double> score_sequences(LanguageModel& model, std::span<const ScoredSequence> sequences, const OnProgress& progress) {
   std::vector<double> sums;
   for (const ScoredSequence& sequence : sequences) {
     const HiddenRows hidden = model.run(sequence);
@@ -39,8 +36,7 @@ std::vector<double> score_sequences(LanguageModel& model, std::span<const Scored
       model.engine().backend->threads().parallel_for(count, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
           const int32_t target = sequence.tokens[static_cast<size_t>(sequence.first_scored + first + i)];
-          losses[static_cast<size_t>(first + i)] =
-              -log_softmax_at({logits.row(i), static_cast<size_t>(logits.shape[1])}, target);
+          losses[static_cast<size_t>(first + i)] = -log_softmax_at({logits.row(i), static_cast<size_t>(logits.shape[1])}, target);
         }
       });
     }
@@ -52,8 +48,7 @@ std::vector<double> score_sequences(LanguageModel& model, std::span<const Scored
   return sums;
 }
 
-PerplexityResult measure_perplexity(Engine& engine, std::string_view text, const PerplexityOptions& options,
-                                    const OnProgress& progress) {
+PerplexityResult measure_perplexity(Engine& engine, std::string_view text, const PerplexityOptions& options, const OnProgress& progress) {
   if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer");
   const std::vector<ScoredSequence> windows = perplexity_windows(*engine.tokenizer, text, options);
   LanguageModel model(engine, longest(windows));

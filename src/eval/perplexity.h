@@ -24,14 +24,12 @@ struct PerplexityResult {
 
 /// The windows that the options make of a text. Throws Error{kUsage} for options out of range, Error{kInput} where the
 /// text is too short for one window.
-std::vector<ScoredSequence> perplexity_windows(const Tokenizer& tokenizer, std::string_view text,
-                                               const PerplexityOptions& options);
+std::vector<ScoredSequence> perplexity_windows(const Tokenizer& tokenizer, std::string_view text, const PerplexityOptions& options);
 
 PerplexityResult measure_perplexity(Engine& engine, std::string_view text, const PerplexityOptions& options,
                                     const OnProgress& progress = {});
 
 /// Negative log-likelihood of every sequence (sum over its scored tokens, nats).
-std::vector<double> score_sequences(LanguageModel& model, std::span<const ScoredSequence> sequences,
-                                    const OnProgress& progress = {});
+std::vector<double> score_sequences(LanguageModel& model, std::span<const ScoredSequence> sequences, const OnProgress& progress = {});
 
 }  // namespace citius

@@ -31,8 +31,8 @@ class LanguageReference : public QualityReference {
   Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress) override {
     LanguageModel other(candidate, longest(sequences_));
     if (other.vocab_size() != model_.vocab_size()) {
-      fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference",
-                 other.vocab_size(), model_.vocab_size());
+      fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference", other.vocab_size(),
+                 model_.vocab_size());
     }
     std::vector<double> kl, agreed, difference, counts;
     for (size_t i = begin; i < end; ++i) {
@@ -64,8 +64,7 @@ class LanguageReference : public QualityReference {
         for (int64_t i = begin; i < end; ++i) {
           const std::span<const float> reference(a.row(i), vocab), candidate(b.row(i), vocab);
           const int32_t target = sequence.tokens[static_cast<size_t>(sequence.first_scored + first + i)];
-          rows[static_cast<size_t>(first + i)] = {kl_divergence(reference, candidate),
-                                                  argmax(reference) == argmax(candidate) ? 1.0 : 0.0,
+          rows[static_cast<size_t>(first + i)] = {kl_divergence(reference, candidate), argmax(reference) == argmax(candidate) ? 1.0 : 0.0,
                                                   -log_softmax_at(reference, target), -log_softmax_at(candidate, target)};
         }
       });
@@ -96,8 +95,8 @@ class EncoderReference : public QualityReference {
     std::vector<double> cosines;
     for (size_t i = 0; i < texts.size(); ++i) {
       if (theirs[i].size() != vectors_[begin + i].size()) {
-        fail_input(candidate.checkpoint.path.string(), "got vectors of {} dimensions, expected {} as in the reference",
-                   theirs[i].size(), vectors_[begin + i].size());
+        fail_input(candidate.checkpoint.path.string(), "got vectors of {} dimensions, expected {} as in the reference", theirs[i].size(),
+                   vectors_[begin + i].size());
       }
       cosines.push_back(cosine(vectors_[begin + i], theirs[i]));
     }

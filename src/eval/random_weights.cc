@@ -104,8 +104,7 @@ Tensors distilbert_tensors(const Sizes& config) {
 
 Tensors gpt2_tensors(const Sizes& config) {
   const int64_t C = config.get("n_embd"), F = config.get("n_inner", 4 * C);
-  Tensors tensors = {{"transformer.wte.weight", {config.get("vocab_size"), C}},
-                     {"transformer.wpe.weight", {config.get("n_positions"), C}}};
+  Tensors tensors = {{"transformer.wte.weight", {config.get("vocab_size"), C}}, {"transformer.wpe.weight", {config.get("n_positions"), C}}};
   add_with_bias(tensors, "transformer.ln_f", {C});
   // GPT-2 stores its products as [inputs, outputs].
   const auto conv = [&](const std::string& name, int64_t inputs, int64_t outputs) {

@@ -11,9 +11,7 @@
 namespace citius {
 namespace {
 
-double now_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
   const CounterRng rng(/*seed=*/1, stream);
@@ -122,7 +120,8 @@ class EncoderRunner : public SpeedRunner {
  private:
   static int64_t most_tokens(const Workload& workload) {
     int64_t most = 0;
-    for (const std::vector<int64_t>& batch : workload.batches()) most = std::max(most, std::accumulate(batch.begin(), batch.end(), int64_t{0}));
+    for (const std::vector<int64_t>& batch : workload.batches())
+      most = std::max(most, std::accumulate(batch.begin(), batch.end(), int64_t{0}));
     return std::min<int64_t>(most, 16384);
   }
 

@@ -38,8 +38,7 @@ std::vector<EncodedText> encode_texts(const Engine& engine, std::span<const std:
 }
 
 std::vector<std::vector<float>> text_vectors(Engine& engine, std::span<const EncodedText> texts, const OnProgress& progress) {
-  if (engine.tokenizer != nullptr &&
-      std::all_of(texts.begin(), texts.end(), [](const EncodedText& text) { return !text.text.empty(); })) {
+  if (engine.tokenizer != nullptr && std::all_of(texts.begin(), texts.end(), [](const EncodedText& text) { return !text.text.empty(); })) {
     return embeddings(engine, texts, progress);
   }
   std::vector<EncoderInput> inputs;

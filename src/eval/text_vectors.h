@@ -23,7 +23,6 @@ std::vector<EncodedText> encode_texts(const Engine& engine, std::span<const std:
 
 /// The embedding of each text, as the model's user gets it (runtime/embedder.h). Where only ids are known, the mean of the
 /// hidden states, whose direction moves with every token's state.
-std::vector<std::vector<float>> text_vectors(Engine& engine, std::span<const EncodedText> texts,
-                                             const OnProgress& progress = {});
+std::vector<std::vector<float>> text_vectors(Engine& engine, std::span<const EncodedText> texts, const OnProgress& progress = {});
 
 }  // namespace citius

@@ -41,8 +41,8 @@ WeightTotals weight_totals(const Engine& engine) {
     const double bytes = static_cast<double>(format_row_bytes(record.format, record.cols)) * static_cast<double>(record.rows);
     totals.parameters += parameters;
     totals.resident_bytes += bytes;
-    const bool is_embedding = record.name == embedding || record.name.find("embed") != std::string::npos ||
-                              record.name.find("wpe") != std::string::npos;
+    const bool is_embedding =
+        record.name == embedding || record.name.find("embed") != std::string::npos || record.name.find("wpe") != std::string::npos;
     if (is_embedding && !(tied && record.name == embedding)) {
       totals.embedding_bytes += bytes;
       continue;
@@ -71,8 +71,8 @@ Work work_of(const Engine& engine, const Workload& workload) {
   const WeightTotals totals = weight_totals(engine);
   const double kv = kv_bytes_per_token(config, engine.options.kv_type);
   // Scores and the weighted sum of values, a query against one key, in all layers.
-  const double attention = 4.0 * static_cast<double>(config.heads) * static_cast<double>(config.head_dim) *
-                           static_cast<double>(config.num_layers);
+  const double attention =
+      4.0 * static_cast<double>(config.heads) * static_cast<double>(config.head_dim) * static_cast<double>(config.num_layers);
   const auto batch = static_cast<double>(workload.batch), length = static_cast<double>(workload.length);
   Work work;
   if (workload.kind == Workload::Kind::kDecode) {

@@ -13,9 +13,9 @@ double log_odds_softmax(double for_it, double against) { return sigmoid(for_it -
 
 bool begins_with_entail(std::string_view label) {
   constexpr std::string_view kPrefix = "entail";
-  return label.size() >= kPrefix.size() &&
-         std::equal(kPrefix.begin(), kPrefix.end(), label.begin(),
-                    [](char a, char b) { return a == static_cast<char>(std::tolower(static_cast<unsigned char>(b))); });
+  return label.size() >= kPrefix.size() && std::equal(kPrefix.begin(), kPrefix.end(), label.begin(), [](char a, char b) {
+           return a == static_cast<char>(std::tolower(static_cast<unsigned char>(b)));
+         });
 }
 
 }  // namespace
@@ -39,8 +39,10 @@ ScoreKind score_kind(const Checkpoint& checkpoint, size_t num_labels) {
     if (type == "regression") return ScoreKind::kRaw;
     if (type == "multi_label_classification") return ScoreKind::kSigmoid;
     if (type != "single_label_classification") {
-      fail_input(config.where(), "problem_type '{}' is not supported, expected regression, single_label_classification or "
-                 "multi_label_classification", type);
+      fail_input(config.where(),
+                 "problem_type '{}' is not supported, expected regression, single_label_classification or "
+                 "multi_label_classification",
+                 type);
     }
   }
   return num_labels == 1 ? ScoreKind::kSigmoid : ScoreKind::kSoftmax;

@@ -86,8 +86,7 @@ Head Head::load(LoadedModel& loaded, HeadKind kind, int64_t outputs) {
     Step loaded_step;
     loaded_step.activation = step.activation;
     if (step.kind == HeadStep::Kind::kNorm) {
-      loaded_step.norm = nn::Norm::load(source, step.weight, C, layout->norm_kind, layout->norm_epsilon,
-                                         !step.bias.empty());
+      loaded_step.norm = nn::Norm::load(source, step.weight, C, layout->norm_kind, layout->norm_epsilon, !step.bias.empty());
     } else if (step.weight.empty()) {
       loaded_step.linear = tied_linear(loaded, step.bias);
     } else {

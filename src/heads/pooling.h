@@ -10,8 +10,8 @@
 namespace citius {
 
 enum class PoolingMode {
-  kCls,           // the first token
-  kMax,           // the largest value of each channel
+  kCls,  // the first token
+  kMax,  // the largest value of each channel
   kMean,
   kMeanSqrtLen,   // sum / sqrt(T)
   kWeightedMean,  // token t (from 1) weighs t

@@ -28,8 +28,8 @@ std::vector<double> probabilities(const std::vector<float>& logits, const std::v
 
 // The `count` likeliest spans of at most max_tokens tokens, best first; ties in order of the text. Spans that touch a
 // token that is not allowed are dropped after the choice, not before (they hold a place, as in the referee).
-std::vector<Span> likeliest(const std::vector<double>& start, const std::vector<double>& end, const AnswerWindow& window,
-                            size_t max_tokens, size_t count) {
+std::vector<Span> likeliest(const std::vector<double>& start, const std::vector<double>& end, const AnswerWindow& window, size_t max_tokens,
+                            size_t count) {
   std::vector<Span> spans;
   for (size_t s = 0; s < start.size(); ++s) {
     for (size_t e = s; e < std::min(end.size(), s + max_tokens); ++e) spans.push_back({s, e, start[s] * end[e]});

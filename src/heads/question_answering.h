@@ -11,18 +11,18 @@ namespace citius {
 
 /// One window of question and context. All vectors have one entry a token.
 struct AnswerWindow {
-  std::vector<float> start;      // logits
+  std::vector<float> start;  // logits
   std::vector<float> end;
   std::vector<uint8_t> allowed;  // 1 for tokens of the context and for the [CLS] token
   std::vector<int32_t> begins;   // offsets into the context
   std::vector<int32_t> ends;
-  std::vector<int32_t> words;    // word of the context, -1 where none
+  std::vector<int32_t> words;  // word of the context, -1 where none
 };
 
 struct AnswerOptions {
   int top_k = 1;
-  int max_tokens = 15;         // longest answer
-  bool allow_none = false;     // "no answer" competes, with the score of the first token
+  int max_tokens = 15;      // longest answer
+  bool allow_none = false;  // "no answer" competes, with the score of the first token
   bool align_to_words = true;
 };
 

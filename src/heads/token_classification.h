@@ -24,7 +24,7 @@ struct TokenScores {
   std::vector<double> scores;  // [labels], probabilities
   int32_t begin = 0;           // offsets into the text
   int32_t end = 0;
-  bool is_subword = false;     // continues the word of the token before it
+  bool is_subword = false;  // continues the word of the token before it
 };
 
 struct Entity {

@@ -34,8 +34,8 @@ fs::path gguf_of_directory(const fs::path& directory) {
   }
   std::sort(found.begin(), found.end());
   if (found.size() > 1) {
-    fail_input(directory.string(), "holds {} .gguf files ('{}', '{}', ...); name one of them", found.size(),
-               found[0].filename().string(), found[1].filename().string());
+    fail_input(directory.string(), "holds {} .gguf files ('{}', '{}', ...); name one of them", found.size(), found[0].filename().string(),
+               found[1].filename().string());
   }
   return found.empty() ? fs::path() : found[0];
 }

@@ -31,8 +31,8 @@ void split_rope_parameters(json::object& config, const JsonObject& parameters) {
 json::object normalize_config(json::object config, const std::string& where) {
   if (present(config, "rope_parameters")) {
     const JsonObject parameters = JsonObject(config, where).get_object("rope_parameters");
-    const bool per_layer_type = std::any_of(parameters.object().begin(), parameters.object().end(),
-                                            [](const auto& item) { return item.value().is_object(); });
+    const bool per_layer_type =
+        std::any_of(parameters.object().begin(), parameters.object().end(), [](const auto& item) { return item.value().is_object(); });
     if (!per_layer_type) {
       const json::object copy = parameters.object();
       split_rope_parameters(config, JsonObject(copy, parameters.where()));

@@ -22,8 +22,8 @@ OwnedMatrix convert_weight(const OwnedMatrix& source, Format target, bool turn, 
   const OwnedMatrix upright = turn ? transpose(source.matrix) : source;
   const EncodedMatrix& from = upright.matrix;
   if (from.cols % format_block_elements(target) != 0) {
-    fail_input(name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}", format_name(target),
-               from.cols, format_block_elements(target));
+    fail_input(name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}", format_name(target), from.cols,
+               format_block_elements(target));
   }
   if (!can_encode(target)) fail(ErrorKind::kUsage, name, "{} can be read but not written", format_name(target));
   const size_t row_bytes = format_row_bytes(target, from.cols);

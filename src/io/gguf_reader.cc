@@ -19,26 +19,52 @@ struct GgmlType {
 
 const GgmlType* ggml_type(uint32_t number) {
   static const GgmlType kTypes[] = {
-      {0, "F32", Format::kF32},      {1, "F16", Format::kF16},        {2, "Q4_0", Format::kQ4_0},
-      {3, "Q4_1", Format::kQ4_1},    {4, "Q4_2", {}},                 {5, "Q4_3", {}},
-      {6, "Q5_0", Format::kQ5_0},    {7, "Q5_1", Format::kQ5_1},      {8, "Q8_0", Format::kQ8_0},
-      {9, "Q8_1", {}},               {10, "Q2_K", Format::kQ2K},      {11, "Q3_K", Format::kQ3K},
-      {12, "Q4_K", Format::kQ4K},    {13, "Q5_K", Format::kQ5K},      {14, "Q6_K", Format::kQ6K},
-      {15, "Q8_K", {}},              {16, "IQ2_XXS", {}},             {17, "IQ2_XS", {}},
-      {18, "IQ3_XXS", {}},           {19, "IQ1_S", {}},               {20, "IQ4_NL", Format::kIQ4NL},
-      {21, "IQ3_S", {}},             {22, "IQ2_S", {}},               {23, "IQ4_XS", Format::kIQ4XS},
-      {24, "I8", {}},                {25, "I16", {}},                 {26, "I32", {}},
-      {27, "I64", {}},               {28, "F64", {}},                 {29, "IQ1_M", {}},
-      {30, "BF16", Format::kBF16},   {31, "Q4_0_4_4", {}},            {32, "Q4_0_4_8", {}},
-      {33, "Q4_0_8_8", {}},          {34, "TQ1_0", {}},               {35, "TQ2_0", {}},
-      {36, "IQ4_NL_4_4", {}},        {37, "IQ4_NL_4_8", {}},          {38, "IQ4_NL_8_8", {}},
-      {39, "MXFP4", Format::kMXFP4}, {40, "NVFP4", {}},
+      {0, "F32", Format::kF32},
+      {1, "F16", Format::kF16},
+      {2, "Q4_0", Format::kQ4_0},
+      {3, "Q4_1", Format::kQ4_1},
+      {4, "Q4_2", {}},
+      {5, "Q4_3", {}},
+      {6, "Q5_0", Format::kQ5_0},
+      {7, "Q5_1", Format::kQ5_1},
+      {8, "Q8_0", Format::kQ8_0},
+      {9, "Q8_1", {}},
+      {10, "Q2_K", Format::kQ2K},
+      {11, "Q3_K", Format::kQ3K},
+      {12, "Q4_K", Format::kQ4K},
+      {13, "Q5_K", Format::kQ5K},
+      {14, "Q6_K", Format::kQ6K},
+      {15, "Q8_K", {}},
+      {16, "IQ2_XXS", {}},
+      {17, "IQ2_XS", {}},
+      {18, "IQ3_XXS", {}},
+      {19, "IQ1_S", {}},
+      {20, "IQ4_NL", Format::kIQ4NL},
+      {21, "IQ3_S", {}},
+      {22, "IQ2_S", {}},
+      {23, "IQ4_XS", Format::kIQ4XS},
+      {24, "I8", {}},
+      {25, "I16", {}},
+      {26, "I32", {}},
+      {27, "I64", {}},
+      {28, "F64", {}},
+      {29, "IQ1_M", {}},
+      {30, "BF16", Format::kBF16},
+      {31, "Q4_0_4_4", {}},
+      {32, "Q4_0_4_8", {}},
+      {33, "Q4_0_8_8", {}},
+      {34, "TQ1_0", {}},
+      {35, "TQ2_0", {}},
+      {36, "IQ4_NL_4_4", {}},
+      {37, "IQ4_NL_4_8", {}},
+      {38, "IQ4_NL_8_8", {}},
+      {39, "MXFP4", Format::kMXFP4},
+      {40, "NVFP4", {}},
   };
   return number < std::size(kTypes) ? &kTypes[number] : nullptr;
 }
 
-constexpr std::string_view kReadTypes =
-    "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS or MXFP4";
+constexpr std::string_view kReadTypes = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS or MXFP4";
 
 class HeaderReader {
  public:
@@ -182,7 +208,8 @@ class HeaderReader {
     const auto number = in_.read<uint32_t>();
     const GgmlType* type = ggml_type(number);
     if (type == nullptr) fail_input(where_, "tensor '{}' has the unknown type {}, expected {}", info.name, number, kReadTypes);
-    if (!type->format) fail_input(where_, "tensor '{}' has type {}, which is not supported; expected {}", info.name, type->name, kReadTypes);
+    if (!type->format)
+      fail_input(where_, "tensor '{}' has type {}, which is not supported; expected {}", info.name, type->name, kReadTypes);
     info.format = *type->format;
     const int64_t block = format_block_elements(info.format);
     if (dims[0] % block != 0) {
@@ -202,13 +229,13 @@ class HeaderReader {
     uint64_t at = 0;
     for (const GgufTensorInfo* info : order) {
       if (info->offset > data_bytes || info->bytes > data_bytes - info->offset) {
-        fail_input(where_, "tensor '{}' needs {} bytes at {}, but the file holds {} bytes of data; it is truncated or damaged",
-                   info->name, info->bytes, info->offset, data_bytes);
+        fail_input(where_, "tensor '{}' needs {} bytes at {}, but the file holds {} bytes of data; it is truncated or damaged", info->name,
+                   info->bytes, info->offset, data_bytes);
       }
       const uint64_t expected = (at + alignment_ - 1) / alignment_ * alignment_;
       if (info->offset != expected) {
-        fail_input(where_, "tensor '{}' begins at {}, which leaves {} after the tensor before it, expected {}", info->name,
-                   info->offset, info->offset > expected ? "a hole" : "an overlap", expected);
+        fail_input(where_, "tensor '{}' begins at {}, which leaves {} after the tensor before it, expected {}", info->name, info->offset,
+                   info->offset > expected ? "a hole" : "an overlap", expected);
       }
       at = info->offset + info->bytes;
     }
@@ -255,8 +282,6 @@ std::optional<uint32_t> ggml_type_of(Format format) {
   return std::nullopt;
 }
 
-GgufHeader read_gguf_header(std::span<const std::byte> file, const std::string& where) {
-  return HeaderReader(file, where).read();
-}
+GgufHeader read_gguf_header(std::span<const std::byte> file, const std::string& where) { return HeaderReader(file, where).read(); }
 
 }  // namespace citius

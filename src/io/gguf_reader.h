@@ -25,8 +25,8 @@ class ByteReader {
   }
   std::span<const std::byte> take(uint64_t count) {
     if (count > remaining()) {
-      fail_input(where_, "ends early: {} bytes are needed at byte {}, {} are left; the file is truncated or damaged", count,
-                 at_, remaining());
+      fail_input(where_, "ends early: {} bytes are needed at byte {}, {} are left; the file is truncated or damaged", count, at_,
+                 remaining());
     }
     const std::span<const std::byte> part = bytes_.subspan(at_, count);
     at_ += count;

@@ -20,9 +20,9 @@ inline constexpr int kPackageVersion = 1;
 
 /// A weight whose format differs from the source's.
 struct PackageWeight {
-  std::string name;          // full name in the source checkpoint
+  std::string name;  // full name in the source checkpoint
   Format format = Format::kF32;
-  bool transposed = false;   // stored [inputs, outputs] in the source (GPT-2); turned where `format` is no float type
+  bool transposed = false;  // stored [inputs, outputs] in the source (GPT-2); turned where `format` is no float type
 };
 
 struct PackageContent {
@@ -34,8 +34,7 @@ struct PackageContent {
 /// Writes the package of `source` with the weights of `content` converted, tensor by tensor. An existing package at
 /// `directory` is replaced; anything else there that is not an empty directory is refused. Throws Error{kUsage},
 /// Error{kResource}, or Error{kInput} where a weight cannot be stored in its format.
-void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content,
-                   ThreadPool& threads);
+void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads);
 
 /// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or
 /// edited package is refused (Error{kInput}) before anything of it is used. Files that the package does not list, and the

@@ -9,12 +9,8 @@
 
 namespace citius {
 
-bool is_int8_group(Format format) {
-  return format == Format::kInt8G32 || format == Format::kInt8G64 || format == Format::kInt8G128;
-}
-bool is_int4_group(Format format) {
-  return format == Format::kInt4G32 || format == Format::kInt4G64 || format == Format::kInt4G128;
-}
+bool is_int8_group(Format format) { return format == Format::kInt8G32 || format == Format::kInt8G64 || format == Format::kInt8G128; }
+bool is_int4_group(Format format) { return format == Format::kInt4G32 || format == Format::kInt4G64 || format == Format::kInt4G128; }
 bool is_int4_zero_group(Format format) {
   return format == Format::kInt4ZG32 || format == Format::kInt4ZG64 || format == Format::kInt4ZG128;
 }
@@ -65,12 +61,8 @@ void set_nibble(std::byte* block_codes, int64_t group, int64_t i, int value) {
 }
 
 // Eight 4-bit numbers a word; nibble j of a row of words is number j.
-int get_packed(const std::byte* words, int64_t j) {
-  return (static_cast<int>(words[j / 2]) >> (j % 2 == 0 ? 0 : 4)) & 15;
-}
-void set_packed(std::byte* words, int64_t j, int value) {
-  words[j / 2] |= static_cast<std::byte>(j % 2 == 0 ? value : value << 4);
-}
+int get_packed(const std::byte* words, int64_t j) { return (static_cast<int>(words[j / 2]) >> (j % 2 == 0 ? 0 : 4)) & 15; }
+void set_packed(std::byte* words, int64_t j, int value) { words[j / 2] |= static_cast<std::byte>(j % 2 == 0 ? value : value << 4); }
 
 size_t part_bytes(const PackagePart& part) {
   size_t bytes = dtype_bytes(part.dtype);

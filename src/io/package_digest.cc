@@ -45,7 +45,8 @@ void check_package_digests(const fs::path& directory, const json::object& object
   }
   for (const auto& item : citius.get_object("files").object()) {
     const fs::path name = fs::path(std::string(item.key())).lexically_normal();
-    if (name.empty() || name.is_absolute() || *name.begin() == "..") fail_input(where, "lists '{}', which is no file of the package", name.string());
+    if (name.empty() || name.is_absolute() || *name.begin() == "..")
+      fail_input(where, "lists '{}', which is no file of the package", name.string());
     if (!item.value().is_string()) fail_input(where, "the digest of '{}' is no text", name.string());
     const std::string digest = sha256_file(directory / name);
     if (digest != item.value().as_string()) {

@@ -39,8 +39,8 @@ class PackageContainer final : public TensorContainer {
   bool is_float(std::string_view name) const override {
     if (encoded(name) != nullptr) return false;
     const DType type = require(name).dtype;
-    return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
-           type == DType::kF8E4M3 || type == DType::kF8E5M2;
+    return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || type == DType::kF8E4M3 ||
+           type == DType::kF8E5M2;
   }
   Format format(std::string_view name) const override {
     const EncodedEntry* entry = encoded(name);

@@ -24,12 +24,30 @@ namespace {
 namespace fs = std::filesystem;
 
 // Files that a model directory may have and that stay as they are.
-constexpr const char* kCopied[] = {
-    "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-    "chat_template.jinja", "chat_template.json", "modules.json", "sentence_bert_config.json",
-    "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_mpnet_config.json",
-    "sentence_xlm-roberta_config.json", "config_sentence_transformers.json", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"};
+constexpr const char* kCopied[] = {"generation_config.json",
+                                   "tokenizer.json",
+                                   "tokenizer_config.json",
+                                   "special_tokens_map.json",
+                                   "added_tokens.json",
+                                   "vocab.txt",
+                                   "vocab.json",
+                                   "merges.txt",
+                                   "tokenizer.model",
+                                   "spiece.model",
+                                   "sentencepiece.bpe.model",
+                                   "chat_template.jinja",
+                                   "chat_template.json",
+                                   "modules.json",
+                                   "sentence_bert_config.json",
+                                   "sentence_roberta_config.json",
+                                   "sentence_distilbert_config.json",
+                                   "sentence_mpnet_config.json",
+                                   "sentence_xlm-roberta_config.json",
+                                   "config_sentence_transformers.json",
+                                   "LICENSE",
+                                   "LICENSE.txt",
+                                   "LICENSE.md",
+                                   "NOTICE"};
 
 [[noreturn]] void fail_system(const fs::path& path, std::string_view what) {
   fail(ErrorKind::kResource, path.string(), "{} failed: {}", what, std::strerror(errno));
@@ -110,7 +128,8 @@ void copy_modules(const fs::path& from, const fs::path& to) {
   if (!modules.is_array()) fail_input((from / "modules.json").string(), "is not a list of modules");
   for (const json::value& item : modules.get_array()) {
     const std::string name = JsonObject(item, (from / "modules.json").string()).get_string("path", "");
-    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos || !fs::is_directory(from / name, error)) continue;
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos || !fs::is_directory(from / name, error))
+      continue;
     for (const fs::directory_entry& entry : fs::directory_iterator(from / name)) {
       if (entry.is_regular_file()) copy_plain_file(entry.path(), to / name / entry.path().filename());
     }
@@ -139,9 +158,7 @@ struct Stored {
   std::vector<PackagePart> parts;
 };
 
-DType dtype_of(Format format) {
-  return format == Format::kF32 ? DType::kF32 : format == Format::kF16 ? DType::kF16 : DType::kBF16;
-}
+DType dtype_of(Format format) { return format == Format::kF32 ? DType::kF32 : format == Format::kF16 ? DType::kF16 : DType::kBF16; }
 
 std::vector<int64_t> dims_of(const Shape& shape) {
   std::vector<int64_t> dims;
@@ -234,7 +251,8 @@ void write_gguf(const fs::path& path, const Checkpoint& source, const std::vecto
   std::vector<GgufPlan> tensors;
   for (const Stored& stored : plan) {
     if (!ggml_type_of(stored.target)) {
-      fail(ErrorKind::kUsage, stored.name, "{} is no GGUF type; choose one of the q, iq, mxfp4 or float formats", format_name(stored.target));
+      fail(ErrorKind::kUsage, stored.name, "{} is no GGUF type; choose one of the q, iq, mxfp4 or float formats",
+           format_name(stored.target));
     }
     tensors.push_back({stored.name, stored.target, source.weights->shape(stored.name)});
   }

@@ -45,12 +45,11 @@ std::optional<json::object> compressed_tensors_config(const std::vector<Quantize
   if (four_bits && eight_bits) return std::nullopt;
   json::object groups;
   for (auto& [format, names] : targets) {
-    groups["group_" + std::to_string(groups.size())] = {
-        {"targets", std::move(names)},
-        {"weights", weight_scheme(format)},
-        {"input_activations", activation_scheme(format)},
-        {"output_activations", nullptr},
-        {"format", four_bits ? "pack-quantized" : "int-quantized"}};
+    groups["group_" + std::to_string(groups.size())] = {{"targets", std::move(names)},
+                                                        {"weights", weight_scheme(format)},
+                                                        {"input_activations", activation_scheme(format)},
+                                                        {"output_activations", nullptr},
+                                                        {"format", four_bits ? "pack-quantized" : "int-quantized"}};
   }
   return json::object{{"quant_method", "compressed-tensors"},
                       {"format", four_bits ? "pack-quantized" : "int-quantized"},

@@ -56,8 +56,8 @@ class SafetensorsContainer : public TensorContainer {
   Shape shape(std::string_view name) const override { return find(name).entry->shape; }
   bool is_float(std::string_view name) const override {
     const DType type = find(name).entry->dtype;
-    return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
-           type == DType::kF8E4M3 || type == DType::kF8E5M2;
+    return type == DType::kF64 || type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || type == DType::kF8E4M3 ||
+           type == DType::kF8E5M2;
   }
   Format format(std::string_view name) const override { return matrix_format(find(name).entry->dtype); }
   OwnedMatrix matrix(std::string_view name) const override {
@@ -108,9 +108,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   metadata_ = std::move(header.metadata);
 }
 
-Format matrix_format(DType dtype) {
-  return dtype == DType::kF16 ? Format::kF16 : dtype == DType::kBF16 ? Format::kBF16 : Format::kF32;
-}
+Format matrix_format(DType dtype) { return dtype == DType::kF16 ? Format::kF16 : dtype == DType::kBF16 ? Format::kBF16 : Format::kF32; }
 
 OwnedMatrix to_matrix(const SafetensorsEntry& entry, std::shared_ptr<const void> owner) {
   const int64_t rows = entry.shape.rank() < 2 ? 1 : entry.shape[0];

@@ -97,8 +97,10 @@ class Handler {
     }
     const std::optional<DType> dtype = parse_type(value);
     if (!dtype) {
-      fail_input(where_, "tensor '{}' has type '{}', which is not supported; expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, "
-                 "I8, I16, I32, I64, U8 or BOOL", entry_.name, value.substr(0, 32));
+      fail_input(where_,
+                 "tensor '{}' has type '{}', which is not supported; expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, "
+                 "I8, I16, I32, I64, U8 or BOOL",
+                 entry_.name, value.substr(0, 32));
     }
     entry_.dtype = *dtype;
     return true;
@@ -120,9 +122,7 @@ class Handler {
     if (in_metadata_ && depth_ == 2) fail_input(where_, "__metadata__ '{}' is not a string", key_.substr(0, 64));
     fail_input(where_, "the header is damaged: {} where it does not belong (near '{}')", got, key_.substr(0, 64));
   }
-  [[noreturn]] void duplicate(std::string_view name) const {
-    fail_input(where_, "the header names '{}' twice", name.substr(0, 64));
-  }
+  [[noreturn]] void duplicate(std::string_view name) const { fail_input(where_, "the header names '{}' twice", name.substr(0, 64)); }
   void append(std::string& text, string_view part) const {
     if (text.size() + part.size() > kMaxNameBytes) fail_input(where_, "the header has a name of more than {} bytes", kMaxNameBytes);
     text.append(part.data(), part.size());
@@ -201,8 +201,8 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
   uint64_t at = 0;
   for (const SafetensorsRecord& entry : header.entries) {
     if (entry.begin > entry.end || entry.end > data_bytes) {
-      fail_input(where, "tensor '{}' has the offsets [{}, {}), but the file holds {} bytes of data; it may be truncated",
-                 entry.name, entry.begin, entry.end, data_bytes);
+      fail_input(where, "tensor '{}' has the offsets [{}, {}), but the file holds {} bytes of data; it may be truncated", entry.name,
+                 entry.begin, entry.end, data_bytes);
     }
     const uint64_t expected = tensor_bytes(entry, where);
     if (entry.end - entry.begin != expected) {
@@ -210,8 +210,8 @@ void check_layout(const SafetensorsHeader& header, uint64_t data_bytes, const st
                  dtype_name(entry.dtype), entry.shape.str());
     }
     if (entry.begin != at) {
-      fail_input(where, "tensor '{}' begins at {}, which {} the tensor before it, expected {}", entry.name,
-                 entry.begin, entry.begin > at ? "leaves a hole after" : "overlaps", at);
+      fail_input(where, "tensor '{}' begins at {}, which {} the tensor before it, expected {}", entry.name, entry.begin,
+                 entry.begin > at ? "leaves a hole after" : "overlaps", at);
     }
     at = entry.end;
   }
@@ -230,9 +230,8 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_
   if (error) fail_input(where, "the header is not valid JSON near byte {}: {}", parsed, error.message());
   if (parsed != text.size()) fail_input(where, "the header has {} bytes after its JSON", text.size() - parsed);
   SafetensorsHeader header = parser.handler().take();
-  std::sort(header.entries.begin(), header.entries.end(), [](const SafetensorsRecord& a, const SafetensorsRecord& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-  });
+  std::sort(header.entries.begin(), header.entries.end(),
+            [](const SafetensorsRecord& a, const SafetensorsRecord& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
   check_layout(header, data_bytes, where);
   return header;
 }

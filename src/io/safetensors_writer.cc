@@ -26,9 +26,11 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
     for (int64_t dim : tensor.shape) shape.push_back(dim);
     const std::string_view type = dtype_name(tensor.dtype);
     const size_t end = offset + tensor.bytes();
-    const bool added = header.emplace(tensor.name, json::object{{"dtype", json::string_view(type.data(), type.size())},
-                                                                {"shape", std::move(shape)},
-                                                                {"data_offsets", json::array{offset, end}}}).second;
+    const bool added = header
+                           .emplace(tensor.name, json::object{{"dtype", json::string_view(type.data(), type.size())},
+                                                              {"shape", std::move(shape)},
+                                                              {"data_offsets", json::array{offset, end}}})
+                           .second;
     CHECK(added);
     offset = end;
   }

@@ -34,8 +34,7 @@ std::vector<std::string> read_pooling(const std::filesystem::path& path) {
   if (!config.get_bool("include_prompt", true)) fail_input(path.string(), "include_prompt false is not supported");
   std::vector<std::string> modes;
   if (config.has("pooling_mode")) {
-    modes = config.at("pooling_mode").is_array() ? config.get_strings("pooling_mode")
-                                                 : std::vector{config.get_string("pooling_mode")};
+    modes = config.at("pooling_mode").is_array() ? config.get_strings("pooling_mode") : std::vector{config.get_string("pooling_mode")};
   } else {
     for (const auto& [key, mode] : kPoolingKeys) {
       if (config.get_bool(key, false)) modes.emplace_back(mode);
@@ -98,14 +97,16 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
     const json::value root = read_json(limits, kMaxBytes);
     const JsonObject object(root, limits.string());
     if (object.has("max_seq_length")) config.max_seq_length = object.get_int("max_seq_length");
-    if (config.max_seq_length && *config.max_seq_length < 3) fail_input(limits.string(), "max_seq_length {} is too small", *config.max_seq_length);
+    if (config.max_seq_length && *config.max_seq_length < 3)
+      fail_input(limits.string(), "max_seq_length {} is too small", *config.max_seq_length);
     if (object.get_bool("do_lower_case", false)) fail_input(limits.string(), "do_lower_case is not supported; lower the text beforehand");
   }
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
   if (is_there(prompts)) {
     const json::value root = read_json(prompts, kMaxBytes);
     const JsonObject object(root, prompts.string());
-    if (object.has("default_prompt_name")) config.prompt = object.get_object("prompts").get_string(object.get_string("default_prompt_name"));
+    if (object.has("default_prompt_name"))
+      config.prompt = object.get_object("prompts").get_string(object.get_string("default_prompt_name"));
   }
   return config;
 }

@@ -20,7 +20,7 @@ struct SentenceTransformersConfig {
     bool bias = true;
     std::string activation;  // "identity", "tanh", ...: the last part of the class name, in lower case
   };
-  std::vector<std::string> pooling;       // modes whose rows are concatenated, in order: "cls", "max", "mean", ...
+  std::vector<std::string> pooling;  // modes whose rows are concatenated, in order: "cls", "max", "mean", ...
   std::vector<Dense> dense;
   bool normalize = false;
   std::optional<int64_t> max_seq_length;  // tokens, special ones included

@@ -65,8 +65,8 @@ void WeightSource::finish() const {
     if (++count <= 5) extra += (extra.empty() ? "'" : ", '") + name + "'";
   }
   if (count > 0) {
-    fail_input(container_->where(), "has {} tensors that this architecture does not know: {}{}; is config.json of another model?",
-               count, extra, count > 5 ? ", ..." : "");
+    fail_input(container_->where(), "has {} tensors that this architecture does not know: {}{}; is config.json of another model?", count,
+               extra, count > 5 ? ", ..." : "");
   }
   container_->drop_pages();
 }

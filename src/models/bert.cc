@@ -12,12 +12,17 @@ struct Names {
 };
 
 const Names kHuggingFace = {
-    "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight",
+    "embeddings.word_embeddings.weight",
+    "embeddings.position_embeddings.weight",
+    "embeddings.token_type_embeddings.weight",
     "embeddings.LayerNorm",
     {"encoder.layer.{}", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
      "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"}};
 const Names kGguf = {
-    "token_embd.weight", "position_embd.weight", "token_types.weight", "token_embd_norm",
+    "token_embd.weight",
+    "position_embd.weight",
+    "token_types.weight",
+    "token_embd_norm",
     {"blk.{}", "attn_q", "attn_k", "attn_v", "attn_output", "attn_output_norm", "ffn_up", "ffn_down", "layer_output_norm"}};
 
 class Bert : public Model {
@@ -58,12 +63,8 @@ class Bert : public Model {
         layout.pooling = HeadLayout::Pooling::kFirst;
         layout.steps = {pooler, linear_step("classifier")};
         return layout;
-      case HeadKind::kTokenClassification:
-        layout.steps = {linear_step("classifier")};
-        return layout;
-      case HeadKind::kQuestionAnswering:
-        layout.steps = {linear_step("qa_outputs")};
-        return layout;
+      case HeadKind::kTokenClassification: layout.steps = {linear_step("classifier")}; return layout;
+      case HeadKind::kQuestionAnswering: layout.steps = {linear_step("qa_outputs")}; return layout;
       case HeadKind::kMaskedLm:
         layout.steps = {linear_step("cls.predictions.transform.dense", activation_),
                         norm_step("cls.predictions.transform.LayerNorm"),
@@ -71,8 +72,7 @@ class Bert : public Model {
         layout.copies = {"cls.predictions.decoder.bias"};
         if (tied_) layout.copies.push_back("cls.predictions.decoder.weight");
         return layout;
-      case HeadKind::kCausalLm:
-        return std::nullopt;
+      case HeadKind::kCausalLm: return std::nullopt;
     }
     return std::nullopt;
   }

@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "backend/contract/activation.h"
 #include "base/error.h"
 #include "base/json.h"
-#include "backend/contract/activation.h"
 #include "models/model.h"
 
 namespace citius {
@@ -65,8 +65,6 @@ inline HeadStep linear_step(const std::string& name, ActivationKind activation =
   return {HeadStep::Kind::kLinear, name, name + ".bias", activation};
 }
 
-inline HeadStep norm_step(const std::string& name, bool bias = true) {
-  return {HeadStep::Kind::kNorm, name, bias ? name + ".bias" : ""};
-}
+inline HeadStep norm_step(const std::string& name, bool bias = true) { return {HeadStep::Kind::kNorm, name, bias ? name + ".bias" : ""}; }
 
 }  // namespace citius

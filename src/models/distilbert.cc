@@ -8,9 +8,8 @@ namespace {
 
 constexpr double kEpsilon = 1e-12;  // not configurable in transformers
 
-const PostNormNames kLayers = {
-    "transformer.layer.{}", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
-    "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"};
+const PostNormNames kLayers = {"transformer.layer.{}", "attention.q_lin", "attention.k_lin", "attention.v_lin",  "attention.out_lin",
+                               "sa_layer_norm",        "ffn.lin1",        "ffn.lin2",        "output_layer_norm"};
 
 class DistilBert : public Model {
  public:
@@ -47,26 +46,20 @@ class DistilBert : public Model {
         layout.pooling = HeadLayout::Pooling::kFirst;
         layout.steps = {linear_step("pre_classifier", ActivationKind::kRelu), linear_step("classifier")};
         return layout;
-      case HeadKind::kTokenClassification:
-        layout.steps = {linear_step("classifier")};
-        return layout;
-      case HeadKind::kQuestionAnswering:
-        layout.steps = {linear_step("qa_outputs")};
-        return layout;
+      case HeadKind::kTokenClassification: layout.steps = {linear_step("classifier")}; return layout;
+      case HeadKind::kQuestionAnswering: layout.steps = {linear_step("qa_outputs")}; return layout;
       case HeadKind::kMaskedLm:
-        layout.steps = {linear_step("vocab_transform", activation_), norm_step("vocab_layer_norm"),
+        layout.steps = {linear_step("vocab_transform", activation_),
+                        norm_step("vocab_layer_norm"),
                         {HeadStep::Kind::kLinear, tied_ ? "" : "vocab_projector", "vocab_projector.bias"}};
         if (tied_) layout.copies = {"vocab_projector.weight"};
         return layout;
-      case HeadKind::kCausalLm:
-        return std::nullopt;
+      case HeadKind::kCausalLm: return std::nullopt;
     }
     return std::nullopt;
   }
 
-  std::vector<std::string> pretraining_tensors() const override {
-    return {"vocab_transform.", "vocab_layer_norm.", "vocab_projector."};
-  }
+  std::vector<std::string> pretraining_tensors() const override { return {"vocab_transform.", "vocab_layer_norm.", "vocab_projector."}; }
 
  private:
   void read_config(const JsonObject& json) {

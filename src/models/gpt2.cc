@@ -19,10 +19,10 @@ struct Names {
   std::string attention_norm, qkv, out, mlp_norm, up, down;
 };
 
-const Names kHuggingFace = {"wte.weight", "wpe.weight", "h.{}", "ln_f",
-                            "ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"};
-const Names kGguf = {"token_embd.weight", "position_embd.weight", "blk.{}", "output_norm",
-                     "attn_norm", "attn_qkv", "attn_output", "ffn_norm", "ffn_up", "ffn_down"};
+const Names kHuggingFace = {"wte.weight",  "wpe.weight",  "h.{}", "ln_f",     "ln_1",
+                            "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"};
+const Names kGguf = {"token_embd.weight", "position_embd.weight", "blk.{}",   "output_norm", "attn_norm",
+                     "attn_qkv",          "attn_output",          "ffn_norm", "ffn_up",      "ffn_down"};
 
 // GPT-2's own configuration keys, or the common ones that a GGUF file's metadata is given under.
 int64_t size_of(const JsonObject& json, const char* own, const char* common, int64_t limit = int64_t{1} << 24) {
@@ -62,8 +62,8 @@ class Gpt2 : public Model {
     for (size_t i = 0; i < layers_.size(); ++i) {
       Arena::Scope scope(ctx.arena);
       const Layer& layer = layers_[i];
-      const TensorView attended = layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch,
-                                                          kv.layer(static_cast<int64_t>(i)), x);
+      const TensorView attended =
+          layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch, kv.layer(static_cast<int64_t>(i)), x);
       const TensorView hidden = layer.up.forward(ctx, layer.mlp_norm.forward(ctx, attended), activation_);
       layer.down.forward_into(ctx, hidden, x, attended);
       observe(i + 1);

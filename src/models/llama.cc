@@ -19,19 +19,26 @@ struct Names {
   std::string attention_norm, mlp_norm, q, k, v, out, q_norm, k_norm, gate, up, down;
 };
 
-const Names kHuggingFace = {
-    "embed_tokens.weight", "layers.{}", "norm",
-    "input_layernorm", "post_attention_layernorm", "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-    "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"};
-const Names kGguf = {
-    "token_embd.weight", "blk.{}", "output_norm",
-    "attn_norm", "ffn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_q_norm", "attn_k_norm",
-    "ffn_gate", "ffn_up", "ffn_down"};
+const Names kHuggingFace = {"embed_tokens.weight",
+                            "layers.{}",
+                            "norm",
+                            "input_layernorm",
+                            "post_attention_layernorm",
+                            "self_attn.q_proj",
+                            "self_attn.k_proj",
+                            "self_attn.v_proj",
+                            "self_attn.o_proj",
+                            "self_attn.q_norm",
+                            "self_attn.k_norm",
+                            "mlp.gate_proj",
+                            "mlp.up_proj",
+                            "mlp.down_proj"};
+const Names kGguf = {"token_embd.weight", "blk.{}",      "output_norm", "attn_norm", "ffn_norm", "attn_q",  "attn_k", "attn_v",
+                     "attn_output",       "attn_q_norm", "attn_k_norm", "ffn_gate",  "ffn_up",   "ffn_down"};
 
 class Llama : public Model {
  public:
-  Llama(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& root)
-      : tied_(false) {
+  Llama(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& root) : tied_(false) {
     const JsonObject json(checkpoint.config, checkpoint.path.string());
     read_config(json);
     const bool gguf = root.is_gguf();
@@ -60,8 +67,8 @@ class Llama : public Model {
     for (size_t i = 0; i < layers_.size(); ++i) {
       Arena::Scope scope(ctx.arena);
       const Layer& layer = layers_[i];
-      const TensorView attended = layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch,
-                                                          kv.layer(static_cast<int64_t>(i)), x);
+      const TensorView attended =
+          layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch, kv.layer(static_cast<int64_t>(i)), x);
       const std::vector<TensorView> gate_up = layer.gate_up.forward(ctx, layer.mlp_norm.forward(ctx, attended));
       const TensorView hidden = ops::gated(ctx, gate_up[0], gate_up[1], activation_);
       layer.down.forward_into(ctx, hidden, next, attended);
@@ -136,16 +143,14 @@ class Llama : public Model {
     layer.mlp_norm = nn::Norm::load(source, names.mlp_norm, C, NormKind::kRmsNorm, epsilon_);
     nn::Attention& attention = layer.attention;
     attention.config = {config_.heads, config_.kv_heads, config_.head_dim, 0, true, window(json, index)};
-    attention.qkv = nn::LinearGroup::load(
-        load, source, nn::qkv_specs(attention.config, names.q, names.k, names.v, biases.qkv), C);
+    attention.qkv = nn::LinearGroup::load(load, source, nn::qkv_specs(attention.config, names.q, names.k, names.v, biases.qkv), C);
     attention.out = nn::Linear::load(load, source, spec(names.out, C, biases.out), config_.heads * config_.head_dim);
     attention.rope = &rope_;
     if (config_.architecture == "qwen3") {
       attention.q_norm = nn::Norm::load(source, names.q_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
       attention.k_norm = nn::Norm::load(source, names.k_norm, config_.head_dim, NormKind::kRmsNorm, epsilon_);
     }
-    layer.gate_up = nn::LinearGroup::load(
-        load, source, {spec(names.gate, F, biases.mlp), spec(names.up, F, biases.mlp)}, C);
+    layer.gate_up = nn::LinearGroup::load(load, source, {spec(names.gate, F, biases.mlp), spec(names.up, F, biases.mlp)}, C);
     layer.down = nn::Linear::load(load, source, spec(names.down, C, biases.mlp), F);
     return layer;
   }

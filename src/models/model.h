@@ -29,14 +29,14 @@ struct ModelConfig {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   int64_t intermediate_size = 0;
-  int64_t token_types = 0;    // kinds of segments that the model tells apart; 0: none
-  bool causal = false;        // a decoder: keys and values of all layers are cached
+  int64_t token_types = 0;  // kinds of segments that the model tells apart; 0: none
+  bool causal = false;      // a decoder: keys and values of all layers are cached
 };
 
 /// Packed sequences without padding.
 struct Batch {
-  std::span<const int32_t> tokens;     // [T]
-  std::span<const int32_t> positions;  // [T] 0-based place of each token in its sequence
+  std::span<const int32_t> tokens;       // [T]
+  std::span<const int32_t> positions;    // [T] 0-based place of each token in its sequence
   std::span<const int32_t> token_types;  // [T], or empty for all zero
   std::span<const SequenceSpan> sequences;
 };

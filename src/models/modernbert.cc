@@ -65,15 +65,12 @@ class ModernBert : public Model {
         layout.steps.push_back(linear_step("classifier"));
         return layout;
       case HeadKind::kTokenClassification:
-      case HeadKind::kQuestionAnswering:
-        layout.steps.push_back(linear_step("classifier"));
-        return layout;
+      case HeadKind::kQuestionAnswering: layout.steps.push_back(linear_step("classifier")); return layout;
       case HeadKind::kMaskedLm:
         layout.steps.push_back({HeadStep::Kind::kLinear, tied_ ? "" : "decoder", decoder_bias_ ? "decoder.bias" : ""});
         if (tied_) layout.copies = {"decoder.weight"};
         return layout;
-      case HeadKind::kCausalLm:
-        return std::nullopt;
+      case HeadKind::kCausalLm: return std::nullopt;
     }
     return std::nullopt;
   }

@@ -9,13 +9,12 @@
 namespace citius {
 namespace {
 
-constexpr int32_t kPadding = 1;       // fixed in transformers, whatever pad_token_id says
-constexpr int64_t kNumBuckets = 32;   // likewise
+constexpr int32_t kPadding = 1;        // fixed in transformers, whatever pad_token_id says
+constexpr int64_t kNumBuckets = 32;    // likewise
 constexpr int64_t kMaxDistance = 128;  // from here on all distances share a bucket
 
-const PostNormNames kLayers = {
-    "encoder.layer.{}", "attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o",
-    "attention.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"};
+const PostNormNames kLayers = {"encoder.layer.{}",    "attention.attn.q",   "attention.attn.k", "attention.attn.v", "attention.attn.o",
+                               "attention.LayerNorm", "intermediate.dense", "output.dense",     "output.LayerNorm"};
 
 // Bucket of a key at `distance` = key position - query position. In fp32, as transformers computes it.
 int64_t bucket_of(int64_t distance) {
@@ -66,20 +65,16 @@ class MpNet : public Model {
         layout.pooling = HeadLayout::Pooling::kFirst;
         layout.steps = {linear_step(prefix_ + "pooler.dense", ActivationKind::kTanh), linear_step("classifier")};
         return layout;
-      case HeadKind::kTokenClassification:
-        layout.steps = {linear_step("classifier")};
-        return layout;
-      case HeadKind::kQuestionAnswering:
-        layout.steps = {linear_step("qa_outputs")};
-        return layout;
+      case HeadKind::kTokenClassification: layout.steps = {linear_step("classifier")}; return layout;
+      case HeadKind::kQuestionAnswering: layout.steps = {linear_step("qa_outputs")}; return layout;
       case HeadKind::kMaskedLm:
-        layout.steps = {linear_step("lm_head.dense", ActivationKind::kGelu), norm_step("lm_head.layer_norm"),
+        layout.steps = {linear_step("lm_head.dense", ActivationKind::kGelu),
+                        norm_step("lm_head.layer_norm"),
                         {HeadStep::Kind::kLinear, tied_ ? "" : "lm_head.decoder", "lm_head.bias"}};
         layout.copies = {"lm_head.decoder.bias"};
         if (tied_) layout.copies.push_back("lm_head.decoder.weight");
         return layout;
-      case HeadKind::kCausalLm:
-        return std::nullopt;
+      case HeadKind::kCausalLm: return std::nullopt;
     }
     return std::nullopt;
   }
@@ -93,8 +88,8 @@ class MpNet : public Model {
     config_.max_positions = get_size(json, "max_position_embeddings") - kPadding - 1;
     if (config_.max_positions < 1) fail_input(json.where(), "max_position_embeddings: expected 3 or more");
     if (json.get_int("relative_attention_num_buckets", kNumBuckets) != kNumBuckets) {
-      fail_input(json.where(), "relative_attention_num_buckets: got {}, expected {}",
-                 json.get_int("relative_attention_num_buckets"), kNumBuckets);
+      fail_input(json.where(), "relative_attention_num_buckets: got {}, expected {}", json.get_int("relative_attention_num_buckets"),
+                 kNumBuckets);
     }
     epsilon_ = get_epsilon(json, "layer_norm_eps", 1e-12);
     activation_ = parse_activation(json, json.get_string("hidden_act", "gelu"));

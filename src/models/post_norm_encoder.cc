@@ -13,13 +13,11 @@ void PostNormEncoder::load(LoadContext& load, const WeightSource& source, const 
     const auto linear = [&](const std::string& name, int64_t outputs, int64_t inputs) {
       return nn::Linear::load(load, scope, {name + ".weight", name + ".bias", outputs}, inputs);
     };
-    const auto norm = [&](const std::string& name) {
-      return nn::Norm::load(scope, name, C, NormKind::kLayerNorm, config.epsilon);
-    };
+    const auto norm = [&](const std::string& name) { return nn::Norm::load(scope, name, C, NormKind::kLayerNorm, config.epsilon); };
     Layer layer;
     layer.attention.config = {model.heads, model.kv_heads, model.head_dim, /*scale=*/0, /*causal=*/false, /*window=*/0};
-    layer.attention.qkv = nn::LinearGroup::load(
-        load, scope, nn::qkv_specs(layer.attention.config, names.q, names.k, names.v, /*bias=*/true), C);
+    layer.attention.qkv =
+        nn::LinearGroup::load(load, scope, nn::qkv_specs(layer.attention.config, names.q, names.k, names.v, /*bias=*/true), C);
     layer.attention.out = linear(names.out, C, C);
     layer.attention.bias = config.bias;
     layer.attention.bias_radius = config.bias_radius;
@@ -40,8 +38,8 @@ void PostNormEncoder::forward(const ForwardContext& ctx, const TensorView& x, co
   for (size_t i = 0; i < layers_.size(); ++i) {
     Arena::Scope scope(ctx.arena);
     const Layer& layer = layers_[i];
-    const TensorView attended = layer.attention_norm.forward(
-        ctx, layer.attention.forward(ctx, x, attention_batch, kv.layer(static_cast<int64_t>(i)), x));
+    const TensorView attended =
+        layer.attention_norm.forward(ctx, layer.attention.forward(ctx, x, attention_batch, kv.layer(static_cast<int64_t>(i)), x));
     const TensorView hidden = layer.up.forward(ctx, attended, activation_);
     layer.mlp_norm.forward_into(ctx, layer.down.forward(ctx, hidden, ActivationKind::kNone, attended), x);
     observe(i + 1);

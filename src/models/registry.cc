@@ -7,17 +7,9 @@ namespace citius {
 
 const std::vector<Architecture>& architectures() {
   static const std::vector<Architecture> list = {
-      {"bert", load_bert},
-      {"distilbert", load_distilbert},
-      {"gpt2", load_gpt2},
-      {"llama", load_llama},
-      {"mistral", load_llama},
-      {"modernbert", load_modernbert},
-      {"mpnet", load_mpnet},
-      {"qwen2", load_llama},
-      {"qwen3", load_llama},
-      {"roberta", load_roberta},
-      {"xlm-roberta", load_roberta},
+      {"bert", load_bert},     {"distilbert", load_distilbert}, {"gpt2", load_gpt2},           {"llama", load_llama},
+      {"mistral", load_llama}, {"modernbert", load_modernbert}, {"mpnet", load_mpnet},         {"qwen2", load_llama},
+      {"qwen3", load_llama},   {"roberta", load_roberta},       {"xlm-roberta", load_roberta},
   };
   return list;
 }

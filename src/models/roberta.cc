@@ -7,9 +7,9 @@
 namespace citius {
 namespace {
 
-const PostNormNames kLayers = {
-    "encoder.layer.{}", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
-    "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"};
+const PostNormNames kLayers = {"encoder.layer.{}",     "attention.self.query",   "attention.self.key",
+                               "attention.self.value", "attention.output.dense", "attention.output.LayerNorm",
+                               "intermediate.dense",   "output.dense",           "output.LayerNorm"};
 
 class Roberta : public Model {
  public:
@@ -51,20 +51,16 @@ class Roberta : public Model {
         layout.pooling = HeadLayout::Pooling::kFirst;
         layout.steps = {linear_step(prefix_ + "pooler.dense", ActivationKind::kTanh), linear_step("classifier")};
         return layout;
-      case HeadKind::kTokenClassification:
-        layout.steps = {linear_step("classifier")};
-        return layout;
-      case HeadKind::kQuestionAnswering:
-        layout.steps = {linear_step("qa_outputs")};
-        return layout;
+      case HeadKind::kTokenClassification: layout.steps = {linear_step("classifier")}; return layout;
+      case HeadKind::kQuestionAnswering: layout.steps = {linear_step("qa_outputs")}; return layout;
       case HeadKind::kMaskedLm:
-        layout.steps = {linear_step("lm_head.dense", ActivationKind::kGelu), norm_step("lm_head.layer_norm"),
+        layout.steps = {linear_step("lm_head.dense", ActivationKind::kGelu),
+                        norm_step("lm_head.layer_norm"),
                         {HeadStep::Kind::kLinear, tied_ ? "" : "lm_head.decoder", "lm_head.bias"}};
         layout.copies = {"lm_head.decoder.bias"};
         if (tied_) layout.copies.push_back("lm_head.decoder.weight");
         return layout;
-      case HeadKind::kCausalLm:
-        return std::nullopt;
+      case HeadKind::kCausalLm: return std::nullopt;
     }
     return std::nullopt;
   }

@@ -4,8 +4,8 @@
 
 namespace citius::nn {
 
-std::vector<LinearSpec> qkv_specs(const AttentionConfig& config, const std::string& q, const std::string& k,
-                                  const std::string& v, bool bias) {
+std::vector<LinearSpec> qkv_specs(const AttentionConfig& config, const std::string& q, const std::string& k, const std::string& v,
+                                  bool bias) {
   auto spec = [&](const std::string& name, int64_t heads) {
     return LinearSpec{name + ".weight", bias ? name + ".bias" : "", heads * config.head_dim};
   };
@@ -18,8 +18,7 @@ TensorView Attention::forward(const ForwardContext& ctx, const TensorView& x, co
   std::vector<TensorView> parts = qkv.forward(ctx, x);
   if (parts.size() == 1) {  // stored as one matrix
     const TensorView fused = parts[0];
-    parts = {fused.slice_columns(0, H * D), fused.slice_columns(H * D, (H + K) * D),
-             fused.slice_columns((H + K) * D, (H + 2 * K) * D)};
+    parts = {fused.slice_columns(0, H * D), fused.slice_columns(H * D, (H + K) * D), fused.slice_columns((H + K) * D, (H + 2 * K) * D)};
   }
   const TensorView q = parts[0].reshape({T, H, D}), k = parts[1].reshape({T, K, D}), v = parts[2].reshape({T, K, D});
   if (q_norm) q_norm.forward_into(ctx, q, q);

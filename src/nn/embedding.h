@@ -13,8 +13,7 @@ namespace citius::nn {
 class Embedding {
  public:
   Embedding() = default;
-  static Embedding load(LoadContext& load, const WeightSource& source, const std::string& name, int64_t rows,
-                        int64_t channels);
+  static Embedding load(LoadContext& load, const WeightSource& source, const std::string& name, int64_t rows, int64_t channels);
 
   /// Rows of the table → [T, C]. Every id must be in [0, rows).
   TensorView forward(const ForwardContext& ctx, std::span<const int32_t> ids) const;

@@ -16,8 +16,7 @@ Linear Linear::load(LoadContext& load, const WeightSource& source, const LinearS
   return pack(load, {&matrix, 1}, {source.full_name(spec.weight)}, load_bias(source, spec));
 }
 
-Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names,
-                    std::vector<float> bias) {
+Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names, std::vector<float> bias) {
   Linear linear;
   linear.weight_ = load.backend.pack(parts);
   linear.bias_ = std::move(bias);
@@ -44,20 +43,17 @@ void Linear::observe(const ForwardContext& ctx, const TensorView& x) const {
   for (const std::string& name : names_) ctx.observer->linear_input(name, x);
 }
 
-TensorView Linear::forward(const ForwardContext& ctx, const TensorView& x, ActivationKind activation,
-                           const TensorView& residual) const {
+TensorView Linear::forward(const ForwardContext& ctx, const TensorView& x, ActivationKind activation, const TensorView& residual) const {
   observe(ctx, x);
   return ops::linear(ctx, x, *weight_, bias(), activation, residual);
 }
 
-void Linear::forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y,
-                          const TensorView& residual) const {
+void Linear::forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y, const TensorView& residual) const {
   observe(ctx, x);
   ops::linear_into(ctx, x, *weight_, bias(), ActivationKind::kNone, residual, y);
 }
 
-LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs,
-                              int64_t inputs) {
+LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs) {
   LinearGroup group;
   std::vector<OwnedMatrix> parts;
   std::vector<std::string> names;

@@ -24,8 +24,7 @@ class Linear {
   Linear() = default;
   static Linear load(LoadContext& load, const WeightSource& source, const LinearSpec& spec, int64_t inputs);
   /// Weights of one format stacked along the outputs; `bias` [N] or empty.
-  static Linear pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names,
-                     std::vector<float> bias);
+  static Linear pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names, std::vector<float> bias);
   /// A Linear over a weight that already exists (tied embeddings).
   static Linear tied(std::shared_ptr<PackedWeight> weight, std::string name, std::vector<float> bias = {});
 
@@ -34,8 +33,7 @@ class Linear {
                      const TensorView& residual = {}) const;
 
   /// The same into y [T, N], which may be `residual` but must not overlap x.
-  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y,
-                    const TensorView& residual = {}) const;
+  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y, const TensorView& residual = {}) const;
 
   int64_t inputs() const { return weight_->cols(); }
   int64_t outputs() const { return weight_->rows(); }
@@ -55,8 +53,7 @@ class Linear {
 class LinearGroup {
  public:
   LinearGroup() = default;
-  static LinearGroup load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs,
-                          int64_t inputs);
+  static LinearGroup load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs);
 
   /// x [T, K] → one view [T, N_i] for each spec, in order; views of one product share a stride.
   std::vector<TensorView> forward(const ForwardContext& ctx, const TensorView& x) const;

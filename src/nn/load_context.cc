@@ -34,8 +34,7 @@ OwnedMatrix convert_in_parallel(const EncodedMatrix& source, Format target, Thre
 
 }  // namespace
 
-OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols,
-                              bool transposed) {
+OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed) {
   check_interrupted();
   // Quantized rows always run along the inputs, so only float weights can be stored transposed.
   const bool turn = transposed && source.is_float(name);
@@ -45,8 +44,8 @@ OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& nam
   if (policy) record.format = policy(record);
   if (record.format != matrix.matrix.format) {
     if (cols % format_block_elements(record.format) != 0) {
-      fail_input(record.name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}",
-                 format_name(record.format), cols, format_block_elements(record.format));
+      fail_input(record.name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}", format_name(record.format),
+                 cols, format_block_elements(record.format));
     }
     matrix = convert_in_parallel(matrix.matrix, record.format, backend.threads());
   }

@@ -28,13 +28,12 @@ using FormatPolicy = std::function<Format(const WeightRecord& record)>;
 
 struct LoadContext {
   Backend& backend;
-  FormatPolicy policy;       // empty keeps every weight as given
-  int64_t max_context = 0;   // positions to prepare for; 0: what the model was made for
+  FormatPolicy policy;      // empty keeps every weight as given
+  int64_t max_context = 0;  // positions to prepare for; 0: what the model was made for
   std::vector<WeightRecord> records;
 
   /// Reads a matrix and converts it where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
-  OwnedMatrix read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols,
-                   bool transposed = false);
+  OwnedMatrix read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);
 };
 
 }  // namespace citius

@@ -14,8 +14,7 @@ class Norm {
   Norm() = default;
   /// Loads `name`.weight and, for LayerNorm unless told otherwise, `name`.bias. Files that were converted from TensorFlow
   /// call them gamma and beta.
-  static Norm load(const WeightSource& source, const std::string& name, int64_t channels, NormKind kind, double epsilon,
-                   bool bias = true) {
+  static Norm load(const WeightSource& source, const std::string& name, int64_t channels, NormKind kind, double epsilon, bool bias = true) {
     Norm norm;
     norm.kind_ = kind;
     norm.epsilon_ = static_cast<float>(epsilon);
@@ -29,9 +28,7 @@ class Norm {
   /// x [T, C] → [T, C].
   TensorView forward(const ForwardContext& ctx, const TensorView& x) const { return ops::norm(ctx, x, weights()); }
   /// The same into y, which may be x. x may be [T, H, C]: every head is normalised apart.
-  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y) const {
-    ops::norm_into(ctx, x, weights(), y);
-  }
+  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y) const { ops::norm_into(ctx, x, weights(), y); }
 
  private:
   ops::NormWeights weights() const { return {kind_, weight_, bias_, epsilon_}; }

@@ -90,8 +90,8 @@ Frequencies frequencies(const JsonObject& config, int64_t rotary, int64_t positi
   if (kind == "dynamic") {
     const double factor = scaling.get_number("factor");
     const double length = std::max(static_cast<double>(positions), max_positions);
-    const double base = theta * std::pow(factor * length / max_positions - (factor - 1),
-                                         static_cast<double>(rotary) / static_cast<double>(rotary - 2));
+    const double base =
+        theta * std::pow(factor * length / max_positions - (factor - 1), static_cast<double>(rotary) / static_cast<double>(rotary - 2));
     return {plain(base, rotary)};
   }
   fail_input(scaling.where(), "rope type '{}' is not supported, expected default, linear, dynamic, llama3 or yarn", kind);
@@ -136,8 +136,8 @@ int64_t Rope::max_positions(const JsonObject& config, int64_t trained) {
   const JsonObject scaling = config.get_object("rope_scaling");
   const std::string kind = scaling.get_string("rope_type", scaling.get_string("type", "default"));
   if (kind != "dynamic" && kind != "yarn") return trained;
-  const double from = kind == "yarn" ? scaling.get_number("original_max_position_embeddings", static_cast<double>(trained))
-                                     : static_cast<double>(trained);
+  const double from =
+      kind == "yarn" ? scaling.get_number("original_max_position_embeddings", static_cast<double>(trained)) : static_cast<double>(trained);
   const double stretched = from * scaling.get_number("factor", 1.0);
   if (!(stretched <= static_cast<double>(kMaxPositions))) {
     fail_input(scaling.where(), "stretches to {} positions, expected at most {}", stretched, kMaxPositions);

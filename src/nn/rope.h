@@ -14,9 +14,9 @@ class Rope {
  public:
   Rope() = default;
   /// `config` is the model's configuration (rope_theta, rope_scaling, max_position_embeddings); `positions` is
-  /// the length of the longest sequence. `factors` [rotary / 2], where given, divide the frequencies (llama3 scaling as GGUF files carry it).
-  /// Dynamic NTK scales for a sequence of `positions` tokens, whatever the length of the one at hand, so that a token's
-  /// values never change as its sequence grows.
+  /// the length of the longest sequence. `factors` [rotary / 2], where given, divide the frequencies (llama3 scaling as GGUF files carry
+  /// it). Dynamic NTK scales for a sequence of `positions` tokens, whatever the length of the one at hand, so that a token's values never
+  /// change as its sequence grows.
   Rope(const JsonObject& config, int64_t rotary, int64_t positions, bool interleaved, std::span<const float> factors = {});
 
   /// The longest sequence that a model of `trained` positions is good for: scalings that stretch beyond it (dynamic NTK by

@@ -23,15 +23,15 @@ NormArgs norm_args(const TensorView& x, const NormWeights& weights) {
 
 }  // namespace
 
-TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
-                  ActivationKind activation, const TensorView& residual) {
+TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
+                  const TensorView& residual) {
   const TensorView y = ctx.alloc({x.shape[0], weight.rows()});
   linear_into(ctx, x, weight, bias, activation, residual, y);
   return y;
 }
 
-void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
-                 ActivationKind activation, const TensorView& residual, const TensorView& y) {
+void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
+                 const TensorView& residual, const TensorView& y) {
   check_f32(x);
   check_f32(y);
   CHECK((y.shape == Shape{x.shape[0], weight.rows()}));

@@ -13,8 +13,8 @@ TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWe
                   ActivationKind activation = ActivationKind::kNone, const TensorView& residual = {});
 
 /// The same into y [T, N], which may be `residual` but must not overlap x.
-void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias,
-                 ActivationKind activation, const TensorView& residual, const TensorView& y);
+void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
+                 const TensorView& residual, const TensorView& y);
 
 struct NormWeights {
   NormKind kind = NormKind::kLayerNorm;

@@ -50,8 +50,8 @@ inline AffineFit fit_affine(const float* x, const float* w, int count, int top, 
       scale = sum_xq / sum_qq;
     }
     if (scale <= 0) continue;
-    const double error = sum_xx + scale * scale * sum_qq + offset * offset * sum_w - 2 * scale * sum_xq -
-                         2 * offset * sum_x + 2 * scale * offset * sum_q;
+    const double error =
+        sum_xx + scale * scale * sum_qq + offset * offset * sum_w - 2 * scale * sum_xq - 2 * offset * sum_x + 2 * scale * offset * sum_q;
     if (best_error < 0 || error < best_error) {
       best_error = error;
       best = {static_cast<float>(scale), static_cast<float>(-offset)};

@@ -123,9 +123,7 @@ double format_bits_per_weight(Format format, int64_t cols) {
   return cols == 0 ? 0.0 : 8.0 * static_cast<double>(format_row_bytes(format, cols)) / static_cast<double>(cols);
 }
 
-bool format_is_float(Format format) {
-  return format == Format::kF32 || format == Format::kF16 || format == Format::kBF16;
-}
+bool format_is_float(Format format) { return format == Format::kF32 || format == Format::kF16 || format == Format::kBF16; }
 
 ActivationFormat format_activation(Format format) {
   switch (format) {
@@ -178,14 +176,12 @@ void encode_row(Format format, const float* values, int64_t cols, std::byte* row
   }
 }
 
-bool can_encode(Format format) {
-  return format_is_float(format) || format == Format::kInt8 || codec_of(format).encode != nullptr;
-}
+bool can_encode(Format format) { return format_is_float(format) || format == Format::kInt8 || codec_of(format).encode != nullptr; }
 
 OwnedMatrix convert_matrix(const EncodedMatrix& source, Format target) {
   if (source.cols % format_block_elements(target) != 0) {
-    fail_input("quantize", "a row of {} weights cannot be stored as {}, expected a multiple of {}", source.cols,
-               format_name(target), format_block_elements(target));
+    fail_input("quantize", "a row of {} weights cannot be stored as {}, expected a multiple of {}", source.cols, format_name(target),
+               format_block_elements(target));
   }
   const size_t row_bytes = format_row_bytes(target, source.cols);
   auto storage = std::make_shared<std::vector<std::byte>>(row_bytes * static_cast<size_t>(source.rows));

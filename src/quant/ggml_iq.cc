@@ -18,8 +18,7 @@ int nearest_iq4(float value) {
 }
 
 float fit_iq4(const float* values) {
-  return fit_symmetric(values, 32, kIq4Values[0], 1.0f, 7,
-                       [](float value) { return static_cast<double>(kIq4Values[nearest_iq4(value)]); });
+  return fit_symmetric(values, 32, kIq4Values[0], 1.0f, 7, [](float value) { return static_cast<double>(kIq4Values[nearest_iq4(value)]); });
 }
 
 void pack_iq4(const float* values, float scale, uint8_t* qs) {

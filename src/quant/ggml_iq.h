@@ -26,9 +26,7 @@ struct BlockMXFP4 {  // 32 weights: w = 2^(e - 128) * value[q]
 };
 
 /// 2^(e - 128): half of the E8M0 scale, because kMxfp4Values are doubled.
-inline float e8m0_half(uint8_t e) {
-  return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23);
-}
+inline float e8m0_half(uint8_t e) { return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23); }
 
 BlockCodec iq4_nl_codec();
 BlockCodec iq4_xs_codec();

@@ -28,8 +28,7 @@ struct SuperFit {
 };
 
 // Fits `count` sub-blocks and stores their scales and minima with `levels` levels.
-SuperFit fit_super(const float* x, int count, int top, int levels, float first, int trials, uint8_t* d_out,
-                   uint8_t* dmin_out) {
+SuperFit fit_super(const float* x, int count, int top, int levels, float first, int trials, uint8_t* d_out, uint8_t* dmin_out) {
   const int size = kSuper / count;
   AffineFit fits[16];
   float largest_scale = 0, largest_min = 0;
@@ -69,9 +68,8 @@ void pack_scales_mins_k4(const uint8_t scales[8], const uint8_t mins[8], uint8_t
 bool fit_symmetric_super(const float* x, int half, int range, uint8_t* d_out, int scales[16]) {
   float fits[16], extreme = 0;
   for (int sub = 0; sub < 16; ++sub) {
-    fits[sub] = fit_symmetric(x + 16 * sub, 16, static_cast<float>(-half), 0.1f, 9, [half](float value) {
-      return static_cast<double>(round_clamped(value, -half, half - 1));
-    });
+    fits[sub] = fit_symmetric(x + 16 * sub, 16, static_cast<float>(-half), 0.1f, 9,
+                              [half](float value) { return static_cast<double>(round_clamped(value, -half, half - 1)); });
     if (std::fabs(fits[sub]) > std::fabs(extreme)) extreme = fits[sub];
   }
   const bool stored = store_f16(d_out, extreme / static_cast<float>(-range));

@@ -9,9 +9,7 @@
 namespace citius {
 namespace {
 
-int64_t blocks_for(int64_t tokens) {
-  return (tokens + kKvBlock - 1) / kKvBlock;
-}
+int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlock - 1) / kKvBlock; }
 
 CausalLmHead load_head(Engine& engine) {
   CausalLmHead head = CausalLmHead::load(engine.loaded);
@@ -25,8 +23,8 @@ Decoder::Decoder(Engine& engine, int64_t kv_tokens)
     : engine_(engine),
       head_(load_head(engine)),
       blocks_(blocks_for(kv_tokens)),
-      kv_(engine.model().config().num_layers, blocks_.num_blocks(), engine.model().config().kv_heads,
-          engine.model().config().head_dim, engine.options.kv_type) {}
+      kv_(engine.model().config().num_layers, blocks_.num_blocks(), engine.model().config().kv_heads, engine.model().config().head_dim,
+          engine.options.kv_type) {}
 
 int32_t Decoder::create() {
   sequences_[next_sequence_];
@@ -52,8 +50,7 @@ void Decoder::release(int32_t sequence) {
 }
 
 void Decoder::check(std::span<const int32_t> tokens, int64_t length) const {
-  if (length > max_length())
-    fail_input("context", "got a sequence of {} tokens, expected at most {}", length, max_length());
+  if (length > max_length()) fail_input("context", "got a sequence of {} tokens, expected at most {}", length, max_length());
   const int64_t vocab = engine_.model().config().vocab_size;
   for (int32_t token : tokens) {
     if (token < 0 || token >= vocab) fail_input("tokens", "got id {}, expected 0 to {}", token, vocab - 1);
@@ -69,9 +66,8 @@ void Decoder::reserve(std::span<const Step> steps) {
     needed += blocks_for(length) - static_cast<int64_t>(sequence.blocks.size());
   }
   if (needed > blocks_.num_free()) {
-    fail(ErrorKind::kResource, "keys and values",
-         "got {} tokens to add, expected at most {}; lower the context or batch", needed * kKvBlock,
-         blocks_.num_free() * kKvBlock);
+    fail(ErrorKind::kResource, "keys and values", "got {} tokens to add, expected at most {}; lower the context or batch",
+         needed * kKvBlock, blocks_.num_free() * kKvBlock);
   }
   for (const Step& step : steps) {
     Sequence& sequence = sequences_.at(step.sequence);
@@ -103,8 +99,7 @@ TensorView Decoder::forward(std::span<const Placed> parts, const Observer* obser
     span.past = static_cast<int32_t>(part.past);
     span.blocks = part.blocks.data();
     tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
-    for (int64_t position = part.past; position < length; ++position)
-      positions.push_back(static_cast<int32_t>(position));
+    for (int64_t position = part.past; position < length; ++position) positions.push_back(static_cast<int32_t>(position));
     span.end = static_cast<int32_t>(tokens.size());
     spans.push_back(span);
   }
@@ -118,8 +113,7 @@ TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> ro
   const ForwardContext ctx{*engine_.backend, logits_arena_, engine_.options.compute, nullptr};
   const TensorView chosen = ctx.alloc({static_cast<int64_t>(rows.size()), hidden.shape[1]});
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(chosen.row(static_cast<int64_t>(i)), hidden.row(rows[i]),
-                sizeof(float) * static_cast<size_t>(hidden.shape[1]));
+    std::memcpy(chosen.row(static_cast<int64_t>(i)), hidden.row(rows[i]), sizeof(float) * static_cast<size_t>(hidden.shape[1]));
   }
   return head_.forward(ctx, chosen);
 }

@@ -96,9 +96,7 @@ std::vector<std::vector<float>> Embedder::embed(std::span<const std::string> tex
   }
   for (const Encoding& encoding : encodings) inputs.push_back({encoding.ids, encoding.type_ids});
   std::vector<std::vector<float>> vectors(texts.size());
-  encoder_.run(inputs, [&](const ForwardContext& ctx, size_t index, const TensorView& hidden) {
-    vectors[index] = finish(ctx, hidden);
-  });
+  encoder_.run(inputs, [&](const ForwardContext& ctx, size_t index, const TensorView& hidden) { vectors[index] = finish(ctx, hidden); });
   return vectors;
 }
 

@@ -13,9 +13,9 @@
 namespace citius {
 
 struct EmbedderOptions {
-  int64_t dimensions = 0;    // keep the first N of them; 0: all
-  bool normalize = false;    // divide by the length, after truncation, also where the model does not ask for it
-  int64_t max_length = 0;    // tokens; 0: what the model says
+  int64_t dimensions = 0;  // keep the first N of them; 0: all
+  bool normalize = false;  // divide by the length, after truncation, also where the model does not ask for it
+  int64_t max_length = 0;  // tokens; 0: what the model says
   int64_t batch_tokens = 4096;
 };
 

@@ -10,8 +10,8 @@
 namespace citius {
 namespace {
 
-// Compares a package with its digests; then replays its receipt, unless the reference backend itself is in use, weights are converted (the receipt is
-// of the formats as stored), and tells where its measurements were taken on other hardware.
+// Compares a package with its digests; then replays its receipt, unless the reference backend itself is in use, weights are converted (the
+// receipt is of the formats as stored), and tells where its measurements were taken on other hardware.
 void check_package(Engine& engine) {
   check_package_digests(engine.checkpoint.path, engine.checkpoint.package);
   const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
@@ -23,8 +23,8 @@ void check_package(Engine& engine) {
   if (!measurements.has("machine")) return;
   const std::string isa = measurements.get_object("machine").get_string("isa", "");
   if (!isa.empty() && engine.backend->name() == "cpu" && isa != engine.backend->isa()) {
-    log_warning("{} was optimized for {}, this is {}: its speed is not that of its report",
-                engine.checkpoint.path.string(), isa, engine.backend->isa());
+    log_warning("{} was optimized for {}, this is {}: its speed is not that of its report", engine.checkpoint.path.string(), isa,
+                engine.backend->isa());
   }
 }
 
@@ -45,9 +45,7 @@ double weight_bytes(const TensorContainer& weights, const FormatPolicy& policy) 
 
 }  // namespace
 
-Engine open_engine(const std::filesystem::path& path, const EngineOptions& options) {
-  return open_engine(open_checkpoint(path), options);
-}
+Engine open_engine(const std::filesystem::path& path, const EngineOptions& options) { return open_engine(open_checkpoint(path), options); }
 
 Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});

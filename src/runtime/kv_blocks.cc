@@ -38,8 +38,7 @@ int32_t KvBlocks::take() {
     index_.erase(index_.find(*state.published));
     state.published = nullptr;
   } else {
-    fail(ErrorKind::kResource, "keys and values",
-         "all {} blocks are in use; ask for fewer sequences or a shorter context", num_blocks());
+    fail(ErrorKind::kResource, "keys and values", "all {} blocks are in use; ask for fewer sequences or a shorter context", num_blocks());
   }
   blocks_[static_cast<size_t>(block)].references = 1;
   return block;

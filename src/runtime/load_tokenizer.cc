@@ -107,8 +107,8 @@ std::optional<std::string> load_chat_template(const Checkpoint& checkpoint, std:
     if (named && !text) no_such_template(checkpoint.path.string(), name);
     return text;
   }
-  const fs::path file = named ? checkpoint.path / "additional_chat_templates" / (std::string(name) + ".jinja")
-                              : checkpoint.path / "chat_template.jinja";
+  const fs::path file =
+      named ? checkpoint.path / "additional_chat_templates" / (std::string(name) + ".jinja") : checkpoint.path / "chat_template.jinja";
   if (named && name.find('/') != std::string_view::npos) no_such_template(checkpoint.path.string(), name);
   if (is_there(file)) return read_file(file, kMaxTemplateBytes);
   for (const char* config : {"tokenizer_config.json", "chat_template.json"}) {

@@ -20,9 +20,9 @@ constexpr size_t kProbes = 2, kProbeTokens = 8, kTopLogits = 32;
 constexpr size_t kMostProbes = 16, kMostTokens = 64;
 
 struct ProbeOutput {
-  std::vector<float> hidden;    // [C] of the last token
-  std::vector<int32_t> ids;     // of the largest logits
-  std::vector<float> logits;    // theirs
+  std::vector<float> hidden;  // [C] of the last token
+  std::vector<int32_t> ids;   // of the largest logits
+  std::vector<float> logits;  // theirs
 };
 
 // `ids` are the logits wanted; empty: the largest.
@@ -178,7 +178,8 @@ void check_receipt(Engine& engine, const json::object& object) {
     if (!(error <= tolerance)) {
       fail(ErrorKind::kFailed, where,
            "the kernels of this machine ({}) disagree with the reference, got an error of {:.3g}, expected at most {:.3g}; the "
-           "package is damaged or a kernel is wrong", engine.backend->isa(), error, tolerance);
+           "package is damaged or a kernel is wrong",
+           engine.backend->isa(), error, tolerance);
     }
   }
 }

@@ -19,9 +19,7 @@ struct Candidate {
   double probability;
 };
 
-bool better(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
+bool better(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.token < b.token; }
 
 void normalize(std::vector<Candidate>& candidates) {
   double best = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -48,8 +46,7 @@ void keep_typical(std::vector<Candidate>& candidates, double p) {
     if (c.probability > 0) entropy -= c.probability * std::log(c.probability);
   }
   auto surprise = [&](const Candidate& c) { return std::fabs(-std::log(c.probability) - entropy); };
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [&](const Candidate& a, const Candidate& b) { return surprise(a) < surprise(b); });
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) { return surprise(a) < surprise(b); });
   keep_mass(candidates, p);
   std::sort(candidates.begin(), candidates.end(), better);
 }
@@ -109,7 +106,8 @@ void apply_penalties(const SamplingOptions& options, std::span<const int32_t> pr
 }
 
 bool ends_with(std::span<const int32_t> reply, std::span<const int32_t> beginning) {
-  return reply.size() >= beginning.size() && std::equal(beginning.begin(), beginning.end(), reply.end() - static_cast<std::ptrdiff_t>(beginning.size()));
+  return reply.size() >= beginning.size() &&
+         std::equal(beginning.begin(), beginning.end(), reply.end() - static_cast<std::ptrdiff_t>(beginning.size()));
 }
 
 }  // namespace
@@ -155,8 +153,8 @@ std::vector<std::pair<int32_t, double>> top_log_probabilities(std::span<const fl
   return top;
 }
 
-std::vector<float> process_logits(const SamplingOptions& options, std::span<const float> logits,
-                                  std::span<const int32_t> prompt, std::span<const int32_t> reply) {
+std::vector<float> process_logits(const SamplingOptions& options, std::span<const float> logits, std::span<const int32_t> prompt,
+                                  std::span<const int32_t> reply) {
   std::vector<float> result(logits.begin(), logits.end());
   if (reply.size() < options.forced.size()) {
     const int32_t forced = options.forced[reply.size()];
@@ -184,8 +182,8 @@ std::vector<std::pair<int32_t, double>> sampling_distribution(const SamplingOpti
 
 int32_t sample(const SamplingOptions& options, std::span<const float> logits, std::span<const int32_t> prompt,
                std::span<const int32_t> reply) {
-  const bool plain = options.forced.empty() && options.logit_bias.empty() && options.banned.empty() &&
-                     options.repetition_penalty == 1 && options.presence_penalty == 0 && options.frequency_penalty == 0;
+  const bool plain = options.forced.empty() && options.logit_bias.empty() && options.banned.empty() && options.repetition_penalty == 1 &&
+                     options.presence_penalty == 0 && options.frequency_penalty == 0;
   if (plain && options.temperature == 0) {
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   }

@@ -12,17 +12,17 @@
 namespace citius {
 
 struct SamplingOptions {
-  double temperature = 0;          // 0: greedy
-  int64_t top_k = 0;               // keep the k most probable; 0: all
-  double top_p = 1;                // keep the smallest set with this probability (Holtzman et al. 2019)
-  double min_p = 0;                // keep tokens with at least this share of the best one's probability
-  double typical_p = 1;            // locally typical sampling (Meister et al. 2022)
-  double repetition_penalty = 1;   // Keskar et al. 2019; prompt and reply
-  double presence_penalty = 0;     // subtracted once for a token that is in the reply
-  double frequency_penalty = 0;    // subtracted for each occurrence in the reply
+  double temperature = 0;         // 0: greedy
+  int64_t top_k = 0;              // keep the k most probable; 0: all
+  double top_p = 1;               // keep the smallest set with this probability (Holtzman et al. 2019)
+  double min_p = 0;               // keep tokens with at least this share of the best one's probability
+  double typical_p = 1;           // locally typical sampling (Meister et al. 2022)
+  double repetition_penalty = 1;  // Keskar et al. 2019; prompt and reply
+  double presence_penalty = 0;    // subtracted once for a token that is in the reply
+  double frequency_penalty = 0;   // subtracted for each occurrence in the reply
   std::map<int32_t, double> logit_bias;
   std::vector<std::vector<int32_t>> banned;  // token sequences that must not appear in the reply
-  std::vector<int32_t> forced;     // the reply begins with these tokens
+  std::vector<int32_t> forced;               // the reply begins with these tokens
   uint64_t seed = 0;
 };
 
@@ -37,8 +37,8 @@ double log_sum_exp(std::span<const float> logits);
 std::vector<std::pair<int32_t, double>> top_log_probabilities(std::span<const float> logits, int64_t k);
 
 /// The logits that the next token is chosen from: bias, penalties, bans and forced tokens applied (-inf where excluded).
-std::vector<float> process_logits(const SamplingOptions& options, std::span<const float> logits,
-                                  std::span<const int32_t> prompt, std::span<const int32_t> reply);
+std::vector<float> process_logits(const SamplingOptions& options, std::span<const float> logits, std::span<const int32_t> prompt,
+                                  std::span<const int32_t> reply);
 
 /// The distribution that `sample` draws from where the temperature is not 0: {token, probability} of what is left after the
 /// truncations, by token. `logits` are processed ones (process_logits).

@@ -9,9 +9,7 @@
 namespace citius {
 namespace {
 
-int64_t blocks_for(int64_t tokens) {
-  return (tokens + kKvBlock - 1) / kKvBlock;
-}
+int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlock - 1) / kKvBlock; }
 
 }  // namespace
 
@@ -45,9 +43,7 @@ void Scheduler::cancel(Id id) {
   sequences_.erase(place);
 }
 
-std::vector<Scheduler::Id> Scheduler::take_dropped() {
-  return std::exchange(dropped_, {});
-}
+std::vector<Scheduler::Id> Scheduler::take_dropped() { return std::exchange(dropped_, {}); }
 
 bool Scheduler::precedes(Id a, Id b) const {
   const int32_t left = sequences_.at(a).request.priority, right = sequences_.at(b).request.priority;
@@ -81,8 +77,7 @@ std::span<const Scheduler::Work> Scheduler::plan(double now_s) {
     for (Id id : order) {
       const Sequence& sequence = at(id);
       const bool is_reply = static_cast<int64_t>(sequence.tokens.size()) - sequence.fed == 1;
-      if (is_reply == replies && !sequence.planned &&
-          std::find(running_.begin(), running_.end(), id) != running_.end()) {
+      if (is_reply == replies && !sequence.planned && std::find(running_.begin(), running_.end(), id) != running_.end()) {
         budget -= schedule(id, budget);
       }
     }
@@ -112,16 +107,13 @@ void Scheduler::admit(double now_s, int64_t budget) {
     const Id id = *place;
     if (!begin(id)) return;  // not overtaken by smaller ones: it would wait for ever
     waiting_.erase(place);
-    running_.insert(std::upper_bound(running_.begin(), running_.end(), id, [&](Id a, Id b) { return precedes(a, b); }),
-                    id);
+    running_.insert(std::upper_bound(running_.begin(), running_.end(), id, [&](Id a, Id b) { return precedes(a, b); }), id);
     budget -= schedule(id, budget);
   }
 }
 
 // Whether a sequence that needs so many blocks may begin: every running one is left a block to grow.
-bool Scheduler::has_room(int64_t num_blocks) const {
-  return running_.empty() || num_blocks + std::ssize(running_) <= blocks_.num_free();
-}
+bool Scheduler::has_room(int64_t num_blocks) const { return running_.empty() || num_blocks + std::ssize(running_) <= blocks_.num_free(); }
 
 // Takes what is known of the sequence's beginning. False where the rest of its tokens would not find room.
 bool Scheduler::begin(Id id) {
@@ -131,8 +123,7 @@ bool Scheduler::begin(Id id) {
   if (options_.reuse_prefixes && sequence.request.reuse_prefix) {
     // The last token always passes through the model: its logits are wanted.
     while (sequence.fed + kKvBlock < length) {
-      const auto tokens =
-          std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
+      const auto tokens = std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
       const auto found = blocks_.find(sequence.content, tokens);
       if (!found) break;
       sequence.blocks.push_back(found->block);
@@ -157,9 +148,8 @@ int64_t Scheduler::schedule(Id id, int64_t budget) {
   const int64_t count = std::min(left, budget);
   if (count <= 0 || !reserve(id, sequence.fed + count)) return 0;
   sequence.planned = true;
-  work_.push_back({id,
-                   std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(count)),
-                   sequence.fed, sequence.blocks, count == left});
+  work_.push_back({id, std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(count)), sequence.fed,
+                   sequence.blocks, count == left});
   return count;
 }
 
@@ -221,10 +211,8 @@ void Scheduler::commit() {
     counters_.tokens += static_cast<int64_t>(work.tokens.size());
     while (options_.reuse_prefixes && (sequence.published + 1) * kKvBlock <= sequence.fed) {
       const auto tokens =
-          std::span(sequence.tokens)
-              .subspan(static_cast<size_t>(sequence.published * kKvBlock), static_cast<size_t>(kKvBlock));
-      sequence.content =
-          blocks_.publish(sequence.blocks[static_cast<size_t>(sequence.published)], sequence.content, tokens);
+          std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.published * kKvBlock), static_cast<size_t>(kKvBlock));
+      sequence.content = blocks_.publish(sequence.blocks[static_cast<size_t>(sequence.published)], sequence.content, tokens);
       ++sequence.published;
     }
   }

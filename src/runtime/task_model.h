@@ -21,9 +21,7 @@ struct TaskLogits {
   std::vector<float> values;  // [rows, columns]
   int64_t columns = 0;
   size_t rows() const { return values.size() / static_cast<size_t>(columns); }
-  std::span<const float> row(size_t i) const {
-    return {values.data() + i * static_cast<size_t>(columns), static_cast<size_t>(columns)};
-  }
+  std::span<const float> row(size_t i) const { return {values.data() + i * static_cast<size_t>(columns), static_cast<size_t>(columns)}; }
 };
 
 class TaskModel {

@@ -20,9 +20,7 @@ Classification make_classification(std::span<const std::string> labels, std::spa
   return result;
 }
 
-int64_t count(const std::vector<std::string>& labels) {
-  return static_cast<int64_t>(labels.size());
-}
+int64_t count(const std::vector<std::string>& labels) { return static_cast<int64_t>(labels.size()); }
 
 size_t code_points(std::string_view text) {
   return static_cast<size_t>(
@@ -168,9 +166,7 @@ MaskFiller::MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options)
   if (model_.tokenizer().special().mask < 0) fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
 }
 
-std::string MaskFiller::mask_token() const {
-  return model_.tokenizer().id_to_token(model_.tokenizer().special().mask);
-}
+std::string MaskFiller::mask_token() const { return model_.tokenizer().id_to_token(model_.tokenizer().special().mask); }
 
 std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
   const Tokenizer& tokenizer = model_.tokenizer();

@@ -85,8 +85,8 @@ std::optional<std::string> violation(const Budget& budget, const Quality& qualit
     // Written so that a NaN fails.
     const bool met = condition.at_least ? bound >= condition.bound : bound <= condition.bound;
     if (met) continue;
-    return fmt::format("{} is {:.4g}, its 95 % bound {:.4g}; the budget asks for {} {:g}", condition.metric, estimate.value,
-                       bound, condition.at_least ? "at least" : "at most", condition.bound);
+    return fmt::format("{} is {:.4g}, its 95 % bound {:.4g}; the budget asks for {} {:g}", condition.metric, estimate.value, bound,
+                       condition.at_least ? "at least" : "at most", condition.bound);
   }
   return std::nullopt;
 }

@@ -11,9 +11,7 @@ namespace {
 // JSON has no infinity: an interval that says nothing is null at that end.
 json::value number_or_null(double value) { return std::isfinite(value) ? json::value(value) : json::value(nullptr); }
 
-double number_from(const json::value& value, double fallback) {
-  return value.is_number() ? value.to_number<double>() : fallback;
-}
+double number_from(const json::value& value, double fallback) { return value.is_number() ? value.to_number<double>() : fallback; }
 
 Estimate estimate_from(double value, const json::array& bounds, std::string_view where) {
   if (bounds.size() != 2) fail_input(where, "got an interval of {} numbers, expected 2", bounds.size());
@@ -88,8 +86,7 @@ void read_measurements(const json::object& object, std::string_view where, Candi
   candidate.speedup = estimate_from(entry.get_number("speedup"), entry.get_array("speedup_interval"), where);
   const JsonObject quality = entry.get_object("quality"), intervals = entry.get_object("quality_interval");
   for (const auto& item : quality.object()) {
-    candidate.quality[std::string(item.key())] =
-        estimate_from(quality.get_number(item.key()), intervals.get_array(item.key()), where);
+    candidate.quality[std::string(item.key())] = estimate_from(quality.get_number(item.key()), intervals.get_array(item.key()), where);
   }
   candidate.num_items = static_cast<size_t>(std::max<int64_t>(0, entry.get_int("items")));
   candidate.weight_bytes = entry.get_number("weight_bytes");
@@ -111,14 +108,14 @@ namespace {
 
 // Where arithmetic or the passage of weights decides: few bits first for decoding, which reads every weight for a token;
 // the kinds with the fastest products first for encoders.
-constexpr Format kDecoderBodies[] = {Format::kInt4G32, Format::kInt8G32,   Format::kInt4ZG32,  Format::kInt4G128, Format::kInt8,
+constexpr Format kDecoderBodies[] = {Format::kInt4G32, Format::kInt8G32,   Format::kInt4ZG32, Format::kInt4G128, Format::kInt8,
                                      Format::kInt4G64, Format::kInt4ZG128, Format::kInt8G128, Format::kInt8G64,  Format::kInt4ZG64};
-constexpr Format kEncoderBodies[] = {Format::kInt8,    Format::kInt8G128, Format::kInt8G32,  Format::kInt8G64,
-                                     Format::kInt4G32, Format::kInt4G128, Format::kInt4ZG32, Format::kBF16, Format::kF16};
+constexpr Format kEncoderBodies[] = {Format::kInt8,     Format::kInt8G128, Format::kInt8G32, Format::kInt8G64, Format::kInt4G32,
+                                     Format::kInt4G128, Format::kInt4ZG32, Format::kBF16,    Format::kF16};
 // Where bytes decide: fewest first.
-constexpr Format kSmallBodies[] = {Format::kQ3K,     Format::kInt4G128, Format::kIQ4XS,     Format::kInt4ZG128, Format::kInt4G64, Format::kInt4G32,
-                                   Format::kIQ4NL,   Format::kInt4ZG32, Format::kQ4K,       Format::kQ5K,       Format::kQ6K,    Format::kInt8,
-                                   Format::kInt8G128, Format::kInt8G32, Format::kBF16};
+constexpr Format kSmallBodies[] = {Format::kQ3K,     Format::kInt4G128, Format::kIQ4XS,    Format::kInt4ZG128, Format::kInt4G64,
+                                   Format::kInt4G32, Format::kIQ4NL,    Format::kInt4ZG32, Format::kQ4K,       Format::kQ5K,
+                                   Format::kQ6K,     Format::kInt8,     Format::kInt8G128, Format::kInt8G32,   Format::kBF16};
 
 std::span<const Format> bodies_of(const CandidateSpace& space) {
   if (space.goal == Goal::kMemory) return kSmallBodies;

@@ -17,15 +17,15 @@ namespace citius {
 struct Candidate {
   FormatPlan plan;
   bool measured = false;
-  Estimate speedup;             // over the base, measured in the same rounds
-  Quality quality;              // on the items to choose by; empty where it was not worth measuring
-  size_t num_items = 0;         // that `quality` is of
+  Estimate speedup;      // over the base, measured in the same rounds
+  Quality quality;       // on the items to choose by; empty where it was not worth measuring
+  size_t num_items = 0;  // that `quality` is of
   double weight_bytes = 0;
-  double median_ms = 0;         // of one round
+  double median_ms = 0;                       // of one round
   double p50_ms = 0, p90_ms = 0, p99_ms = 0;  // of a step
   double units_per_s = 0;
   double round_bytes = 0, round_operations = 0;  // what one round must read and do
-  double share_of_bandwidth = 0;  // 0: not measured
+  double share_of_bandwidth = 0;                 // 0: not measured
   double share_of_peak = 0;
   std::vector<std::string> kernels;  // that multiply by its weights
   bool passed = false;

@@ -79,8 +79,8 @@ std::string journal_key(const OptimizeOptions& options, const std::string& budge
   stable.erase("read_bytes_per_s");
   stable.erase("peak_operations_per_s");
   stable.erase("available_bytes");
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, budget,
-                                options.seed, options.num_windows, json::serialize(stable));
+  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, budget, options.seed,
+                                options.num_windows, json::serialize(stable));
   for (const std::string& text : options.texts) key += sha256(text);
   return sha256(key);
 }

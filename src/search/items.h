@@ -13,9 +13,9 @@ struct ItemOptions {
   std::vector<std::string> texts;  // given by the user; empty: sampled from the model, or the built-in sentences
   bool plain = false;              // the one text is a whole file: for encoders each line of it is a text
   uint64_t seed = 0;
-  int64_t window = 256;      // tokens of a language model's window
-  int64_t num_windows = 16;  // windows to choose by, and as many to verify
-  int64_t num_texts = 1000;  // encoder texts, both parts together
+  int64_t window = 256;                 // tokens of a language model's window
+  int64_t num_windows = 16;             // windows to choose by, and as many to verify
+  int64_t num_texts = 1000;             // encoder texts, both parts together
   std::vector<ScoredSequence> sampled;  // windows that sample_windows gave before; empty: they are sampled now
   std::function<bool()> short_of_time;  // asked between groups of sampled windows: true leaves it at those there are
 };
@@ -33,7 +33,7 @@ ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgr
 /// candidate could not be told from its base on it. Window i depends on the seed and i alone; there are fewer than `count`
 /// (but kSampledGroup or more) where `short_of_time` said so.
 inline constexpr int64_t kSampledGroup = 8;
-std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed,
-                                           const OnProgress& progress = {}, const std::function<bool()>& short_of_time = {});
+std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_t window, uint64_t seed, const OnProgress& progress = {},
+                                           const std::function<bool()>& short_of_time = {});
 
 }  // namespace citius

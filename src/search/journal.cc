@@ -12,8 +12,7 @@ std::string plan_key(const Candidate& candidate) { return json::serialize(plan_j
 
 }  // namespace
 
-Journal::Journal(std::filesystem::path directory, std::string key)
-    : path_(directory / "journal.jsonl"), key_(std::move(key)) {
+Journal::Journal(std::filesystem::path directory, std::string key) : path_(directory / "journal.jsonl"), key_(std::move(key)) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) fail(ErrorKind::kResource, directory.string(), "cannot be made: {}", error.message());

@@ -10,10 +10,10 @@
 #include "base/json_text.h"
 #include "eval/work.h"
 #include "io/package.h"
+#include "runtime/decoder.h"
 #include "search/environment.h"
 #include "search/journal.h"
 #include "search/package_writer.h"
-#include "runtime/decoder.h"
 #include "search/sensitivity.h"
 
 namespace citius {
@@ -47,8 +47,13 @@ std::vector<ScoredSequence> windows_from(const json::value& value) {
 class Optimizer {
  public:
   Optimizer(const OptimizeOptions& options, const OnStep& on_step)
-      : options_(options), on_step_(on_step), started_(now()), goal_(parse_goal(options.goal)), base_engine_(open({})),
-        space_(read_space()), budget_(parse_budget(budget_text(), space_.language_model)),
+      : options_(options),
+        on_step_(on_step),
+        started_(now()),
+        goal_(parse_goal(options.goal)),
+        base_engine_(open({})),
+        space_(read_space()),
+        budget_(parse_budget(budget_text(), space_.language_model)),
         workload_(goal_workload(base_engine_.model().config(), goal_)) {}
 
   Report run() {
@@ -70,17 +75,11 @@ class Optimizer {
   }
 
  private:
-  static double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  }
-  static std::filesystem::path without_slash(const std::filesystem::path& path) {
-    return path.has_filename() ? path : path.parent_path();
-  }
+  static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+  static std::filesystem::path without_slash(const std::filesystem::path& path) { return path.has_filename() ? path : path.parent_path(); }
   // Room for one more candidate, and for the verification that follows the search and takes about as long.
   bool out_of_time() const { return now() - started_ + 2 * slowest_ > options_.max_seconds; }
-  std::string budget_text() const {
-    return options_.budget.empty() ? default_budget(space_.language_model) : options_.budget;
-  }
+  std::string budget_text() const { return options_.budget.empty() ? default_budget(space_.language_model) : options_.budget; }
 
   OnProgress step(const std::string& name) const {
     if (!on_step_) return {};
@@ -274,9 +273,8 @@ class Optimizer {
     for (size_t i = 0; i < report_.candidates.size(); ++i) {
       if (eligible(report_.candidates[i])) order.push_back(i);
     }
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return report_.candidates[a].speedup.value > report_.candidates[b].speedup.value;
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return report_.candidates[a].speedup.value > report_.candidates[b].speedup.value; });
     return order;
   }
 
@@ -287,7 +285,8 @@ class Optimizer {
       const Candidate& candidate = report_.candidates[i];
       if (!candidate.measured || candidate.passed || !candidate.plan.body || candidate.speedup.low < kLeastSpeedup) continue;
       if (candidate.speedup.value < 1.05 * fastest) continue;
-      if (coarse < 0 || candidate.speedup.value > report_.candidates[static_cast<size_t>(coarse)].speedup.value) coarse = static_cast<int>(i);
+      if (coarse < 0 || candidate.speedup.value > report_.candidates[static_cast<size_t>(coarse)].speedup.value)
+        coarse = static_cast<int>(i);
     }
     return coarse;
   }
@@ -314,9 +313,9 @@ class Optimizer {
       return;
     }
     const auto stop = [this] { return out_of_time(); };
-    report_.sensitivity = layer_sensitivity([&](const FormatPlan& plan) { return open_plan(plan); }, *reference_, coarse,
-                                            space_.target.num_layers, std::min<size_t>(num_choose_, space_.language_model ? 2 : 32),
-                                            step("sensitivity of the layers"), stop);
+    report_.sensitivity =
+        layer_sensitivity([&](const FormatPlan& plan) { return open_plan(plan); }, *reference_, coarse, space_.target.num_layers,
+                          std::min<size_t>(num_choose_, space_.language_model ? 2 : 32), step("sensitivity of the layers"), stop);
     if (stop()) return;
     journal.keep_note(name, json::value_from(report_.sensitivity));
   }
@@ -343,9 +342,8 @@ class Optimizer {
     for (size_t i = 0; i < report_.candidates.size(); ++i) {
       Candidate& candidate = report_.candidates[i];
       if (static_cast<int>(i) == report_.chosen || !candidate.reason.empty()) continue;
-      candidate.reason = report_.changed()
-                             ? fmt::format("{} is {} and passes too", report_.choice().plan.name, better_word(goal_))
-                             : fmt::format("not verified: {} that are {} failed", kMostVerified, better_word(goal_));
+      candidate.reason = report_.changed() ? fmt::format("{} is {} and passes too", report_.choice().plan.name, better_word(goal_))
+                                           : fmt::format("not verified: {} that are {} failed", kMostVerified, better_word(goal_));
     }
   }
 

@@ -15,18 +15,18 @@ namespace citius {
 
 struct OptimizeOptions {
   std::filesystem::path model;
-  std::filesystem::path out;      // the package's directory; must not exist, or be a package (which is replaced)
-  std::string goal = "latency";   // latency, throughput or memory
-  std::string budget;             // empty: the default of the kind of model
-  std::vector<std::string> texts; // empty: none were given
-  bool plain = false;             // the one text is a whole file, not a row of a table
+  std::filesystem::path out;       // the package's directory; must not exist, or be a package (which is replaced)
+  std::string goal = "latency";    // latency, throughput or memory
+  std::string budget;              // empty: the default of the kind of model
+  std::vector<std::string> texts;  // empty: none were given
+  bool plain = false;              // the one text is a whole file, not a row of a table
   uint64_t seed = 0;
-  double max_seconds = 180;       // no candidate is begun that would not be done and verified by then; short on time, a
-                                  // language model samples fewer windows. Reference and base are measured whatever it is
+  double max_seconds = 180;  // no candidate is begun that would not be done and verified by then; short on time, a
+                             // language model samples fewer windows. Reference and base are measured whatever it is
   int num_threads = 0;
   std::string isa;
-  double race_seconds = 1.5;      // for each side of a comparison of speed; up to five times that where it stays unclear
-  int64_t num_windows = 16;       // language models: windows to choose by, and as many to verify
+  double race_seconds = 1.5;  // for each side of a comparison of speed; up to five times that where it stays unclear
+  int64_t num_windows = 16;   // language models: windows to choose by, and as many to verify
 };
 
 /// The choice measured on items that were not used to choose.

@@ -12,8 +12,8 @@ namespace citius {
 
 struct OptimizedPackage {
   std::filesystem::path directory;
-  FormatPolicy policy;                       // empty: every weight as given
-  json::object recipe;                       // what was decided, with what, on what
+  FormatPolicy policy;  // empty: every weight as given
+  json::object recipe;  // what was decided, with what, on what
   json::object measurements;
   std::map<std::string, std::string> files;  // reports
   uint64_t seed = 0;                         // of the receipt's probes

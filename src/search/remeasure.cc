@@ -10,9 +10,7 @@
 namespace citius {
 namespace {
 
-JsonObject citius_json(const Engine& engine) {
-  return {engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string()};
-}
+JsonObject citius_json(const Engine& engine) { return {engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string()}; }
 
 // Every weight in the format it had in the source; those that citius cannot write stay as they are.
 FormatPolicy given_policy(const JsonObject& recipe) {

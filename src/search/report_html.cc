@@ -53,7 +53,9 @@ std::string fact_text(std::string_view key, const json::value& value) {
   std::string text;
   if (key == "peak_operations_per_s" && value.is_object()) {
     for (const auto& peak : value.get_object()) {
-      if (peak.value().is_number()) text += fmt::format("{}{} {:.0f} G/s", text.empty() ? "" : ", ", std::string_view(peak.key()), peak.value().to_number<double>() / 1e9);
+      if (peak.value().is_number())
+        text +=
+            fmt::format("{}{} {:.0f} G/s", text.empty() ? "" : ", ", std::string_view(peak.key()), peak.value().to_number<double>() / 1e9);
     }
     return text;
   }
@@ -65,7 +67,8 @@ std::string fact_text(std::string_view key, const json::value& value) {
       continue;
     }
     std::string parts;
-    for (const auto& part : item.get_object()) parts += fmt::format("{}{} {}", parts.empty() ? "" : " ", std::string_view(part.key()), fact_text(part.key(), part.value()));
+    for (const auto& part : item.get_object())
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : " ", std::string_view(part.key()), fact_text(part.key(), part.value()));
     text += parts;
   }
   return text.empty() ? "none" : text;
@@ -149,10 +152,11 @@ std::string pareto_section(const Report& report) {
                            candidate.speedup.low, candidate.speedup.high, candidate.plan.name});
   });
   plot.front = pareto_front(plot.points);
-  return fmt::format("<h2>Speed against quality</h2><figure><div class=wide>{}</div><figcaption>Down and to the right is better. Bars "
-                     "are 95 % intervals, the dotted line is the Pareto front, numbers are those of the table.{}{}{}{}</figcaption></figure>",
-                     draw(plot), key_text("chosen", "chosen"), key_text("given", "as given, with its fastest kernels"),
-                     key_text("passed", "keeps the budget"), key_text("rejected", "misses the budget"));
+  return fmt::format(
+      "<h2>Speed against quality</h2><figure><div class=wide>{}</div><figcaption>Down and to the right is better. Bars "
+      "are 95 % intervals, the dotted line is the Pareto front, numbers are those of the table.{}{}{}{}</figcaption></figure>",
+      draw(plot), key_text("chosen", "chosen"), key_text("given", "as given, with its fastest kernels"),
+      key_text("passed", "keeps the budget"), key_text("rejected", "misses the budget"));
 }
 
 std::string roofline_section(const Report& report) {
@@ -172,18 +176,22 @@ std::string roofline_section(const Report& report) {
     plot.points.push_back({candidate.round_operations / candidate.round_bytes, candidate.round_operations / candidate.median_ms / 1e6,
                            kind_of(report, candidate), label_of(report, candidate, number), 0, 0, candidate.plan.name});
   });
-  return fmt::format("<h2>Roofline</h2><figure><div class=wide>{}</div><figcaption>Lines: what this machine was measured to read and to "
-                     "compute with {} threads at most. Points: what the workload reached, from the bytes and operations that it needs "
-                     "whatever the kernels.</figcaption></figure>", draw(plot),
-                     report.machine.contains("threads") ? json::serialize(report.machine.at("threads")) : std::string("its"));
+  return fmt::format(
+      "<h2>Roofline</h2><figure><div class=wide>{}</div><figcaption>Lines: what this machine was measured to read and to "
+      "compute with {} threads at most. Points: what the workload reached, from the bytes and operations that it needs "
+      "whatever the kernels.</figcaption></figure>",
+      draw(plot), report.machine.contains("threads") ? json::serialize(report.machine.at("threads")) : std::string("its"));
 }
 
 std::string candidate_row(const Report& report, const Candidate& candidate, size_t number) {
   const bool chosen = &candidate == &report.choice();
   const auto measured = [&](const std::string& text) { return candidate.measured ? text : std::string(); };
-  const std::string outcome = !chosen ? escape_html(candidate.reason) : candidate.reason.empty() ? "chosen" : "chosen; " + escape_html(candidate.reason);
+  const std::string outcome = !chosen                    ? escape_html(candidate.reason)
+                              : candidate.reason.empty() ? "chosen"
+                                                         : "chosen; " + escape_html(candidate.reason);
   return fmt::format(
-      "<tr{}><td class=n>{}</td><td class=name>{}</td><td class=\"n two\">{}</td><td class=\"n two\">{}</td><td class=n>{}</td><td class=n>{}</td>"
+      "<tr{}><td class=n>{}</td><td class=name>{}</td><td class=\"n two\">{}</td><td class=\"n two\">{}</td><td class=n>{}</td><td "
+      "class=n>{}</td>"
       "<td class=q>{}</td><td class=why>{}</td></tr>",
       chosen ? " class=chosen" : "", number, escape_html(candidate.plan.name), measured(interval_text(candidate.speedup, 2)),
       measured(fmt::format("{:.1f} <span class=soft>{:.2f} ms</span>", candidate.units_per_s, candidate.p50_ms)),
@@ -193,17 +201,21 @@ std::string candidate_row(const Report& report, const Candidate& candidate, size
 }
 
 std::string candidates_section(const Report& report) {
-  std::string html = fmt::format("<h2>Candidates</h2><div class=wide><table><thead><tr><th class=n>#</th><th>formats</th><th class=n>times {}</th>"
-                                 "<th class=n>{}/s, p50</th><th class=n>weights, MB</th><th class=n>of bandwidth / peak</th>"
-                                 "<th>quality</th><th>outcome</th></tr></thead>", better_word(parse_goal(report.goal)), report.unit);
+  std::string html = fmt::format(
+      "<h2>Candidates</h2><div class=wide><table><thead><tr><th class=n>#</th><th>formats</th><th class=n>times {}</th>"
+      "<th class=n>{}/s, p50</th><th class=n>weights, MB</th><th class=n>of bandwidth / peak</th>"
+      "<th>quality</th><th>outcome</th></tr></thead>",
+      better_word(parse_goal(report.goal)), report.unit);
   for_each_candidate(report, [&](const Candidate& candidate, size_t number) { html += candidate_row(report, candidate, number); });
   return html + "</table></div>";
 }
 
 std::string verdict(const Report& report) {
   if (!report.changed()) {
-    return fmt::format("No other form of this model was found to be {} and to keep within <b>{}</b>. The package holds it as given, in its "
-                       "fastest packed form.", better_word(parse_goal(report.goal)), escape_html(report.budget));
+    return fmt::format(
+        "No other form of this model was found to be {} and to keep within <b>{}</b>. The package holds it as given, in its "
+        "fastest packed form.",
+        better_word(parse_goal(report.goal)), escape_html(report.budget));
   }
   const Verification& verified = report.verifications.back();
   return fmt::format("<b>{}</b> is <b>{:.2f} times {}</b> and keeps within <b>{}</b>, verified on {} items that were not used to choose.",
@@ -220,23 +232,27 @@ std::string cards(const Report& report) {
   std::string html = "<div class=cards>";
   if (report.changed()) {
     const Estimate& speedup = report.verifications.back().speedup;
-    html += card(fmt::format("{:.2f}x", speedup.value), fmt::format("{}; 95 % interval {:.2f} to {:.2f}", better_word(parse_goal(report.goal)),
-                                                                    speedup.low, speedup.high), true);
+    html += card(fmt::format("{:.2f}x", speedup.value),
+                 fmt::format("{}; 95 % interval {:.2f} to {:.2f}", better_word(parse_goal(report.goal)), speedup.low, speedup.high), true);
   }
   html += card(fmt::format("{:.1f} {}/s", choice.units_per_s, report.unit), fmt::format("as given {:.1f}", report.base.units_per_s), false);
-  html += card(fmt::format("{:.1f} MB", choice.weight_bytes / 1e6), fmt::format("of weights; as given {:.1f}", report.base.weight_bytes / 1e6), false);
+  html += card(fmt::format("{:.1f} MB", choice.weight_bytes / 1e6),
+               fmt::format("of weights; as given {:.1f}", report.base.weight_bytes / 1e6), false);
   const Quality& quality = report.changed() ? report.verifications.back().quality : choice.quality;
   for (const auto& [name, estimate] : quality) {
     if (name == "perplexity_ratio") continue;
-    html += card(fmt::format("{:.4f}", estimate.value), fmt::format("{}; 95 % interval {:.4f} to {:.4f}", escape_html(name), estimate.low, estimate.high), false);
+    html += card(fmt::format("{:.4f}", estimate.value),
+                 fmt::format("{}; 95 % interval {:.4f} to {:.4f}", escape_html(name), estimate.low, estimate.high), false);
   }
   return html + "</div>";
 }
 
 std::string verification_section(const Report& report) {
   if (report.verifications.empty()) return "";
-  std::string html = fmt::format("<h2>Verified on held-out items</h2><div class=wide><table><thead><tr><th>candidate</th><th class=n>items</th>"
-                                 "<th class=n>times {}</th><th>quality</th><th>outcome</th></tr></thead>", better_word(parse_goal(report.goal)));
+  std::string html = fmt::format(
+      "<h2>Verified on held-out items</h2><div class=wide><table><thead><tr><th>candidate</th><th class=n>items</th>"
+      "<th class=n>times {}</th><th>quality</th><th>outcome</th></tr></thead>",
+      better_word(parse_goal(report.goal)));
   for (const Verification& verification : report.verifications) {
     html += fmt::format("<tr><td class=name>{}</td><td class=n>{}</td><td class=n>{}</td><td class=q>{}</td><td class=why>{}</td></tr>",
                         escape_html(verification.candidate), verification.num_items, interval_text(verification.speedup, 2),
@@ -247,7 +263,9 @@ std::string verification_section(const Report& report) {
 
 std::string sensitivity_section(const Report& report) {
   if (report.sensitivity.empty()) return "";
-  std::string html = "<h2>Sensitivity of the layers</h2><p class=soft>Harm of the coarsest format in one layer (or group of neighbours) alone, worst first: ";
+  std::string html =
+      "<h2>Sensitivity of the layers</h2><p class=soft>Harm of the coarsest format in one layer (or group of neighbours) alone, worst "
+      "first: ";
   for (const auto& [layer, harm] : report.sensitivity) html += fmt::format("{}&nbsp;({:.2g}) ", layer, harm);
   return html + "</p>";
 }
@@ -257,9 +275,11 @@ std::string sensitivity_section(const Report& report) {
 std::string report_html(const Report& report) {
   std::string html = fmt::format(
       "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width,initial-scale=1\">"
-      "<title>citius: {0}</title><style>{1}</style><h1>{0}</h1><p class=verdict>{2}</p>", escape_html(report.model), kStyle, verdict(report));
+      "<title>citius: {0}</title><style>{1}</style><h1>{0}</h1><p class=verdict>{2}</p>",
+      escape_html(report.model), kStyle, verdict(report));
   if (!report.base.passed) {
-    html += fmt::format("<p class=warn>The model as given, run by its fast kernels, misses the budget itself: {}.</p>", escape_html(report.base.reason));
+    html += fmt::format("<p class=warn>The model as given, run by its fast kernels, misses the budget itself: {}.</p>",
+                        escape_html(report.base.reason));
   }
   html += cards(report);
   html += fmt::format("<p class=soft>Goal {}: {}. Judged on {}; {} of them to choose by. Architecture {}, seed {}, {:.0f} s.</p>",

@@ -4,10 +4,9 @@
 
 namespace citius {
 
-std::vector<std::pair<int64_t, double>> layer_sensitivity(const std::function<Engine(const FormatPlan&)>& open,
-                                                          QualityReference& reference, const FormatPlan& coarse,
-                                                          int64_t num_layers, size_t num_items, const OnProgress& progress,
-                                                          const std::function<bool()>& stop) {
+std::vector<std::pair<int64_t, double>> layer_sensitivity(const std::function<Engine(const FormatPlan&)>& open, QualityReference& reference,
+                                                          const FormatPlan& coarse, int64_t num_layers, size_t num_items,
+                                                          const OnProgress& progress, const std::function<bool()>& stop) {
   constexpr int64_t kMostGroups = 12;
   const int64_t group = (num_layers + kMostGroups - 1) / kMostGroups;
   std::vector<std::pair<int64_t, double>> harms;

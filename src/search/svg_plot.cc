@@ -13,9 +13,7 @@ constexpr double kLetter = 6.4, kLine = 13;  // of 12 pixel text, for keeping la
 
 struct Box {
   double left, top, right, bottom;
-  bool overlaps(const Box& other) const {
-    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
-  }
+  bool overlaps(const Box& other) const { return left < other.right && other.left < right && top < other.bottom && other.top < bottom; }
 };
 
 // One axis: data range to pixels.
@@ -62,9 +60,7 @@ std::vector<double> ticks(const Axis& axis) {
   return values;
 }
 
-std::string tick_text(double value) {
-  return std::abs(value) < 1e-9 ? "0" : fmt::format("{:.4g}", value);
-}
+std::string tick_text(double value) { return std::abs(value) < 1e-9 ? "0" : fmt::format("{:.4g}", value); }
 
 std::string line(double x1, double y1, double x2, double y2, std::string_view kind) {
   return fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" class=\"{}\"/>", x1, y1, x2, y2, kind);
@@ -125,7 +121,8 @@ std::string front(const Plot& plot, const Axis& x, const Axis& y) {
 std::string place_label(double px, double py, const std::string& label, std::vector<Box>& taken) {
   const double width = kLetter * static_cast<double>(label.size());
   Box best{};
-  for (const auto& [right, dy] : {std::pair(true, -5.0), {true, 14.0}, {false, -5.0}, {false, 14.0}, {true, -18.0}, {false, -18.0}, {true, 27.0}, {false, 27.0}}) {
+  for (const auto& [right, dy] :
+       {std::pair(true, -5.0), {true, 14.0}, {false, -5.0}, {false, 14.0}, {true, -18.0}, {false, -18.0}, {true, 27.0}, {false, 27.0}}) {
     const double left = right ? px + 8 : px - 8 - width;
     const Box box{left, py + dy - kLine + 3, left + width, py + dy + 3};
     if (best.right == 0) best = box;  // where all is full

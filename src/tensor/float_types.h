@@ -38,8 +38,7 @@ inline float small_float_to_f32(uint32_t bits, int exponent_bits, int mantissa_b
     }
     mantissa &= (1u << mantissa_bits) - 1;
   }
-  return std::bit_cast<float>((sign << 31) | (static_cast<uint32_t>(e + 127) << 23) |
-                              (mantissa << (23 - mantissa_bits)));
+  return std::bit_cast<float>((sign << 31) | (static_cast<uint32_t>(e + 127) << 23) | (mantissa << (23 - mantissa_bits)));
 }
 
 inline float f16_to_f32(uint16_t bits) { return small_float_to_f32(bits, 5, 10, /*ieee=*/true); }

@@ -54,8 +54,7 @@ struct TensorView {
   int64_t stride = 0;
 
   TensorView() = default;
-  TensorView(void* memory, DType type, Shape dims)
-      : data(memory), dtype(type), shape(dims), stride(dims.row_elements()) {}
+  TensorView(void* memory, DType type, Shape dims) : data(memory), dtype(type), shape(dims), stride(dims.row_elements()) {}
 
   explicit operator bool() const { return data != nullptr; }
   bool dense() const { return stride == shape.row_elements(); }

@@ -47,25 +47,18 @@ Value make_text(Runtime& runtime, std::string_view text) {
 
 Value from_json(Runtime& runtime, const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null:
-      return jinja::None{};
-    case json::kind::bool_:
-      return value.get_bool();
-    case json::kind::int64:
-      return value.get_int64();
-    case json::kind::uint64:
-      runtime.fail("the number {} does not fit into 64 bits with a sign", value.get_uint64());
-    case json::kind::double_:
-      return value.get_double();
-    case json::kind::string:
-      return make_text(runtime, value.get_string());
+    case json::kind::null: return jinja::None{};
+    case json::kind::bool_: return value.get_bool();
+    case json::kind::int64: return value.get_int64();
+    case json::kind::uint64: runtime.fail("the number {} does not fit into 64 bits with a sign", value.get_uint64());
+    case json::kind::double_: return value.get_double();
+    case json::kind::string: return make_text(runtime, value.get_string());
     case json::kind::array: {
       jinja::Items items(runtime);
       for (const json::value& item : value.get_array()) items.push(from_json(runtime, item));
       return items.finish();
     }
-    case json::kind::object:
-      break;
+    case json::kind::object: break;
   }
   jinja::Dict dict;
   for (const auto& [key, item] : value.get_object()) {
@@ -123,8 +116,7 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 const ChatTemplate::Compiled& ChatTemplate::find(std::string_view name) const {
   const auto search = [&](std::string_view wanted) {
-    const auto found =
-        std::find_if(templates_.begin(), templates_.end(), [&](const auto& t) { return t->name == wanted; });
+    const auto found = std::find_if(templates_.begin(), templates_.end(), [&](const auto& t) { return t->name == wanted; });
     return found == templates_.end() ? nullptr : found->get();
   };
   if (name.empty() && templates_.size() == 1) return *templates_[0];
@@ -132,8 +124,7 @@ const ChatTemplate::Compiled& ChatTemplate::find(std::string_view name) const {
   if (found != nullptr) return *found;
   std::string known;
   for (const auto& entry : templates_) known += (known.empty() ? "" : ", ") + entry->name;
-  fail(ErrorKind::kUsage, "chat template", "there is no template '{}', expected one of {}",
-       name.empty() ? "default" : name, known);
+  fail(ErrorKind::kUsage, "chat template", "there is no template '{}', expected one of {}", name.empty() ? "default" : name, known);
 }
 
 std::string ChatTemplate::render(const json::array& messages, bool add_generation_prompt, const json::object& extra,
@@ -164,9 +155,7 @@ std::string ChatTemplate::render(const json::array& messages, bool add_generatio
   return interpreter.render();
 }
 
-const std::string& ChatTemplate::source(std::string_view name) const {
-  return find(name).source;
-}
+const std::string& ChatTemplate::source(std::string_view name) const { return find(name).source; }
 
 std::vector<std::string> ChatTemplate::names() const {
   std::vector<std::string> names;
@@ -230,8 +219,7 @@ std::optional<ChatTemplate> ChatTemplate::from_directory(const std::filesystem::
   if (named.empty()) return std::nullopt;
   ChatTemplate made(named, "", "", std::move(clock));
   if (const json::object* object = config.if_object()) {
-    for (const char* key :
-         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
       const json::value* value = object->if_contains(key);
       const std::string text = value == nullptr ? "" : token_text(*value);
       if (!text.empty()) made.tokens_[key] = text;

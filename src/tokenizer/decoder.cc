@@ -221,38 +221,22 @@ int byte_token_value(std::string_view token) {
   return error == std::errc() && end == token.data() + 5 ? value : -1;
 }
 
-DecoderPtr make_decoder_sequence(std::vector<DecoderPtr> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
-}
-DecoderPtr make_byte_level_decoder() {
-  return std::make_unique<ByteLevel>();
-}
-DecoderPtr make_wordpiece_decoder(std::string prefix, bool cleanup) {
-  return std::make_unique<WordPiece>(std::move(prefix), cleanup);
-}
+DecoderPtr make_decoder_sequence(std::vector<DecoderPtr> steps) { return std::make_unique<Sequence>(std::move(steps)); }
+DecoderPtr make_byte_level_decoder() { return std::make_unique<ByteLevel>(); }
+DecoderPtr make_wordpiece_decoder(std::string prefix, bool cleanup) { return std::make_unique<WordPiece>(std::move(prefix), cleanup); }
 DecoderPtr make_metaspace_decoder(std::string replacement, PrependScheme scheme) {
   return std::make_unique<Metaspace>(std::move(replacement), scheme);
 }
-DecoderPtr make_bpe_decoder(std::string suffix) {
-  return std::make_unique<BpeSuffix>(std::move(suffix));
-}
+DecoderPtr make_bpe_decoder(std::string suffix) { return std::make_unique<BpeSuffix>(std::move(suffix)); }
 DecoderPtr make_ctc_decoder(std::string pad, std::string word_delimiter, bool cleanup) {
   return std::make_unique<Ctc>(std::move(pad), std::move(word_delimiter), cleanup);
 }
-DecoderPtr make_fuse_decoder() {
-  return std::make_unique<Fuse>();
-}
-DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop) {
-  return std::make_unique<Strip>(content, start, stop);
-}
-DecoderPtr make_byte_fallback_decoder() {
-  return std::make_unique<ByteFallback>();
-}
+DecoderPtr make_fuse_decoder() { return std::make_unique<Fuse>(); }
+DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop) { return std::make_unique<Strip>(content, start, stop); }
+DecoderPtr make_byte_fallback_decoder() { return std::make_unique<ByteFallback>(); }
 DecoderPtr make_replace_decoder(Regex pattern, std::string content) {
   return std::make_unique<Replace>(std::move(pattern), std::move(content));
 }
-DecoderPtr make_join_decoder() {
-  return std::make_unique<Join>();
-}
+DecoderPtr make_join_decoder() { return std::make_unique<Join>(); }
 
 }  // namespace citius::tok

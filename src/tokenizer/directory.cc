@@ -157,7 +157,7 @@ Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesys
 
 struct Role {
   std::string_view key;
-  int32_t SpecialIds::*id;
+  int32_t SpecialIds::* id;
   std::array<std::string_view, 4> customary;
 };
 

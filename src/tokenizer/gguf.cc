@@ -200,8 +200,6 @@ class Reader {
 
 }  // namespace
 
-Parts read_gguf_vocabulary(const GgufVocab& vocab) {
-  return Reader(vocab).run();
-}
+Parts read_gguf_vocabulary(const GgufVocab& vocab) { return Reader(vocab).run(); }
 
 }  // namespace citius::tok

@@ -1,7 +1,7 @@
 // tokenizer.json: each part is read by its `type`; what is not known is refused by name.
-#include <algorithm>
-
 #include <openssl/evp.h>
+
+#include <algorithm>
 
 #include "base/error.h"
 #include "tokenizer/pipeline.h"
@@ -10,11 +10,10 @@
 namespace citius::tok {
 namespace {
 
-constexpr int kMaxDepth = 16;          // nested sequences
-constexpr size_t kMaxSteps = 256;      // steps of one sequence
+constexpr int kMaxDepth = 16;      // nested sequences
+constexpr size_t kMaxSteps = 256;  // steps of one sequence
 
 JsonObject object_of(const json::value& value, const std::string& where) { return JsonObject(value, where); }
-
 
 char32_t one_char(const JsonObject& object, std::string_view key) {
   const std::string text = object.get_string(key);
@@ -51,8 +50,8 @@ std::vector<Part> read_steps(const JsonObject& object, std::string_view key, int
 
 std::string decode_base64(const std::string& text, const std::string& where) {
   std::string bytes(text.size() / 4 * 3 + 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
   if (size < 0 || text.size() % 4 != 0) fail_input(where, "the character map is not valid base64");
   bytes.resize(static_cast<size_t>(size));
   for (size_t i = text.size(); i > 0 && text[i - 1] == '=' && !bytes.empty(); --i) bytes.pop_back();
@@ -181,8 +180,8 @@ PostProcessorPtr read_post_processor(const json::value& value, const std::string
   if (type == "TemplateProcessing") return make_template(read_template(object, "single"), read_template(object, "pair"));
   if (type == "BertProcessing") return make_bert_processing(read_named_id(object, "cls"), read_named_id(object, "sep"));
   if (type == "RobertaProcessing") {
-    return make_roberta_processing(read_named_id(object, "cls"), read_named_id(object, "sep"),
-                                   object.get_bool("trim_offsets", true), object.get_bool("add_prefix_space", true));
+    return make_roberta_processing(read_named_id(object, "cls"), read_named_id(object, "sep"), object.get_bool("trim_offsets", true),
+                                   object.get_bool("add_prefix_space", true));
   }
   if (type == "ByteLevel") {
     return make_byte_level_processing(object.get_bool("trim_offsets", true), object.get_bool("add_prefix_space", true));
@@ -237,8 +236,7 @@ MergeList read_merges(const JsonObject& model) {
         fail_input(model.where(), "merge {}: got '{}', expected two parts with a space between", merges.size(), line);
       }
       merges.emplace_back(line.substr(0, space), line.substr(space + 1));
-    } else if (item.is_array() && item.get_array().size() == 2 && item.get_array()[0].is_string() &&
-               item.get_array()[1].is_string()) {
+    } else if (item.is_array() && item.get_array().size() == 2 && item.get_array()[0].is_string() && item.get_array()[1].is_string()) {
       merges.emplace_back(item.get_array()[0].get_string(), item.get_array()[1].get_string());
     } else {
       fail_input(model.where(), "merge {}: got {}, expected two strings", merges.size(), json::serialize(item));
@@ -251,8 +249,7 @@ std::unique_ptr<Model> read_unigram(const JsonObject& object) {
   std::vector<std::string> tokens;
   std::vector<double> scores;
   for (const json::value& item : object.get_array("vocab")) {
-    if (!item.is_array() || item.get_array().size() != 2 || !item.get_array()[0].is_string() ||
-        !item.get_array()[1].is_number()) {
+    if (!item.is_array() || item.get_array().size() != 2 || !item.get_array()[0].is_string() || !item.get_array()[1].is_number()) {
       fail_input(object.where(), "token {}: expected [token, score]", tokens.size());
     }
     tokens.emplace_back(item.get_array()[0].get_string());
@@ -294,8 +291,8 @@ std::unique_ptr<Model> read_model(const json::value& value, const std::string& p
   if (type == "WordPiece") {
     const int64_t max_chars = object.get_int("max_input_chars_per_word", 100);
     if (max_chars < 0) fail_input(object.where(), "max_input_chars_per_word is {}, expected 0 or more", max_chars);
-    return make_wordpiece(read_vocab(object), object.get_string("unk_token", "[UNK]"),
-                          object.get_string("continuing_subword_prefix", "##"), static_cast<size_t>(max_chars), object.where());
+    return make_wordpiece(read_vocab(object), object.get_string("unk_token", "[UNK]"), object.get_string("continuing_subword_prefix", "##"),
+                          static_cast<size_t>(max_chars), object.where());
   }
   if (type == "WordLevel") return make_wordlevel(read_vocab(object), object.get_string("unk_token", "<unk>"), object.where());
   fail_input(object.where(), "type '{}' is not supported", type);
@@ -333,7 +330,8 @@ std::optional<Truncation> read_truncation(const JsonObject& root) {
   const JsonObject object = root.get_object("truncation");
   Truncation truncation;
   const int64_t max_length = object.get_int("max_length"), stride = object.get_int("stride", 0);
-  if (max_length < 0 || stride < 0) fail_input(object.where(), "got a length of {} and a stride of {}, expected 0 or more", max_length, stride);
+  if (max_length < 0 || stride < 0)
+    fail_input(object.where(), "got a length of {} and a stride of {}, expected 0 or more", max_length, stride);
   truncation.max_length = static_cast<size_t>(max_length);
   truncation.stride = static_cast<size_t>(stride);
   const std::string strategy = object.get_string("strategy", "LongestFirst");

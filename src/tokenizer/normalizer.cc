@@ -86,9 +86,7 @@ class Bert final : public Normalizer {
 class UnicodeForm final : public Normalizer {
  public:
   explicit UnicodeForm(NormalForm form) : form_(form) {}
-  void apply(const AlignedText& in, int32_t origin, AlignedText& out) const override {
-    normalize_unicode(form_, in, origin, out);
-  }
+  void apply(const AlignedText& in, int32_t origin, AlignedText& out) const override { normalize_unicode(form_, in, origin, out); }
 
  private:
   NormalForm form_;
@@ -135,8 +133,8 @@ class Nmt final : public Normalizer {
     map_chars(in, out, [](char32_t c, auto put) {
       const bool control = (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
       if (control) return;
-      const bool space = c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
-                         c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+      const bool space = c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
+                         c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
       put(space ? U' ' : c);
     });
   }
@@ -156,9 +154,7 @@ class Prepend final : public Normalizer {
 
 class ByteLevel final : public Normalizer {
  public:
-  void apply(const AlignedText& in, int32_t, AlignedText& out) const override {
-    append_byte_level(in, 0, in.size(), out);
-  }
+  void apply(const AlignedText& in, int32_t, AlignedText& out) const override { append_byte_level(in, 0, in.size(), out); }
 };
 
 class Replace final : public Normalizer {
@@ -265,8 +261,7 @@ class Precompiled final : public Normalizer {
 
   /// `part` becomes `replacement`: characters stand for one another in turn; surplus ones are inserted after, missing
   /// ones are swallowed by what was put out last, even where that belongs to an earlier part.
-  static void push_replacement(std::string_view part, std::string_view replacement,
-                               std::vector<std::pair<char32_t, int>>& changes) {
+  static void push_replacement(std::string_view part, std::string_view replacement, std::vector<std::pair<char32_t, int>>& changes) {
     for (size_t i = 0; i < replacement.size();) changes.emplace_back(next_char(replacement, i), 0);
     const auto difference = static_cast<int64_t>(count_chars(replacement)) - static_cast<int64_t>(count_chars(part));
     for (int64_t i = 0; i < difference; ++i) changes[changes.size() - 1 - static_cast<size_t>(i)].second = 1;
@@ -317,9 +312,7 @@ std::string replace_all(const Regex& pattern, std::string_view text, std::string
   return out;
 }
 
-NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
-}
+NormalizerPtr make_normalizer_sequence(std::vector<NormalizerPtr> steps) { return std::make_unique<Sequence>(std::move(steps)); }
 NormalizerPtr make_bert_normalizer(bool clean_text, bool handle_chinese_chars, bool strip_accents, bool lowercase) {
   return std::make_unique<Bert>(clean_text, handle_chinese_chars, strip_accents, lowercase);
 }
@@ -336,11 +329,7 @@ NormalizerPtr make_strip_accents() { return std::make_unique<StripAccents>(); }
 NormalizerPtr make_nmt() { return std::make_unique<Nmt>(); }
 NormalizerPtr make_prepend(std::string prefix) { return std::make_unique<Prepend>(std::move(prefix)); }
 NormalizerPtr make_byte_level_normalizer() { return std::make_unique<ByteLevel>(); }
-NormalizerPtr make_precompiled(std::string charsmap, std::string_view where) {
-  return std::make_unique<Precompiled>(charsmap, where);
-}
-NormalizerPtr make_replace(Regex pattern, std::string content) {
-  return std::make_unique<Replace>(std::move(pattern), std::move(content));
-}
+NormalizerPtr make_precompiled(std::string charsmap, std::string_view where) { return std::make_unique<Precompiled>(charsmap, where); }
+NormalizerPtr make_replace(Regex pattern, std::string content) { return std::make_unique<Replace>(std::move(pattern), std::move(content)); }
 
 }  // namespace citius::tok

@@ -197,9 +197,7 @@ PostProcessorPtr make_byte_level_processing(bool trim_offsets, bool add_prefix_s
   return std::make_unique<Trimming>(trim_offsets, add_prefix_space);
 }
 
-PostProcessorPtr make_post_processor_sequence(std::vector<PostProcessorPtr> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
-}
+PostProcessorPtr make_post_processor_sequence(std::vector<PostProcessorPtr> steps) { return std::make_unique<Sequence>(std::move(steps)); }
 
 void truncate(std::vector<Draft>& drafts, const Truncation& truncation, size_t num_added) {
   if (num_added > truncation.max_length) {

@@ -42,17 +42,10 @@ class Splitter {
   /// Turns matches and gaps into the parts that stay.
   void merge() {
     switch (behavior_) {
-      case SplitBehavior::kIsolated:
-        return;
-      case SplitBehavior::kRemoved:
-        std::erase_if(parts_, [](const Match& part) { return part.matched; });
-        return;
-      case SplitBehavior::kContiguous:
-        fold([](bool matched, bool previous) { return matched == previous; });
-        return;
-      case SplitBehavior::kMergedWithPrevious:
-        fold([](bool matched, bool previous) { return matched && !previous; });
-        return;
+      case SplitBehavior::kIsolated: return;
+      case SplitBehavior::kRemoved: std::erase_if(parts_, [](const Match& part) { return part.matched; }); return;
+      case SplitBehavior::kContiguous: fold([](bool matched, bool previous) { return matched == previous; }); return;
+      case SplitBehavior::kMergedWithPrevious: fold([](bool matched, bool previous) { return matched && !previous; }); return;
       case SplitBehavior::kMergedWithNext:
         std::reverse(parts_.begin(), parts_.end());
         fold([](bool matched, bool previous) { return matched && !previous; });
@@ -102,9 +95,7 @@ void split_chars(PieceList& list, SplitBehavior behavior, IsMatch is_match) {
   Splitter(list, behavior).run([&](std::string_view text, std::vector<Match>& parts) { match_chars(text, parts, is_match); });
 }
 
-bool is_any_punctuation(char32_t c) {
-  return is_ascii_punctuation(c) || (c >= 0x80 && is_punctuation(c));
-}
+bool is_any_punctuation(char32_t c) { return is_ascii_punctuation(c) || (c >= 0x80 && is_punctuation(c)); }
 
 /// Rebuilds the text: `append(piece, out)` appends what becomes of a piece that is not an added token.
 template <typename Append>
@@ -279,41 +270,29 @@ class FixedLength final : public PreTokenizer {
 
 }  // namespace
 
-PreTokenizerPtr make_pre_tokenizer_sequence(std::vector<PreTokenizerPtr> steps) {
-  return std::make_unique<Sequence>(std::move(steps));
-}
+PreTokenizerPtr make_pre_tokenizer_sequence(std::vector<PreTokenizerPtr> steps) { return std::make_unique<Sequence>(std::move(steps)); }
 PreTokenizerPtr make_split(Regex pattern, SplitBehavior behavior, bool invert) {
   return std::make_unique<Split>(std::move(pattern), behavior, invert);
 }
-PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex) {
-  return std::make_unique<ByteLevel>(add_prefix_space, use_regex);
-}
+PreTokenizerPtr make_byte_level(bool add_prefix_space, bool use_regex) { return std::make_unique<ByteLevel>(add_prefix_space, use_regex); }
 PreTokenizerPtr make_metaspace(std::string replacement, PrependScheme scheme, bool split) {
   return std::make_unique<Metaspace>(std::move(replacement), scheme, split);
 }
 PreTokenizerPtr make_char_delimiter(char32_t delimiter) {
   return make_char_split(SplitBehavior::kRemoved, [delimiter](char32_t c) { return c == delimiter; });
 }
-PreTokenizerPtr make_whitespace_split() {
-  return make_char_split(SplitBehavior::kRemoved, is_whitespace);
-}
+PreTokenizerPtr make_whitespace_split() { return make_char_split(SplitBehavior::kRemoved, is_whitespace); }
 PreTokenizerPtr make_bert_pre_tokenizer() {
   std::vector<PreTokenizerPtr> steps;
   steps.push_back(make_whitespace_split());
   steps.push_back(make_punctuation(SplitBehavior::kIsolated));
   return make_pre_tokenizer_sequence(std::move(steps));
 }
-PreTokenizerPtr make_punctuation(SplitBehavior behavior) {
-  return make_char_split(behavior, is_any_punctuation);
-}
+PreTokenizerPtr make_punctuation(SplitBehavior behavior) { return make_char_split(behavior, is_any_punctuation); }
 PreTokenizerPtr make_digits(bool individual) {
   return make_char_split(individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, is_numeric);
 }
-PreTokenizerPtr make_unicode_scripts() {
-  return std::make_unique<UnicodeScripts>();
-}
-PreTokenizerPtr make_fixed_length(size_t length) {
-  return std::make_unique<FixedLength>(length);
-}
+PreTokenizerPtr make_unicode_scripts() { return std::make_unique<UnicodeScripts>(); }
+PreTokenizerPtr make_fixed_length(size_t length) { return std::make_unique<FixedLength>(length); }
 
 }  // namespace citius::tok

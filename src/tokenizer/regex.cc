@@ -55,35 +55,19 @@ class Translator {
     const char c = in_[at_ + 1];
     at_ += 2;
     switch (c) {
-      case 's':
-        put_class(kSpace, in_class);
-        return;
-      case 'S':
-        out_ += in_class ? std::string("\\S\\x{180E}") : fmt::format("[^{}]", kSpace);
-        return;
-      case 'w':
-        put_class(kWord, in_class);
-        return;
+      case 's': put_class(kSpace, in_class); return;
+      case 'S': out_ += in_class ? std::string("\\S\\x{180E}") : fmt::format("[^{}]", kSpace); return;
+      case 'w': put_class(kWord, in_class); return;
       case 'W':
         if (in_class) refuse("\\W inside a class");
         out_ += fmt::format("[^{}]", kWord);
         return;
-      case 'd':
-        put_class("\\p{Nd}", in_class);
-        return;
-      case 'D':
-        put_class("\\P{Nd}", in_class);
-        return;
-      case 'h':
-        put_class("0-9a-fA-F", in_class);
-        return;
-      case 'u':
-        unicode_escape();
-        return;
+      case 'd': put_class("\\p{Nd}", in_class); return;
+      case 'D': put_class("\\P{Nd}", in_class); return;
+      case 'h': put_class("0-9a-fA-F", in_class); return;
+      case 'u': unicode_escape(); return;
       case 'p':
-      case 'P':
-        property(c == 'P', in_class);
-        return;
+      case 'P': property(c == 'P', in_class); return;
       case 'g':
       case 'k':
       case 'R':
@@ -96,11 +80,8 @@ class Translator {
       case 'N':
       case 'y':
       case 'Y':
-      case 'H':
-        refuse(fmt::format("\\{}", c));
-      default:
-        out_ += '\\';
-        out_ += c;
+      case 'H': refuse(fmt::format("\\{}", c));
+      default: out_ += '\\'; out_ += c;
     }
   }
 
@@ -240,9 +221,7 @@ struct MatchData {
 
 }  // namespace
 
-std::string translate_pattern(std::string_view pattern, std::string_view where) {
-  return Translator(pattern, where).run();
-}
+std::string translate_pattern(std::string_view pattern, std::string_view where) { return Translator(pattern, where).run(); }
 
 Regex::Regex(std::string_view pattern, std::string_view where) : pattern_(pattern), where_(where) {
   if (pattern.size() > kMaxPatternBytes) {
@@ -288,9 +267,7 @@ void Regex::compile(const std::string& pattern, std::string_view original) {
   pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE);  // without it matching is slower and the same
 }
 
-Regex::~Regex() {
-  pcre2_code_free(code_);
-}
+Regex::~Regex() { pcre2_code_free(code_); }
 
 Regex::Regex(Regex&& other) noexcept
     : code_(std::exchange(other.code_, nullptr)), pattern_(std::move(other.pattern_)), where_(std::move(other.where_)) {}

@@ -66,9 +66,7 @@ std::vector<int32_t> Tokenizer::encode_ids(std::string_view text, bool add_speci
   return ids;
 }
 
-std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
-  return pipeline_->decode(ids, skip_special);
-}
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const { return pipeline_->decode(ids, skip_special); }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const { return pipeline_->token_to_id(token); }
 const std::string& Tokenizer::id_to_token(int32_t id) const { return pipeline_->id_to_token(id); }
@@ -89,8 +87,7 @@ size_t Tokenizer::num_special_tokens(bool pair) const {
   return post == nullptr ? 0 : post->num_added(pair);
 }
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
-    : tokenizer_(tokenizer), skip_special_(skip_special) {}
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special) : tokenizer_(tokenizer), skip_special_(skip_special) {}
 
 std::string StreamDecoder::push(int32_t id) {
   const tok::Pipeline& pipeline = *tokenizer_.pipeline_;

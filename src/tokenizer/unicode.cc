@@ -13,9 +13,7 @@
 namespace citius::tok {
 namespace {
 
-UChar32 icu(char32_t c) {
-  return static_cast<UChar32>(c);
-}
+UChar32 icu(char32_t c) { return static_cast<UChar32>(c); }
 
 /// Whether `c` was assigned in Unicode `major`.0.
 bool assigned_by(char32_t c, int major) {
@@ -24,9 +22,7 @@ bool assigned_by(char32_t c, int major) {
   return age[0] != 0 && (age[0] < major || (age[0] == major && age[1] == 0));
 }
 
-uint32_t category(char32_t c) {
-  return U_GET_GC_MASK(icu(c));
-}
+uint32_t category(char32_t c) { return U_GET_GC_MASK(icu(c)); }
 
 }  // namespace
 
@@ -236,9 +232,7 @@ void normalize_unicode(NormalForm form, const AlignedText& in, int32_t origin, A
 // ---- grapheme clusters (UAX 29, GB3 to GB13) ----
 namespace {
 
-int grapheme_break(char32_t c) {
-  return u_getIntPropertyValue(icu(c), UCHAR_GRAPHEME_CLUSTER_BREAK);
-}
+int grapheme_break(char32_t c) { return u_getIntPropertyValue(icu(c), UCHAR_GRAPHEME_CLUSTER_BREAK); }
 
 /// Indic consonants and viramas of the scripts whose conjuncts stay together (GB9c); ICU 72 does not know them.
 bool in_conjunct_script(char32_t c) {
@@ -249,10 +243,8 @@ bool in_conjunct_script(char32_t c) {
     case USCRIPT_GUJARATI:
     case USCRIPT_MALAYALAM:
     case USCRIPT_ORIYA:
-    case USCRIPT_TELUGU:
-      return true;
-    default:
-      return false;
+    case USCRIPT_TELUGU: return true;
+    default: return false;
   }
 }
 

@@ -9,9 +9,7 @@
 namespace citius::tok {
 namespace {
 
-size_t hash_of(std::string_view text) {
-  return std::hash<std::string_view>{}(text);
-}
+size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
 }  // namespace
 

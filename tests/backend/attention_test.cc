@@ -156,9 +156,8 @@ std::vector<Setting> settings() {
 }
 
 std::string describe(const Setting& s) {
-  return fmt::format("H {} K {} D {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.causal,
-                     s.window, s.softcap, s.bias_radius, static_cast<int>(s.type),
-                     *std::max_element(s.lengths.begin(), s.lengths.end()));
+  return fmt::format("H {} K {} D {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.causal, s.window,
+                     s.softcap, s.bias_radius, static_cast<int>(s.type), *std::max_element(s.lengths.begin(), s.lengths.end()));
 }
 
 TEST_P(AttentionTest, MatchesReference) {

@@ -104,8 +104,7 @@ struct Fixture {
   }
 };
 
-std::vector<float> multiply(CpuLinear& linear, const PackedWeight& weight, const std::vector<float>& x, int64_t T,
-                            Compute compute) {
+std::vector<float> multiply(CpuLinear& linear, const PackedWeight& weight, const std::vector<float>& x, int64_t T, Compute compute) {
   std::vector<float> xs = x;
   std::vector<float> y(static_cast<size_t>(T * weight.rows()), -1.0f);
   LinearArgs args;
@@ -143,7 +142,11 @@ void expect_near(const Fixture& f, const std::vector<float>& x, int64_t T, Compu
   const std::vector<double> in = prepared(x, T, f.K, f.format, compute);
   double parts = 1;
   switch (f.format) {
-    case Format::kQ4_1: case Format::kQ5_1: case Format::kQ2K: case Format::kQ4K: case Format::kQ5K: parts = 40; break;
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ2K:
+    case Format::kQ4K:
+    case Format::kQ5K: parts = 40; break;
     default: break;
   }
   for (int64_t t = 0; t < T; ++t) {

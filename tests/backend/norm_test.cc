@@ -48,9 +48,11 @@ TEST_P(NormTest, MatchesReference) {
         args.sum = got_sum.view();
         backend->norm(args);
         EXPECT_TRUE(same_bits(got_sum, want_sum));
-        EXPECT_TRUE(within(got, want, [&](int64_t t, int64_t c) {
-          return rounding() * norm_bound(want_sum, t, 0, C, center, weight.at(0, c), center ? bias.at(0, c) : 0);
-        })) << "C " << C;
+        EXPECT_TRUE(within(got, want,
+                           [&](int64_t t, int64_t c) {
+                             return rounding() * norm_bound(want_sum, t, 0, C, center, weight.at(0, c), center ? bias.at(0, c) : 0);
+                           }))
+            << "C " << C;
         got.check_gaps();
         got_sum.check_gaps();
       }
@@ -104,8 +106,8 @@ TEST_P(NormTest, AliasesThreadsAndRowsAloneGiveTheSameBits) {
       TestTensor sum_in_x = x, alone({T, C});
       for (int64_t t = 0; t < T; ++t) {
         const TensorView row = sum_in_x.view().slice_rows(t, t + 1);
-        backend->norm({row, residual.view().slice_rows(t, t + 1), row, kind, args.weight, nullptr, args.epsilon,
-                       alone.view().slice_rows(t, t + 1)});
+        backend->norm(
+            {row, residual.view().slice_rows(t, t + 1), row, kind, args.weight, nullptr, args.epsilon, alone.view().slice_rows(t, t + 1)});
       }
       EXPECT_TRUE(same_bits(sum_in_x, want_sum));
       EXPECT_TRUE(same_bits(alone, want));

@@ -22,7 +22,8 @@ inline constexpr double kUnit = 1.0 / (1 << 24);
 class TestTensor {
  public:
   TestTensor(Shape shape, int64_t gap = 0)
-      : shape_(shape), stride_(shape.row_elements() + gap),
+      : shape_(shape),
+        stride_(shape.row_elements() + gap),
         values_(static_cast<size_t>(shape[0] * stride_) + 1, std::numeric_limits<float>::quiet_NaN()) {}
 
   static TestTensor random(Shape shape, uint32_t seed, float scale = 1, int64_t gap = 0) {
@@ -90,9 +91,7 @@ template <typename Bound>
 /// Tests that run once for every instruction set of this machine.
 class IsaTest : public ::testing::TestWithParam<std::string> {
  protected:
-  std::unique_ptr<Backend> cpu(int num_threads = 2) const {
-    return make_backend("cpu", {.num_threads = num_threads, .isa = GetParam()});
-  }
+  std::unique_ptr<Backend> cpu(int num_threads = 2) const { return make_backend("cpu", {.num_threads = num_threads, .isa = GetParam()}); }
   static Backend& reference() {
     static const std::unique_ptr<Backend> backend = make_backend("ref", {.num_threads = 2, .isa = ""});
     return *backend;

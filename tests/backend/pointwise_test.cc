@@ -9,9 +9,8 @@ namespace {
 class PointwiseTest : public IsaTest {};
 CITIUS_FOR_EACH_ISA(PointwiseTest);
 
-constexpr ActivationKind kKinds[] = {ActivationKind::kNone,     ActivationKind::kRelu,      ActivationKind::kGelu,
-                                     ActivationKind::kGeluTanh, ActivationKind::kQuickGelu, ActivationKind::kSilu,
-                                     ActivationKind::kTanh,     ActivationKind::kSigmoid};
+constexpr ActivationKind kKinds[] = {ActivationKind::kNone,      ActivationKind::kRelu, ActivationKind::kGelu, ActivationKind::kGeluTanh,
+                                     ActivationKind::kQuickGelu, ActivationKind::kSilu, ActivationKind::kTanh, ActivationKind::kSigmoid};
 
 // Values from -100 to 100, dense around 0, with zeros, tiny and huge ones.
 TestTensor activation_inputs(int64_t rows, int64_t channels, int64_t gap) {
@@ -33,10 +32,13 @@ TEST_P(PointwiseTest, ActivationsMatchReference) {
       backend->activation({x.view(), kind, got.view()});
       // Each function takes some ten operations; x · P(x) cancels where P is near 0, and an error of the exponent's argument
       // counts in proportion to x, up to where the result vanishes.
-      EXPECT_TRUE(within(got, want, [&](int64_t t, int64_t i) {
-        const double size = std::fabs(static_cast<double>(x.at(t, i)));
-        return rounding() * kUnit * (8 * std::fabs(want.at(t, i)) * (1 + std::min(size, 40.0) / 8) + 4 * std::min(size, 40.0)) + 1e-37;
-      })) << "kind " << static_cast<int>(kind) << ", channels " << channels;
+      EXPECT_TRUE(within(
+          got, want,
+          [&](int64_t t, int64_t i) {
+            const double size = std::fabs(static_cast<double>(x.at(t, i)));
+            return rounding() * kUnit * (8 * std::fabs(want.at(t, i)) * (1 + std::min(size, 40.0) / 8) + 4 * std::min(size, 40.0)) + 1e-37;
+          }))
+          << "kind " << static_cast<int>(kind) << ", channels " << channels;
       got.check_gaps();
       backend->activation({x.view(), kind, x.view()});
       EXPECT_TRUE(same_bits(x, got));

@@ -13,8 +13,7 @@ namespace {
 TEST(JsonText, OneLineAndPretty) {
   const json::value value = {{"a", 1}, {"b", {1.5, nullptr, true}}, {"c", json::object()}, {"d", "x\n\"y"}};
   EXPECT_EQ(json_text(value), R"({"a": 1, "b": [1.5, null, true], "c": {}, "d": "x\n\"y"})");
-  EXPECT_EQ(json_text(value, /*pretty=*/true),
-            "{\n  \"a\": 1,\n  \"b\": [1.5, null, true],\n  \"c\": {},\n  \"d\": \"x\\n\\\"y\"\n}");
+  EXPECT_EQ(json_text(value, /*pretty=*/true), "{\n  \"a\": 1,\n  \"b\": [1.5, null, true],\n  \"c\": {},\n  \"d\": \"x\\n\\\"y\"\n}");
   EXPECT_EQ(parse_json(json_text(value), "test"), value);
 }
 

@@ -59,8 +59,8 @@ TEST(Memory, WhatDoesNotFitIsRefusedWithTheNumbers) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kResource);
-    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("a universe would take"),
-                                             testing::HasSubstr("available"), testing::HasSubstr("think smaller")));
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("a universe would take"), testing::HasSubstr("available"),
+                                             testing::HasSubstr("think smaller")));
   }
 }
 

@@ -25,7 +25,8 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(3);
   EXPECT_THROW(pool.run([](int thread, int) {
     if (thread == 2) throw std::runtime_error("boom");
-  }), std::runtime_error);
+  }),
+               std::runtime_error);
   std::atomic<int> calls{0};
   pool.run([&](int, int) { ++calls; });
   EXPECT_EQ(calls, 3);

@@ -62,7 +62,7 @@ TEST(FormatPlan, MixesAreThoseOfLlamaCpp) {
   plan.mix = "q4_k_m";
   const FormatPolicy policy = make_policy(plan, {32, false, "token_embd.weight"});
   EXPECT_EQ(policy(record("output.weight", 2048)), Format::kQ6K);
-  EXPECT_EQ(policy(record("blk.0.attn_v.weight", 2048)), Format::kQ6K);   // first eighth
+  EXPECT_EQ(policy(record("blk.0.attn_v.weight", 2048)), Format::kQ6K);  // first eighth
   EXPECT_EQ(policy(record("blk.4.attn_v.weight", 2048)), Format::kQ4K);
   EXPECT_EQ(policy(record("blk.6.ffn_down.weight", 2048)), Format::kQ6K);  // every third
   EXPECT_EQ(policy(record("blk.6.ffn_up.weight", 2048)), Format::kQ4K);

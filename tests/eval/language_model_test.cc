@@ -14,9 +14,9 @@ namespace citius {
 namespace {
 
 json::object llama_config(bool tied = true) {
-  return {{"model_type", "llama"}, {"hidden_size", 32}, {"intermediate_size", 64}, {"num_hidden_layers", 2},
-          {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", 48}, {"max_position_embeddings", 128},
-          {"rms_norm_eps", 1e-5}, {"hidden_act", "silu"}, {"tie_word_embeddings", tied}};
+  return {{"model_type", "llama"},    {"hidden_size", 32},        {"intermediate_size", 64},    {"num_hidden_layers", 2},
+          {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", 48},           {"max_position_embeddings", 128},
+          {"rms_norm_eps", 1e-5},     {"hidden_act", "silu"},     {"tie_word_embeddings", tied}};
 }
 
 Engine open_random(uint64_t seed, FormatPolicy policy = {}, bool tied = true) {

@@ -36,8 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     checkpoint.gguf = gguf;
     attempt([&] { (void)load_chat_template(checkpoint, ""); });
     attempt([&] {
-      if (const auto tokenizer = load_tokenizer(checkpoint))
-        (void)tokenizer->decode(tokenizer->encode("Ab c\xC3\xA9 1").ids);
+      if (const auto tokenizer = load_tokenizer(checkpoint)) (void)tokenizer->decode(tokenizer->encode("Ab c\xC3\xA9 1").ids);
     });
   });
   return 0;

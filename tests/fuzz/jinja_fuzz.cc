@@ -30,8 +30,8 @@ void render(std::string_view source) {
   interpreter.set_variable("tools", citius::jinja::None{});
   interpreter.set_variable("n", int64_t{3});
   interpreter.set_variable("f", 2.5);
-  interpreter.set_variable("messages", runtime.list({make_message(runtime, "system", "Grüße \xF0\x9F\x99\x82"),
-                                                     make_message(runtime, "user", " a b\n")}));
+  interpreter.set_variable(
+      "messages", runtime.list({make_message(runtime, "system", "Grüße \xF0\x9F\x99\x82"), make_message(runtime, "user", " a b\n")}));
   const std::string out = interpreter.render();
   if (citius::jinja::find_invalid_utf8(out) != std::string::npos) std::abort();
 }

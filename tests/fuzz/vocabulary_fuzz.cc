@@ -15,8 +15,7 @@ std::string_view take_file(std::string_view& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace citius;
-  static const std::filesystem::path lists = memory_directory("vocab-txt-fuzz"),
-                                     pairs = memory_directory("vocab-json-fuzz");
+  static const std::filesystem::path lists = memory_directory("vocab-txt-fuzz"), pairs = memory_directory("vocab-json-fuzz");
   if (size == 0) return 0;
   std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
   const bool list = data[0] % 2 == 0;

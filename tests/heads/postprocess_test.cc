@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "base/json.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "heads/classification.h"
 #include "heads/masked_lm.h"
 #include "heads/pooling.h"

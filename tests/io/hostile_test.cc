@@ -61,7 +61,8 @@ struct GgufBuilder {
     tensors.push_back(info + bytes_of(type) + bytes_of(offset));
   }
   std::string build() const {
-    std::string file = "GGUF" + bytes_of(version) + bytes_of(num_tensors.value_or(tensors.size())) + bytes_of(num_values.value_or(values.size()));
+    std::string file =
+        "GGUF" + bytes_of(version) + bytes_of(num_tensors.value_or(tensors.size())) + bytes_of(num_values.value_or(values.size()));
     for (const std::string& value : values) file += value;
     for (const std::string& tensor : tensors) file += tensor;
     file.resize((file.size() + 31) / 32 * 32, '\0');
@@ -76,7 +77,9 @@ class Hostile : public testing::Test {
     return error_of([&] { read_all(*GgufFile::open(path)); });
   }
   template <typename F>
-  std::string gguf_error(const F& change) requires std::invocable<F, GgufBuilder&> {
+  std::string gguf_error(const F& change)
+    requires std::invocable<F, GgufBuilder&>
+  {
     GgufBuilder builder;
     change(builder);
     return gguf_error(builder.build());
@@ -101,7 +104,8 @@ TEST_F(Hostile, GgufMetadata) {
   EXPECT_THAT(with(bytes_of<uint64_t>(uint64_t{1} << 60) + "k"), HasSubstr("ends early"));
   EXPECT_THAT(with(text_of("k") + bytes_of<uint32_t>(7) + "\x02"), HasSubstr("truth value"));
   EXPECT_THAT(with(text_of("k") + bytes_of<uint32_t>(8) + bytes_of<uint64_t>(~uint64_t{0})), HasSubstr("ends early"));
-  EXPECT_THAT(with(text_of("k") + bytes_of<uint32_t>(9) + bytes_of<uint32_t>(6) + bytes_of<uint64_t>(uint64_t{1} << 62)), HasSubstr("elements"));
+  EXPECT_THAT(with(text_of("k") + bytes_of<uint32_t>(9) + bytes_of<uint32_t>(6) + bytes_of<uint64_t>(uint64_t{1} << 62)),
+              HasSubstr("elements"));
   std::string nested = text_of("k") + bytes_of<uint32_t>(9);
   for (int depth = 0; depth < 6; ++depth) nested += bytes_of<uint32_t>(9) + bytes_of<uint64_t>(1);
   EXPECT_THAT(with(nested + bytes_of<uint32_t>(0) + bytes_of<uint64_t>(0)), HasSubstr("deep"));
@@ -135,11 +139,13 @@ TEST_F(Hostile, GgufTensors) {
   EXPECT_THAT(gguf_error([](GgufBuilder& b) {
                 b.tensor("w", {8}, 0, 0), b.tensor("v", {8}, 0, 0);
                 b.data = std::string(64, 'x');
-              }), HasSubstr("overlap"));
+              }),
+              HasSubstr("overlap"));
   EXPECT_THAT(gguf_error([](GgufBuilder& b) {
                 b.tensor("w", {8}, 0, 0), b.tensor("w", {8}, 0, 32);
                 b.data = std::string(64, 'x');
-              }), HasSubstr("twice"));
+              }),
+              HasSubstr("twice"));
 }
 
 TEST_F(Hostile, GgufParts) {
@@ -220,7 +226,8 @@ TEST_F(Hostile, SafetensorsHeaders) {
   EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[0,1,2]}})", 1), HasSubstr("expected 2"));
   EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[1,0]}})", 1), HasSubstr("offsets"));
   EXPECT_EQ(error(R"({"a":{"dtype":"I8","shape":[7,0],"data_offsets":[0,0]}})", 0), "accepted");
-  EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[281474976710656,281474976710656,0],"data_offsets":[0,0]}})", 0), HasSubstr("impossible"));
+  EXPECT_THAT(error(R"({"a":{"dtype":"I8","shape":[281474976710656,281474976710656,0],"data_offsets":[0,0]}})", 0),
+              HasSubstr("impossible"));
   EXPECT_THAT(error(R"({"a":[1]})", 1), HasSubstr("array"));
   EXPECT_THAT(error(R"({"a":{"b":{"c":1}}})", 1), HasSubstr("unexpected key"));
   EXPECT_NE(error("{\"a\":" + std::string(100000, '{'), 0), "accepted");
@@ -259,7 +266,8 @@ TEST(Config, Transformers5BecomesTransformers4) {
   EXPECT_EQ(config.at("rope_scaling").at("rope_type").as_string(), "llama3");
   EXPECT_FALSE(config.at("rope_scaling").as_object().contains("rope_theta"));
   EXPECT_EQ(config.at("torch_dtype").as_string(), "bfloat16");
-  const json::object plain = normalize_config(json::parse(R"({"rope_parameters":{"rope_type":"default","rope_theta":1e4}})").as_object(), "x");
+  const json::object plain =
+      normalize_config(json::parse(R"({"rope_parameters":{"rope_type":"default","rope_theta":1e4}})").as_object(), "x");
   EXPECT_FALSE(plain.contains("rope_scaling"));
   const json::object layered = normalize_config(
       json::parse(R"({"rope_parameters":{"full_attention":{"rope_theta":1e4},"sliding_attention":{"rope_theta":2e4}}})").as_object(), "x");
@@ -284,9 +292,10 @@ TEST_F(Hostile, GgufConfigurations) {
   EXPECT_THROW(config([](GgufBuilder& b) { b.string("llama.rope.scaling.type", "longrope"); }), Error);
   EXPECT_THROW(config([](GgufBuilder& b) { b.string("llama.context_length", "x"); }), Error);
   EXPECT_THROW(config([](GgufBuilder& b) {
-    b.values.push_back(text_of("llama.feed_forward_length") + bytes_of<uint32_t>(9) + bytes_of<uint32_t>(4) + bytes_of<uint64_t>(2) +
-                       bytes_of<uint32_t>(1) + bytes_of<uint32_t>(2));
-  }), Error);
+                 b.values.push_back(text_of("llama.feed_forward_length") + bytes_of<uint32_t>(9) + bytes_of<uint32_t>(4) +
+                                    bytes_of<uint64_t>(2) + bytes_of<uint32_t>(1) + bytes_of<uint32_t>(2));
+               }),
+               Error);
 }
 
 }  // namespace

@@ -29,15 +29,15 @@ class Package : public testing::Test {
 
   void SetUp() override {
     const std::vector<float> a = random_values(1, kRows * kCols), b = random_values(2, 64 * 32), bias = random_values(3, 7);
-    dir_.write("model/config.json", R"({"model_type":"bert","rope_parameters":{"rope_theta":5000.0,"rope_type":"default"},"dtype":"float32"})");
+    dir_.write("model/config.json",
+               R"({"model_type":"bert","rope_parameters":{"rope_theta":5000.0,"rope_type":"default"},"dtype":"float32"})");
     dir_.write("model/tokenizer.json", "{}");
     dir_.write("model/modules.json", R"([{"path":""},{"path":"1_Pooling"},{"path":"../.."}])");
     dir_.write("model/1_Pooling/config.json", R"({"p":1})");
     dir_.write("model/pytorch_model.bin", "not copied");
-    write_safetensors(dir_.path() / "model/model.safetensors",
-                      {{"a.weight", DType::kF32, {kRows, kCols}, std::as_bytes(std::span(a))},
-                       {"t.weight", DType::kF32, {64, 32}, std::as_bytes(std::span(b))},
-                       {"a.bias", DType::kF32, {7}, std::as_bytes(std::span(bias))}});
+    write_safetensors(dir_.path() / "model/model.safetensors", {{"a.weight", DType::kF32, {kRows, kCols}, std::as_bytes(std::span(a))},
+                                                                {"t.weight", DType::kF32, {64, 32}, std::as_bytes(std::span(b))},
+                                                                {"a.bias", DType::kF32, {7}, std::as_bytes(std::span(bias))}});
     source_ = open_checkpoint(dir_.path() / "model");
   }
 

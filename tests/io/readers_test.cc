@@ -56,8 +56,7 @@ TEST(SafetensorsFiles, WritesWhatItReads) {
   const TempDir dir;
   const float values[6] = {1, -2, 3, 0.5f, 1e-8f, 7};
   write_safetensors(dir.path() / "model.safetensors",
-                    {{"a", DType::kF32, {2, 3}, std::as_bytes(std::span(values))}, {"none", DType::kI8, {0, 7}, {}}},
-                    {{"k", "v\"\n"}});
+                    {{"a", DType::kF32, {2, 3}, std::as_bytes(std::span(values))}, {"none", DType::kI8, {0, 7}, {}}}, {{"k", "v\"\n"}});
   const SafetensorsFile file(dir.path() / "model.safetensors");
   EXPECT_EQ(file.entries().size(), 2u);
   EXPECT_EQ(file.metadata().at("k"), "v\"\n");
@@ -73,11 +72,11 @@ TEST(SafetensorsFiles, Shards) {
   const auto index = [&](const std::string& map) { dir.write("model.safetensors.index.json", "{\"weight_map\":" + map + "}"); };
   index(R"({"a":"m-1.safetensors","b":"m-2.safetensors"})");
   EXPECT_EQ(open_as_model(dir)->names().size(), 2u);
-  for (const char* bad : {R"({"a":"m-1.safetensors"})",                                             // fewer: fine, but see below
-                          R"({"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-2.safetensors"})",  // in no file
-                          R"({"a":"m-2.safetensors","b":"m-1.safetensors"})",                        // swapped
-                          R"({"a":"../m-1.safetensors"})", R"({"a":7})", R"([])", R"({"a":"gone.safetensors"})",
-                          R"({"a":"model.safetensors.index.json"})"}) {
+  for (const char* bad :
+       {R"({"a":"m-1.safetensors"})",                                              // fewer: fine, but see below
+        R"({"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-2.safetensors"})",  // in no file
+        R"({"a":"m-2.safetensors","b":"m-1.safetensors"})",                        // swapped
+        R"({"a":"../m-1.safetensors"})", R"({"a":7})", R"([])", R"({"a":"gone.safetensors"})", R"({"a":"model.safetensors.index.json"})"}) {
     index(bad);
     if (std::string_view(bad) == R"({"a":"m-1.safetensors"})") {
       EXPECT_EQ(open_as_model(dir)->names().size(), 1u);

@@ -43,10 +43,10 @@ class Safetensors : public testing::Test {
 TEST_F(Safetensors, ReadsWhatItWrites) {
   const std::vector<float> a = {1, 2, 3, 4, 5, 6};
   const std::vector<uint16_t> b = {0x3c00, 0xc000};
-  write_safetensors(directory_ / "model.safetensors",
-                    {{"x.weight", DType::kF32, {2, 3}, std::as_bytes(std::span(a))},
-                     {"x.bias", DType::kF16, {2}, std::as_bytes(std::span(b))}},
-                    {{"format", "pt"}});
+  write_safetensors(
+      directory_ / "model.safetensors",
+      {{"x.weight", DType::kF32, {2, 3}, std::as_bytes(std::span(a))}, {"x.bias", DType::kF16, {2}, std::as_bytes(std::span(b))}},
+      {{"format", "pt"}});
   const auto container = open_safetensors(directory_);
   ASSERT_NE(container, nullptr);
   const WeightSource source(container);
@@ -69,11 +69,13 @@ TEST_F(Safetensors, RefusesDamagedHeaders) {
   EXPECT_THAT(error_of(good, data, -2), testing::HasSubstr(""));
   EXPECT_THAT(error_of(good.substr(0, 20), data), testing::HasSubstr("JSON"));
   EXPECT_THAT(error_of("[]", ""), testing::HasSubstr("expected an object"));
-  EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", data),
-              testing::HasSubstr("twice"));
+  EXPECT_THAT(
+      error_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", data),
+      testing::HasSubstr("twice"));
   EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", data), testing::HasSubstr("hole"));
-  EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", data),
-              testing::HasSubstr("overlaps"));
+  EXPECT_THAT(
+      error_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", data),
+      testing::HasSubstr("overlaps"));
   EXPECT_THAT(error_of(R"({"a":{"dtype":"F4","shape":[2],"data_offsets":[0,8]}})", data), testing::HasSubstr("not supported"));
   EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", data), testing::HasSubstr("expected 12"));
   EXPECT_THAT(error_of(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", data), testing::HasSubstr("sizes"));
@@ -85,7 +87,8 @@ TEST_F(Safetensors, RefusesDamagedHeaders) {
 }
 
 TEST_F(Safetensors, ConvertsTypesThatAreNoFormat) {
-  write(R"({"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]}})", std::string("\x05\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 16));
+  write(R"({"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]}})",
+        std::string("\x05\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 16));
   EXPECT_EQ(WeightSource(open_safetensors(directory_)).vector("a", 2), (std::vector<float>{5, -1}));
   write(R"({"a":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[0,3]}})", std::string("\x38\xb8\x7e", 3));
   EXPECT_EQ(WeightSource(open_safetensors(directory_)).vector("a", 3), (std::vector<float>{1, -1, 448}));

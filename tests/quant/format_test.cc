@@ -108,8 +108,7 @@ TEST(Format, EncodesAsTheGgufPackage) {
     const std::vector<std::byte> got = encode(record.format, record.values);
     ASSERT_EQ(got.size(), record.row.size());
     for (size_t i = 0; i < got.size(); ++i) {
-      ASSERT_EQ(static_cast<int>(got[i]), static_cast<uint8_t>(record.row[i]))
-          << format_name(record.format) << " byte " << i;
+      ASSERT_EQ(static_cast<int>(got[i]), static_cast<uint8_t>(record.row[i])) << format_name(record.format) << " byte " << i;
     }
     ++checked;
   }
@@ -131,12 +130,12 @@ TEST(Format, NamesAndSizes) {
 // rounding and for outliers. A wrong shift or scale gives errors near 1.
 TEST(Format, EncodersAreAccurate) {
   const std::map<Format, double> bounds = {
-      {Format::kF32, 0},          {Format::kF16, 5e-4},       {Format::kBF16, 4e-3},      {Format::kInt8, 0.03},
-      {Format::kInt8G32, 0.009},  {Format::kInt8G64, 0.011},  {Format::kInt8G128, 0.013}, {Format::kInt4G32, 0.13},
-      {Format::kInt4G64, 0.16},   {Format::kInt4G128, 0.20},  {Format::kInt4ZG32, 0.12},  {Format::kInt4ZG64, 0.145},
-      {Format::kInt4ZG128, 0.19}, {Format::kQ4_0, 0.13},      {Format::kQ4_1, 0.12},      {Format::kQ5_0, 0.065},
-      {Format::kQ5_1, 0.06},      {Format::kQ8_0, 0.009},     {Format::kQ2K, 0.36},       {Format::kQ3K, 0.20},
-      {Format::kQ4K, 0.10},       {Format::kQ5K, 0.05},       {Format::kQ6K, 0.028},      {Format::kIQ4NL, 0.10},
+      {Format::kF32, 0},          {Format::kF16, 5e-4},      {Format::kBF16, 4e-3},      {Format::kInt8, 0.03},
+      {Format::kInt8G32, 0.009},  {Format::kInt8G64, 0.011}, {Format::kInt8G128, 0.013}, {Format::kInt4G32, 0.13},
+      {Format::kInt4G64, 0.16},   {Format::kInt4G128, 0.20}, {Format::kInt4ZG32, 0.12},  {Format::kInt4ZG64, 0.145},
+      {Format::kInt4ZG128, 0.19}, {Format::kQ4_0, 0.13},     {Format::kQ4_1, 0.12},      {Format::kQ5_0, 0.065},
+      {Format::kQ5_1, 0.06},      {Format::kQ8_0, 0.009},    {Format::kQ2K, 0.36},       {Format::kQ3K, 0.20},
+      {Format::kQ4K, 0.10},       {Format::kQ5K, 0.05},      {Format::kQ6K, 0.028},      {Format::kIQ4NL, 0.10},
       {Format::kIQ4XS, 0.10},     {Format::kMXFP4, 0.16}};
   const std::vector<float> values = random_weights(7, 4096);
   for (Format format : all_formats()) {
@@ -155,9 +154,8 @@ TEST(Format, IntegerGroupsRoundToNearest) {
     float steps;  // between -largest and +largest
     float ends;   // largest loss at the ends, in steps
   };
-  for (const Case& c : {Case{Format::kInt8G32, 32, 254, 0}, Case{Format::kInt8G64, 64, 254, 0},
-                        Case{Format::kInt8G128, 128, 254, 0}, Case{Format::kInt4G32, 32, 16, 0.5f},
-                        Case{Format::kInt4G128, 128, 16, 0.5f}}) {
+  for (const Case& c : {Case{Format::kInt8G32, 32, 254, 0}, Case{Format::kInt8G64, 64, 254, 0}, Case{Format::kInt8G128, 128, 254, 0},
+                        Case{Format::kInt4G32, 32, 16, 0.5f}, Case{Format::kInt4G128, 128, 16, 0.5f}}) {
     const std::vector<float> values = random_weights(11, 1024);
     const std::vector<float> got = decode(c.format, encode(c.format, values), values.size());
     for (size_t i = 0; i < values.size(); ++i) {

@@ -20,8 +20,7 @@ struct Case {
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name = info.param.isa + "_" + std::string(format_name(info.param.format)) +
-                     (info.param.compute == Compute::kExact ? "_exact" : "_fast") +
-                     (info.param.kv_type == KvType::kBF16 ? "_kvbf16" : "");
+                     (info.param.compute == Compute::kExact ? "_exact" : "_fast") + (info.param.kv_type == KvType::kBF16 ? "_kvbf16" : "");
   for (char& c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   }
@@ -115,9 +114,7 @@ void expect_batch_threads_and_chunks_ignored(const Checkpoint& checkpoint, const
   }
 }
 
-TEST_P(Exactness, DecoderIgnoresBatchThreadsAndChunks) {
-  expect_batch_threads_and_chunks_ignored(test::tiny_llama(), GetParam());
-}
+TEST_P(Exactness, DecoderIgnoresBatchThreadsAndChunks) { expect_batch_threads_and_chunks_ignored(test::tiny_llama(), GetParam()); }
 
 TEST_P(Exactness, ForkedSequencesGoOnAlike) {
   Engine engine = test::make_engine(test::tiny_llama(), options_of(GetParam(), 2));

@@ -13,9 +13,7 @@ namespace {
 // Scores are probabilities or logits of order one from fp32 models that differ by 1e-5 relative at most.
 constexpr double kTolerance = 5e-5;
 
-std::filesystem::path folder() {
-  return std::filesystem::path(CITIUS_TEST_DIR) / "golden/tasks";
-}
+std::filesystem::path folder() { return std::filesystem::path(CITIUS_TEST_DIR) / "golden/tasks"; }
 
 Engine open(const std::string& name) {
   EngineOptions options;

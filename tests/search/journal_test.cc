@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
 #include <unistd.h>
 
 #include <cmath>
@@ -39,7 +38,9 @@ class JournalTest : public ::testing::Test {
 };
 
 TEST_F(JournalTest, GivesBackWhatWasKept) {
-  { Journal(directory_, "key").keep(measured("int8", Format::kInt8)); }
+  {
+    Journal(directory_, "key").keep(measured("int8", Format::kInt8));
+  }
   const Journal journal(directory_, "key");
   Candidate candidate = unknown(Format::kInt8);
   ASSERT_TRUE(journal.find(candidate));
@@ -53,7 +54,9 @@ TEST_F(JournalTest, GivesBackWhatWasKept) {
 }
 
 TEST_F(JournalTest, AnotherKeyCountsForNothing) {
-  { Journal(directory_, "key").keep(measured("int8", Format::kInt8)); }
+  {
+    Journal(directory_, "key").keep(measured("int8", Format::kInt8));
+  }
   EXPECT_EQ(Journal(directory_, "other").size(), 0u);
 }
 

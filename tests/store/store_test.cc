@@ -61,14 +61,13 @@ TEST(ModelFiles, WheelWithAGguf) {
 }
 
 TEST(ModelFiles, SentenceTransformersDirectory) {
-  const ModelFiles files = choose_model_files(
-      {"p/model/config.json", "p/model/model.safetensors", "p/model/1_Pooling/config.json", "p/model/2_Dense/config.json",
-       "p/model/2_Dense/model.safetensors", "p/model/pytorch_model.bin", "p/model/run.py", "p/model/onnx/model.onnx",
-       "p/model/onnx/config.json", "p/model/vocab.txt", "p/config.json"},
-      "", "w");
+  const ModelFiles files =
+      choose_model_files({"p/model/config.json", "p/model/model.safetensors", "p/model/1_Pooling/config.json",
+                          "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors", "p/model/pytorch_model.bin", "p/model/run.py",
+                          "p/model/onnx/model.onnx", "p/model/onnx/config.json", "p/model/vocab.txt", "p/config.json"},
+                         "", "w");
   EXPECT_THAT(files.files, ElementsAre("p/model/config.json", "p/model/model.safetensors", "p/model/1_Pooling/config.json",
-                                       "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors",
-                                       "p/model/vocab.txt"));
+                                       "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors", "p/model/vocab.txt"));
 }
 
 TEST(ModelFiles, SplitAndSeveralGguf) {
@@ -110,13 +109,11 @@ class StoreTest : public testing::Test {
   }
 
   // A zip archive of the given entries; a content of N zeros is deflated to almost nothing.
-  fs::path make_zip(const std::string& name, const std::vector<std::pair<std::string, std::string>>& entries,
-                    bool link = false) {
+  fs::path make_zip(const std::string& name, const std::vector<std::pair<std::string, std::string>>& entries, bool link = false) {
     const fs::path file = path_ / "src" / name;
     zip_t* archive = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
     for (const auto& [path, content] : entries) {
-      const zip_int64_t index =
-          zip_file_add(archive, path.c_str(), zip_source_buffer(archive, content.data(), content.size(), 0), 0);
+      const zip_int64_t index = zip_file_add(archive, path.c_str(), zip_source_buffer(archive, content.data(), content.size(), 0), 0);
       if (link) {
         zip_file_set_external_attributes(archive, static_cast<zip_uint64_t>(index), 0, ZIP_OPSYS_UNIX, 0120777U << 16);
       }
@@ -125,9 +122,7 @@ class StoreTest : public testing::Test {
     return file;
   }
 
-  PullResult pull_path(const fs::path& path, const PullOptions& options = {}) {
-    return pull(parse_source(path.string()), options);
-  }
+  PullResult pull_path(const fs::path& path, const PullOptions& options = {}) { return pull(parse_source(path.string()), options); }
 
   fs::path path_;
 };
@@ -168,9 +163,8 @@ TEST_F(StoreTest, DigestPin) {
 }
 
 TEST_F(StoreTest, WheelIsUnpacked) {
-  const fs::path wheel = make_zip("pkg-1-py3-none-any.whl", {{"pkg/__init__.py", "import os"},
-                                                            {"pkg/model/config.json", "{}"},
-                                                            {"pkg/model/model.safetensors", "w"}});
+  const fs::path wheel = make_zip(
+      "pkg-1-py3-none-any.whl", {{"pkg/__init__.py", "import os"}, {"pkg/model/config.json", "{}"}, {"pkg/model/model.safetensors", "w"}});
   const PullResult result = pull_path(wheel);
   EXPECT_EQ(read_file(result.path / "model.safetensors", 10), "w");
   EXPECT_EQ(result.sha256, sha256_file(wheel));
@@ -182,8 +176,7 @@ TEST_F(StoreTest, HostileArchivesAreRefused) {
   auto outside = model;
   outside.emplace_back("../evil.json", "{}");
   EXPECT_THAT(error_of([&] { pull_path(make_zip("a.zip", outside)); }, ErrorKind::kInput), HasSubstr("stays inside"));
-  EXPECT_THAT(error_of([&] { pull_path(make_zip("b.zip", model, /*link=*/true)); }, ErrorKind::kInput),
-              HasSubstr("link"));
+  EXPECT_THAT(error_of([&] { pull_path(make_zip("b.zip", model, /*link=*/true)); }, ErrorKind::kInput), HasSubstr("link"));
   auto bomb = model;
   bomb.emplace_back("big.safetensors", std::string(size_t{80} << 20, '\0'));
   EXPECT_THAT(error_of([&] { pull_path(make_zip("c.zip", bomb)); }, ErrorKind::kInput), HasSubstr("claims to unpack"));

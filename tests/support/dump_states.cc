@@ -52,10 +52,7 @@ void dump(const char* model, const char* ids, const char* out, const EngineOptio
   Tensors tensors;
   Observer observer;
   observer.hidden = [&](int layer, const TensorView& x) { tensors.add("hidden." + std::to_string(layer), x); };
-  if (inputs)
-    observer.linear_input = [&](std::string_view name, const TensorView& x) {
-      tensors.add("input." + std::string(name), x);
-    };
+  if (inputs) observer.linear_input = [&](std::string_view name, const TensorView& x) { tensors.add("input." + std::string(name), x); };
   const TensorView hidden = decoder.forward(steps, &observer);
   tensors.add("final", hidden);
   std::vector<int64_t> rows(static_cast<size_t>(hidden.rows()));

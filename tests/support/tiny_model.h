@@ -71,11 +71,9 @@ inline Checkpoint tiny_llama(int64_t C = 256, int64_t F = 512, int64_t V = 96, i
   weights->add_random("model.norm.weight", {C}, 0.1, 1);
   Checkpoint checkpoint;
   checkpoint.path = "tiny_llama";
-  checkpoint.config = {{"model_type", "llama"},          {"hidden_size", C},         {"intermediate_size", F},
-                       {"num_hidden_layers", layers},    {"num_attention_heads", H}, {"num_key_value_heads", K},
-                       {"vocab_size", V},                {"max_position_embeddings", 1024},
-                       {"rms_norm_eps", 1e-5},           {"hidden_act", "silu"},     {"rope_theta", 10000.0},
-                       {"tie_word_embeddings", true}};
+  checkpoint.config = {{"model_type", "llama"},    {"hidden_size", C},         {"intermediate_size", F}, {"num_hidden_layers", layers},
+                       {"num_attention_heads", H}, {"num_key_value_heads", K}, {"vocab_size", V},        {"max_position_embeddings", 1024},
+                       {"rms_norm_eps", 1e-5},     {"hidden_act", "silu"},     {"rope_theta", 10000.0},  {"tie_word_embeddings", true}};
   checkpoint.weights = weights;
   return checkpoint;
 }
@@ -108,9 +106,9 @@ inline Checkpoint tiny_bert(int64_t C = 256, int64_t F = 512, int64_t V = 96, in
   }
   Checkpoint checkpoint;
   checkpoint.path = "tiny_bert";
-  checkpoint.config = {{"model_type", "bert"},        {"hidden_size", C},         {"intermediate_size", F},
-                       {"num_hidden_layers", layers}, {"num_attention_heads", H}, {"vocab_size", V},
-                       {"max_position_embeddings", 512}, {"type_vocab_size", 2},  {"hidden_act", "gelu"},
+  checkpoint.config = {{"model_type", "bert"},           {"hidden_size", C},         {"intermediate_size", F},
+                       {"num_hidden_layers", layers},    {"num_attention_heads", H}, {"vocab_size", V},
+                       {"max_position_embeddings", 512}, {"type_vocab_size", 2},     {"hidden_act", "gelu"},
                        {"layer_norm_eps", 1e-12}};
   checkpoint.weights = weights;
   return checkpoint;

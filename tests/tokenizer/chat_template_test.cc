@@ -34,9 +34,7 @@ std::tm fixed_clock() {
   return now;
 }
 
-ChatTemplate make(const std::string& source) {
-  return {source, "<s>", "</s>", fixed_clock};
-}
+ChatTemplate make(const std::string& source) { return {source, "<s>", "</s>", fixed_clock}; }
 
 std::string render(const std::string& source, const json::array& messages = {}, const json::object& extra = {}) {
   return make(source).render(messages, /*add_generation_prompt=*/false, extra);
@@ -88,9 +86,7 @@ int check_cases(const fs::path& path) {
   return count;
 }
 
-TEST(ChatTemplate, ConversationsEqualTransformers) {
-  EXPECT_EQ(check_cases(kGolden / "chats.jsonl"), 96);
-}
+TEST(ChatTemplate, ConversationsEqualTransformers) { EXPECT_EQ(check_cases(kGolden / "chats.jsonl"), 96); }
 
 TEST(ChatTemplate, MoreConversations) {
   const char* path = std::getenv("CITIUS_CHAT_CASES");
@@ -146,9 +142,7 @@ class Directory : public testing::Test {
   fs::path path_;
 };
 
-TEST_F(Directory, NothingThere) {
-  EXPECT_FALSE(ChatTemplate::from_directory(path_));
-}
+TEST_F(Directory, NothingThere) { EXPECT_FALSE(ChatTemplate::from_directory(path_)); }
 
 TEST_F(Directory, TokenizerConfigWithOneTemplate) {
   write_file(path_ / "tokenizer_config.json",
@@ -216,9 +210,7 @@ TEST(ChatTemplateBadInput, InvalidUtf8IsReplacedInMessagesAndRefusedInTemplates)
 /// Templates that would run for ever or take all memory, each with a word of the error that stops it.
 class Hostile : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
-TEST_P(Hostile, IsStopped) {
-  EXPECT_THAT(error_of(GetParam().first, kHello), testing::HasSubstr(GetParam().second));
-}
+TEST_P(Hostile, IsStopped) { EXPECT_THAT(error_of(GetParam().first, kHello), testing::HasSubstr(GetParam().second)); }
 
 INSTANTIATE_TEST_SUITE_P(
     ChatTemplateBadInput, Hostile,

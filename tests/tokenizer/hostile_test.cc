@@ -84,8 +84,12 @@ TEST(Hostile, Parts) {
   expect_refused(with("pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"a"},"behavior":"Eaten","invert":false})"), "behavior");
   expect_refused(with("post_processor", R"({"type":"BertProcessing","sep":["x",-1],"cls":["y",0]})"), "negative special id");
   expect_refused(with("post_processor", R"({"type":"BertProcessing","sep":["x",99],"cls":["y",0]})"), "special id outside");
-  expect_refused(with("post_processor", R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"X","type_id":0}}],"pair":[],"special_tokens":{}})"), "unknown special token");
-  expect_refused(with("post_processor", R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"B","type_id":0}}],"pair":[],"special_tokens":{}})"), "text B of one");
+  expect_refused(with("post_processor",
+                      R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"X","type_id":0}}],"pair":[],"special_tokens":{}})"),
+                 "unknown special token");
+  expect_refused(with("post_processor",
+                      R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"B","type_id":0}}],"pair":[],"special_tokens":{}})"),
+                 "text B of one");
   expect_refused(with("decoder", R"({"type":"Strip","content":" ","start":-1,"stop":0})"), "negative strip");
   expect_refused(with("added_tokens", R"([{"id":-3,"content":"x"}])"), "negative added id");
   expect_refused(with("added_tokens", R"([{"id":2000000000,"content":"x"}])"), "huge added id");
@@ -99,7 +103,9 @@ TEST(Hostile, ReplacementsThatMultiply) {
   std::string steps;
   for (int i = 0; i < 40; ++i) steps += R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"},)";
   steps.back() = ' ';
-  const auto file = [&](const std::string& list) { return bpe(kVocab, "[]", R"(,"normalizer":{"type":"Sequence","normalizers":[)" + list + "]}"); };
+  const auto file = [&](const std::string& list) {
+    return bpe(kVocab, "[]", R"(,"normalizer":{"type":"Sequence","normalizers":[)" + list + "]}");
+  };
   const auto tokenizer = Tokenizer::from_json(file(steps), "hostile");
   EXPECT_THROW(tokenizer->encode("a"), Error);
   const std::string one = R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(100, 'b') + "\"}";
@@ -115,7 +121,9 @@ TEST(Hostile, MillionsOfElements) {
 
 TEST(Hostile, RegularExpressions) {
   const auto split = [](const std::string& pattern) {
-    return bpe(kVocab, "[]", R"(,"pre_tokenizer":{"type":"Split","pattern":{"Regex":)" + json::serialize(json::value(pattern)) + R"(},"behavior":"Isolated","invert":false})");
+    return bpe(kVocab, "[]",
+               R"(,"pre_tokenizer":{"type":"Split","pattern":{"Regex":)" + json::serialize(json::value(pattern)) +
+                   R"(},"behavior":"Isolated","invert":false})");
   };
   for (const char* pattern : {"(", "[a", "\\", "a{2,1}", "\\p{NoSuchThing}", "(?<n>a)\\k<n>", "[a&&b]", "\\p{L", "(?m:.)"}) {
     expect_refused(split(pattern), pattern);
@@ -146,17 +154,10 @@ TEST(Hostile, MutatedFilesNeverCrash) {
       for (int k = 0; k < 1 + round % 4; ++k) {
         const size_t at = random() % text.size();
         switch (random() % 4) {
-          case 0:
-            text[at] = static_cast<char>("0123456789\"{}[],:-ex"[random() % 19]);
-            break;
-          case 1:
-            text.erase(at, 1 + random() % 20);
-            break;
-          case 2:
-            text.insert(at, text.substr(random() % text.size(), random() % 30));
-            break;
-          default:
-            text.resize(std::max<size_t>(at, 1));
+          case 0: text[at] = static_cast<char>("0123456789\"{}[],:-ex"[random() % 19]); break;
+          case 1: text.erase(at, 1 + random() % 20); break;
+          case 2: text.insert(at, text.substr(random() % text.size(), random() % 30)); break;
+          default: text.resize(std::max<size_t>(at, 1));
         }
       }
       try {

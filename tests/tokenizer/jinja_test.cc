@@ -63,9 +63,7 @@ int check_sources(const fs::path& path) {
   return count;
 }
 
-TEST(Jinja, SourcesEqualJinja2) {
-  EXPECT_GT(check_sources(kGolden / "sources.jsonl"), 600);
-}
+TEST(Jinja, SourcesEqualJinja2) { EXPECT_GT(check_sources(kGolden / "sources.jsonl"), 600); }
 
 TEST(Jinja, MoreSources) {
   const char* path = std::getenv("CITIUS_JINJA_CASES");

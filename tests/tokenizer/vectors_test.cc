@@ -84,9 +84,7 @@ std::vector<int32_t> to_ids(const json::value& list) {
   return ids;
 }
 
-json::value read_vector(const std::string& file) {
-  return read_json(shared_path("tokenizers/hf_vectors/" + file));
-}
+json::value read_vector(const std::string& file) { return read_json(shared_path("tokenizers/hf_vectors/" + file)); }
 
 std::vector<std::string> to_strings(const json::value& list) {
   std::vector<std::string> strings;

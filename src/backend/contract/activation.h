@@ -10,10 +10,10 @@ namespace citius {
 enum class ActivationKind : uint8_t {
   kNone,
   kRelu,
-  kGelu,      // x · Φ(x), exact (erf)
-  kGeluTanh,  // Hendrycks and Gimpel 2016, tanh form
-  kQuickGelu, // x · sigmoid(1.702 x)
-  kSilu,      // x · sigmoid(x)
+  kGelu,       // x · Φ(x), exact (erf)
+  kGeluTanh,   // Hendrycks and Gimpel 2016, tanh form
+  kQuickGelu,  // x · sigmoid(1.702 x)
+  kSilu,       // x · sigmoid(x)
   kTanh,
   kSigmoid,
 };

@@ -22,9 +22,7 @@ struct KvLayer {
   int64_t num_blocks = 0;
   int64_t heads = 0;     // K
   int64_t head_dim = 0;  // D
-  size_t block_bytes() const {
-    return static_cast<size_t>(2 * kKvBlock * heads * head_dim) * (type == KvType::kF32 ? 4 : 2);
-  }
+  size_t block_bytes() const { return static_cast<size_t>(2 * kKvBlock * heads * head_dim) * (type == KvType::kF32 ? 4 : 2); }
 };
 
 /// One sequence of a packed batch: rows [begin, end) of the batch are its tokens [past, past + end - begin).

@@ -19,12 +19,12 @@ namespace citius {
 ///     sum of integer products is exact in int32; then acc = fma(float(sum), w_scale · x_scale, acc), groups ascending.
 ///     Formats with an offset (w = scale · q + min) add acc = fma(float(Σ q_x), min · x_scale, acc) after it.
 struct LinearArgs {
-  TensorView x;                         // [T, K] fp32, strided
+  TensorView x;                          // [T, K] fp32, strided
   const PackedWeight* weight = nullptr;  // [N, K]
-  const float* bias = nullptr;          // [N] or null
+  const float* bias = nullptr;           // [N] or null
   ActivationKind activation = ActivationKind::kNone;
-  TensorView residual;                  // [T, N] fp32, strided, or empty; may be y itself
-  TensorView y;                         // [T, N] fp32, strided; must not overlap x
+  TensorView residual;  // [T, N] fp32, strided, or empty; may be y itself
+  TensorView y;         // [T, N] fp32, strided; must not overlap x
   Compute compute = Compute::kFast;
 };
 

@@ -70,8 +70,7 @@ void CpuBackend::kv_write(const KvWriteArgs& args) {
     task.count = piece.count;
     task.slot = position % kKvBlock;
     task.head_dim = D;
-    task.block = static_cast<char*>(kv.data) + sequence.blocks[position / kKvBlock] * block_bytes +
-                 piece.head * (block_bytes / kv.heads);
+    task.block = static_cast<char*>(kv.data) + sequence.blocks[position / kKvBlock] * block_bytes + piece.head * (block_bytes / kv.heads);
     kernel(task);
   });
 }

@@ -12,9 +12,8 @@ CpuBackend::CpuBackend(const BackendOptions& options)
 void CpuBackend::linear(const LinearArgs& args) {
   if (trace_.on()) {
     const KernelChoice choice = linear_.explain(*args.weight, args.compute);
-    trace_.print("linear {} [{}, {}]: {}{}{}", format_name(args.weight->format()), args.weight->rows(),
-                 args.weight->cols(), choice.name, choice.declined.empty() ? "" : "; declined ",
-                 fmt::join(choice.declined, "; "));
+    trace_.print("linear {} [{}, {}]: {}{}{}", format_name(args.weight->format()), args.weight->rows(), args.weight->cols(), choice.name,
+                 choice.declined.empty() ? "" : "; declined ", fmt::join(choice.declined, "; "));
   }
   linear_.run(args);
 }

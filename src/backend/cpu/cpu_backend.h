@@ -20,9 +20,7 @@ class CpuBackend final : public Backend {
   ThreadPool& threads() override { return pool_; }
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override { return linear_.pack(parts); }
-  KernelChoice explain(const PackedWeight& weight, Compute compute) const override {
-    return linear_.explain(weight, compute);
-  }
+  KernelChoice explain(const PackedWeight& weight, Compute compute) const override { return linear_.explain(weight, compute); }
 
   void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;

@@ -43,9 +43,7 @@ class Slices {
 CpuLinear::CpuLinear(ThreadPool& pool, const Target& target)
     : pool_(pool), target_(target), scratch_(static_cast<size_t>(kLinearScratch * pool.num_threads())) {}
 
-std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) {
-  return pack_matrix(parts, *target_.linear, pool_);
-}
+std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) { return pack_matrix(parts, *target_.linear, pool_); }
 
 KernelChoice CpuLinear::explain(const PackedWeight& weight, Compute compute) const {
   const FormatKernels& kernels = packed_tiles(weight).kernels();
@@ -67,17 +65,21 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
     float* rounded = reinterpret_cast<float*>(activations_.data());
     a.x = rounded;
     pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
-      target_.linear->round_bf16(x + begin * args.x.stride, args.x.stride, end - begin, cols, rounded + begin * a.x_stride,
-                                 a.x_stride);
+      target_.linear->round_bf16(x + begin * args.x.stride, args.x.stride, end - begin, cols, rounded + begin * a.x_stride, a.x_stride);
     });
   } else if (plan.integer) {
-    QuantizeTask task{.x = x, .x_stride = args.x.stride, .rows = rows, .cols = cols, .group = plan.group,
-                      .aux_group = plan.aux_group, .aux = plan.aux, .offset = plan.offset};
+    QuantizeTask task{.x = x,
+                      .x_stride = args.x.stride,
+                      .rows = rows,
+                      .cols = cols,
+                      .group = plan.group,
+                      .aux_group = plan.aux_group,
+                      .aux = plan.aux,
+                      .offset = plan.offset};
     task.code_stride = round_up(cols, 64);
     task.scale_stride = plan.group == 0 ? 1 : cols / plan.group;
     task.aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
-    activations_.reserve(
-        static_cast<size_t>(rows * (task.code_stride + task.scale_stride * 4 + task.aux_stride * 4) + 3 * 64));
+    activations_.reserve(static_cast<size_t>(rows * (task.code_stride + task.scale_stride * 4 + task.aux_stride * 4) + 3 * 64));
     Slices slices(activations_.data());
     task.codes = slices.take<int8_t>(rows * task.code_stride);
     task.scales = slices.take<float>(rows * task.scale_stride);

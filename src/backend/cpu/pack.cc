@@ -142,8 +142,8 @@ std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, con
   int64_t num_rows = 0;
   for (const OwnedMatrix& part : parts) {
     if (part.matrix.format != format || part.matrix.cols != cols) {
-      fail_input("weight", "parts of one weight differ: got {} with {} inputs, expected {} with {}",
-                 format_name(part.matrix.format), part.matrix.cols, format_name(format), cols);
+      fail_input("weight", "parts of one weight differ: got {} with {} inputs, expected {} with {}", format_name(part.matrix.format),
+                 part.matrix.cols, format_name(format), cols);
     }
     num_rows += part.matrix.rows;
   }

@@ -29,9 +29,9 @@ constexpr bool kCompiled_any = true;
 const ProbeKernels& probe_kernels(std::string_view isa) {
   const std::string_view name = cpu::choose_target(isa).name;
   const ProbeKernels* found = nullptr;
-#define CITIUS_TARGET(target, simd, machine, flags)                         \
-  if constexpr (cpu::kCompiled_##machine) {                                 \
-    if (name == #target) found = &cpu::target::probe_loops();               \
+#define CITIUS_TARGET(target, simd, machine, flags)           \
+  if constexpr (cpu::kCompiled_##machine) {                   \
+    if (name == #target) found = &cpu::target::probe_loops(); \
   }
 #include "backend/cpu/targets.inc"
 #undef CITIUS_TARGET

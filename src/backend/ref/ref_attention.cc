@@ -46,8 +46,7 @@ Visible visible(const AttentionArgs& args, int64_t position, int64_t length) {
   return {0, length};
 }
 
-double score(const AttentionArgs& args, const SequenceSpan& sequence, const float* q, int64_t h, int64_t position,
-             int64_t j) {
+double score(const AttentionArgs& args, const SequenceSpan& sequence, const float* q, int64_t h, int64_t position, int64_t j) {
   const KvLayer& kv = *args.kv;
   const int64_t head = h * kv.heads / args.q.shape[1];
   const int64_t key = place(kv, sequence, j, head).key;

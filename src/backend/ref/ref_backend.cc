@@ -11,8 +11,7 @@ namespace {
 
 // Rows of a [T, C] or [T, H, C] view as (token, head) pairs; row r starts at token r / heads.
 struct Rows {
-  explicit Rows(const TensorView& x)
-      : heads(x.shape.rank() == 3 ? x.shape[1] : 1), channels(x.shape[-1]), count(x.rows() * heads) {}
+  explicit Rows(const TensorView& x) : heads(x.shape.rank() == 3 ? x.shape[1] : 1), channels(x.shape[-1]), count(x.rows() * heads) {}
   float* at(const TensorView& x, int64_t r) const { return x.row(r / heads) + r % heads * channels; }
   int64_t heads, channels, count;
 };

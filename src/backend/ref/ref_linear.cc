@@ -84,8 +84,7 @@ KernelChoice RefBackend::explain(const PackedWeight&, Compute) const { return {"
 void RefBackend::linear(const LinearArgs& args) {
   const PackedWeight& weight = *args.weight;
   const int64_t T = args.x.rows(), N = weight.rows(), K = weight.cols();
-  const ActivationFormat format =
-      args.compute == Compute::kFast ? format_activation(weight.format()) : ActivationFormat::kF32;
+  const ActivationFormat format = args.compute == Compute::kFast ? format_activation(weight.format()) : ActivationFormat::kF32;
   const int64_t groups = (T + kTokens - 1) / kTokens;
   // [groups, K, kTokens]: inputs of 16 tokens side by side; tokens past the last are zero.
   std::vector<double> inputs(static_cast<size_t>(groups * K * kTokens), 0.0);

@@ -123,9 +123,7 @@ class Request {
     return code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT && code != CURLE_WRITE_ERROR &&
            code != CURLE_PEER_FAILED_VERIFICATION && code != CURLE_TOO_MANY_REDIRECTS;
   }
-  [[noreturn]] void fail_network(CURLcode code) const {
-    fail(ErrorKind::kNetwork, address_, "download failed: {}", describe(code));
-  }
+  [[noreturn]] void fail_network(CURLcode code) const { fail(ErrorKind::kNetwork, address_, "download failed: {}", describe(code)); }
 
   HttpHeaders headers;
 
@@ -209,7 +207,7 @@ size_t on_file(char* data, size_t, size_t size, void* user) {
 }
 
 uint64_t file_size(int fd) {
-  struct stat info {};
+  struct stat info{};
   return ::fstat(fd, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
 
@@ -250,8 +248,8 @@ HttpHeaders http_head(const std::string& address, const HttpOptions& options) {
   return headers;
 }
 
-void http_download(const std::string& address, const std::filesystem::path& file, const std::string& etag,
-                   const std::string& what, const HttpOptions& options) {
+void http_download(const std::string& address, const std::filesystem::path& file, const std::string& etag, const std::string& what,
+                   const HttpOptions& options) {
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) fail(ErrorKind::kResource, file.string(), "cannot write: {}", std::strerror(errno));
   const std::unique_ptr<const int, void (*)(const int*)> closer(&fd, [](const int* open_fd) { ::close(*open_fd); });

@@ -28,7 +28,7 @@ HttpHeaders http_head(const std::string& address, const HttpOptions& options);
 /// GET into `file`, going on after the bytes that it holds if the server still has the same content (`etag`, empty:
 /// unknown), from the beginning otherwise. Retries what may pass. `what` names the progress bar.
 /// Throws Error: kNetwork, kResource (disk), kInterrupted; the file keeps what came, for the next time.
-void http_download(const std::string& address, const std::filesystem::path& file, const std::string& etag,
-                   const std::string& what, const HttpOptions& options);
+void http_download(const std::string& address, const std::filesystem::path& file, const std::string& etag, const std::string& what,
+                   const HttpOptions& options);
 
 }  // namespace citius

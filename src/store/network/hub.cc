@@ -22,8 +22,7 @@ std::string git_blob_sha1(const std::filesystem::path& path) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
   unsigned size = 0;
-  if (EVP_DigestInit_ex(context.get(), EVP_sha1(), nullptr) != 1 ||
-      EVP_DigestUpdate(context.get(), header.data(), header.size()) != 1 ||
+  if (EVP_DigestInit_ex(context.get(), EVP_sha1(), nullptr) != 1 || EVP_DigestUpdate(context.get(), header.data(), header.size()) != 1 ||
       EVP_DigestUpdate(context.get(), file.bytes().data(), file.bytes().size()) != 1 ||
       EVP_DigestFinal_ex(context.get(), bytes.data(), &size) != 1) {
     fail(ErrorKind::kResource, "SHA-1", "OpenSSL refuses it; digests of small files cannot be checked");
@@ -57,13 +56,11 @@ bool is_whole(const std::filesystem::path& file, const std::string& digest) {
   return digest.size() == 40 && git_blob_sha1(file) == digest;
 }
 
-void fetch_file(const std::string& address, const std::string& inner, const std::filesystem::path& file,
-                const HttpOptions& options) {
+void fetch_file(const std::string& address, const std::string& inner, const std::filesystem::path& file, const HttpOptions& options) {
   const Expected expected = expected_of(address, options);
   const bool checkable = expected.digest.size() == 64 || expected.digest.size() == 40;
   if (!checkable) {
-    fail(ErrorKind::kNetwork, address, "the server states no digest (ETag '{}'), expected SHA-256 or SHA-1",
-         expected.etag);
+    fail(ErrorKind::kNetwork, address, "the server states no digest (ETag '{}'), expected SHA-256 or SHA-1", expected.etag);
   }
   std::filesystem::create_directories(file.parent_path());
   if (std::filesystem::exists(file)) {

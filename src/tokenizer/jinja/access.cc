@@ -11,9 +11,7 @@ namespace {
 
 constexpr const char* kUnsafe = "this attribute is not available to templates";
 
-Undefined unsafe_attribute(const StrPtr& name) {
-  return Undefined{name, nullptr, kUnsafe};
-}
+Undefined unsafe_attribute(const StrPtr& name) { return Undefined{name, nullptr, kUnsafe}; }
 
 }  // namespace
 
@@ -122,9 +120,7 @@ SliceBounds slice_bounds(Runtime& runtime, int64_t size, const Value& start, con
   return bounds;
 }
 
-int64_t bounds_size(const SliceBounds& bounds) {
-  return Range(bounds.start, bounds.stop, bounds.step).size();
-}
+int64_t bounds_size(const SliceBounds& bounds) { return Range(bounds.start, bounds.stop, bounds.step).size(); }
 
 Value slice_text(Runtime& runtime, const Str& text, const SliceBounds& bounds) {
   runtime.budget.work_bytes(text.text.size());
@@ -201,9 +197,7 @@ int64_t int_argument(Runtime& runtime, std::string_view function, const Value* v
   return out;
 }
 
-bool bool_argument(Runtime& runtime, const Value* value, bool fallback) {
-  return value == nullptr ? fallback : runtime.truthy(*value);
-}
+bool bool_argument(Runtime& runtime, const Value* value, bool fallback) { return value == nullptr ? fallback : runtime.truthy(*value); }
 
 Value get_path(Runtime& runtime, Value item, const Value& path, const Value* fallback) {
   const auto step = [&](const Value& part) {

@@ -40,8 +40,7 @@ class Checker {
   /// `soft`: inside an if, where an unknown filter is an error only once it is reached.
   void check(Stmt& statement, bool soft, bool in_loop) {
     switch (statement.kind) {
-      case StmtKind::kFor:
-        return check_for(statement, soft, in_loop);
+      case StmtKind::kFor: return check_for(statement, soft, in_loop);
       case StmtKind::kIf:
         for (const ExprPtr& condition : statement.exprs) check(*condition, /*soft=*/true);
         for (Body& body : statement.bodies) check(body, /*soft=*/true, in_loop);
@@ -66,8 +65,7 @@ class Checker {
           fail(statement.line, "the block '{}' is defined twice", statement.text);
         }
         return check(statement.body, /*soft=*/false, /*in_loop=*/false);
-      case StmtKind::kScope:
-        return check(statement.body, /*soft=*/false, /*in_loop=*/false);
+      case StmtKind::kScope: return check(statement.body, /*soft=*/false, /*in_loop=*/false);
       default:
         for (const ExprPtr& expr : statement.exprs) {
           if (expr) check(*expr, soft);

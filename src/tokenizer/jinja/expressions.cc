@@ -195,18 +195,15 @@ ExprPtr Parser::parse_unary(bool with_filter) {
 ExprPtr Parser::parse_primary(bool with_namespace) {
   const int line = current().line;
   switch (current().kind) {
-    case TokenKind::kName:
-      return parse_name(with_namespace);
+    case TokenKind::kName: return parse_name(with_namespace);
     case TokenKind::kInteger:
-    case TokenKind::kFloat:
-      return parse_number();
+    case TokenKind::kFloat: return parse_number();
     case TokenKind::kString: {
       std::string text;
       while (is(TokenKind::kString)) text += next().text;
       return constant(make_text(std::move(text)), line);
     }
-    default:
-      break;
+    default: break;
   }
   if (is_operator("[")) return parse_list();
   if (is_operator("{")) return parse_dict();

@@ -263,8 +263,6 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterEntry> sequence_filters() {
-  return kFilters;
-}
+std::span<const FilterEntry> sequence_filters() { return kFilters; }
 
 }  // namespace citius::jinja

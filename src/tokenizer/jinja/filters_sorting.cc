@@ -139,8 +139,6 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterEntry> sorting_filters() {
-  return kFilters;
-}
+std::span<const FilterEntry> sorting_filters() { return kFilters; }
 
 }  // namespace citius::jinja

@@ -246,9 +246,7 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterEntry> text_filters() {
-  return kFilters;
-}
+std::span<const FilterEntry> text_filters() { return kFilters; }
 
 NativeFunction find_filter(std::string_view name) {
   for (const auto table : {text_filters(), value_filters(), sequence_filters(), sorting_filters()}) {

@@ -170,8 +170,6 @@ constexpr FilterEntry kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterEntry> value_filters() {
-  return kFilters;
-}
+std::span<const FilterEntry> value_filters() { return kFilters; }
 
 }  // namespace citius::jinja

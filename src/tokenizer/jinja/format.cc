@@ -36,16 +36,11 @@ std::string group_digits(std::string digits, char mark, size_t every) {
 
 std::string radix_digits(uint64_t magnitude, char type) {
   switch (type) {
-    case 'x':
-      return fmt::format("{:x}", magnitude);
-    case 'X':
-      return fmt::format("{:X}", magnitude);
-    case 'o':
-      return fmt::format("{:o}", magnitude);
-    case 'b':
-      return fmt::format("{:b}", magnitude);
-    default:
-      return std::to_string(magnitude);
+    case 'x': return fmt::format("{:x}", magnitude);
+    case 'X': return fmt::format("{:X}", magnitude);
+    case 'o': return fmt::format("{:o}", magnitude);
+    case 'b': return fmt::format("{:b}", magnitude);
+    default: return std::to_string(magnitude);
   }
 }
 

@@ -63,41 +63,23 @@ Flow Interpreter::execute(const Stmt& statement) {
   runtime_.budget.work();
   runtime_.budget.line = statement.line;
   switch (statement.kind) {
-    case StmtKind::kData:
-      out_->append(statement.text);
-      break;
+    case StmtKind::kData: out_->append(statement.text); break;
     case StmtKind::kPrint:
       for (const ExprPtr& expr : statement.exprs) out_->append_value(evaluate(*expr));
       break;
-    case StmtKind::kFor:
-      return execute_for(statement);
-    case StmtKind::kIf:
-      return execute_if(statement);
-    case StmtKind::kSet:
-      assign(*statement.exprs[0], evaluate(*statement.exprs[1]));
-      break;
-    case StmtKind::kSetBlock:
-      return execute_set_block(statement);
-    case StmtKind::kMacro:
-      scope_->set(statement.symbol, make_macro(*statement.macro));
-      break;
-    case StmtKind::kCallBlock:
-      execute_call_block(statement);
-      break;
-    case StmtKind::kFilterBlock:
-      return execute_filter_block(statement);
-    case StmtKind::kWith:
-      return execute_with(statement);
+    case StmtKind::kFor: return execute_for(statement);
+    case StmtKind::kIf: return execute_if(statement);
+    case StmtKind::kSet: assign(*statement.exprs[0], evaluate(*statement.exprs[1])); break;
+    case StmtKind::kSetBlock: return execute_set_block(statement);
+    case StmtKind::kMacro: scope_->set(statement.symbol, make_macro(*statement.macro)); break;
+    case StmtKind::kCallBlock: execute_call_block(statement); break;
+    case StmtKind::kFilterBlock: return execute_filter_block(statement);
+    case StmtKind::kWith: return execute_with(statement);
     case StmtKind::kScope:
-    case StmtKind::kBlock:
-      execute_block(statement);
-      break;
-    case StmtKind::kBreak:
-      return Flow::kBreak;
-    case StmtKind::kContinue:
-      return Flow::kContinue;
-    case StmtKind::kRefuse:
-      runtime_.fail("{}", statement.text);
+    case StmtKind::kBlock: execute_block(statement); break;
+    case StmtKind::kBreak: return Flow::kBreak;
+    case StmtKind::kContinue: return Flow::kContinue;
+    case StmtKind::kRefuse: runtime_.fail("{}", statement.text);
   }
   return Flow::kNext;
 }
@@ -200,52 +182,37 @@ Value Interpreter::evaluate(const Expr& expr) {
   runtime_.budget.work();
   runtime_.budget.line = expr.line;
   switch (expr.kind) {
-    case ExprKind::kConst:
-      return expr.value;
-    case ExprKind::kName:
-      return lookup(expr);
-    case ExprKind::kNamespaceRef:
-      runtime_.fail("an attribute of a namespace cannot be read as a target");
+    case ExprKind::kConst: return expr.value;
+    case ExprKind::kName: return lookup(expr);
+    case ExprKind::kNamespaceRef: runtime_.fail("an attribute of a namespace cannot be read as a target");
     case ExprKind::kTuple:
     case ExprKind::kList:
     case ExprKind::kDict:
-    case ExprKind::kConcat:
-      return evaluate_collection(expr);
+    case ExprKind::kConcat: return evaluate_collection(expr);
     case ExprKind::kAttribute:
     case ExprKind::kItem:
-    case ExprKind::kSlice:
-      return evaluate_access(expr);
-    case ExprKind::kCall:
-      return evaluate_call(expr);
+    case ExprKind::kSlice: return evaluate_access(expr);
+    case ExprKind::kCall: return evaluate_call(expr);
     case ExprKind::kFilter:
-    case ExprKind::kTest:
-      return evaluate_filter(expr);
-    case ExprKind::kCompare:
-      return evaluate_compare(expr);
-    default:
-      return evaluate_operator(expr);
+    case ExprKind::kTest: return evaluate_filter(expr);
+    case ExprKind::kCompare: return evaluate_compare(expr);
+    default: return evaluate_operator(expr);
   }
 }
 
 Value Interpreter::evaluate_operator(const Expr& expr) {
   Value first = evaluate(*expr.children[0]);
   switch (expr.kind) {
-    case ExprKind::kNot:
-      return !runtime_.truthy(first);
-    case ExprKind::kNegate:
-      return runtime_.negate(first);
-    case ExprKind::kPlus:
-      return runtime_.plus(first);
-    case ExprKind::kAnd:
-      return runtime_.truthy(first) ? evaluate(*expr.children[1]) : first;
-    case ExprKind::kOr:
-      return runtime_.truthy(first) ? first : evaluate(*expr.children[1]);
+    case ExprKind::kNot: return !runtime_.truthy(first);
+    case ExprKind::kNegate: return runtime_.negate(first);
+    case ExprKind::kPlus: return runtime_.plus(first);
+    case ExprKind::kAnd: return runtime_.truthy(first) ? evaluate(*expr.children[1]) : first;
+    case ExprKind::kOr: return runtime_.truthy(first) ? first : evaluate(*expr.children[1]);
     case ExprKind::kCondition:
       if (runtime_.truthy(first)) return evaluate(*expr.children[1]);
       if (expr.children[2]) return evaluate(*expr.children[2]);
       return Undefined{nullptr, nullptr, "an inline 'if' was false and has no 'else'"};
-    default:
-      break;
+    default: break;
   }
   const Value second = evaluate(*expr.children[1]);
   runtime_.budget.line = expr.line;
@@ -282,22 +249,14 @@ Value Interpreter::evaluate_collection(const Expr& expr) {
 
 bool Interpreter::compare(Compare op, const Value& a, const Value& b) {
   switch (op) {
-    case Compare::kEqual:
-      return runtime_.equals(a, b);
-    case Compare::kNotEqual:
-      return !runtime_.equals(a, b);
-    case Compare::kLess:
-      return runtime_.ordered(a, b, Order::kLess);
-    case Compare::kLessEqual:
-      return runtime_.ordered(a, b, Order::kLessEqual);
-    case Compare::kGreater:
-      return runtime_.ordered(a, b, Order::kGreater);
-    case Compare::kGreaterEqual:
-      return runtime_.ordered(a, b, Order::kGreaterEqual);
-    case Compare::kIn:
-      return runtime_.contains(b, a);
-    case Compare::kNotIn:
-      return !runtime_.contains(b, a);
+    case Compare::kEqual: return runtime_.equals(a, b);
+    case Compare::kNotEqual: return !runtime_.equals(a, b);
+    case Compare::kLess: return runtime_.ordered(a, b, Order::kLess);
+    case Compare::kLessEqual: return runtime_.ordered(a, b, Order::kLessEqual);
+    case Compare::kGreater: return runtime_.ordered(a, b, Order::kGreater);
+    case Compare::kGreaterEqual: return runtime_.ordered(a, b, Order::kGreaterEqual);
+    case Compare::kIn: return runtime_.contains(b, a);
+    case Compare::kNotIn: return !runtime_.contains(b, a);
   }
   return false;
 }

@@ -122,8 +122,6 @@ class JsonWriter {
 
 }  // namespace
 
-Value dump_json(Runtime& runtime, const Value& value, const JsonStyle& style) {
-  return JsonWriter(runtime, style).write(value);
-}
+Value dump_json(Runtime& runtime, const Value& value, const JsonStyle& style) { return JsonWriter(runtime, style).write(value); }
 
 }  // namespace citius::jinja

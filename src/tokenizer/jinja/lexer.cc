@@ -14,9 +14,7 @@ namespace {
 constexpr size_t kMaxTokens = 1 << 20;
 constexpr size_t kNone = std::string_view::npos;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Every kind of line end becomes "\n"; one at the very end is dropped.
 std::string normalize_lines(std::string_view source) {
@@ -367,8 +365,6 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view source) {
-  return Lexer(source).run();
-}
+std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(); }
 
 }  // namespace citius::jinja

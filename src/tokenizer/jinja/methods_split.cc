@@ -224,9 +224,7 @@ constexpr std::string_view kForbiddenList[] = {"append", "clear", "pop", "revers
 
 }  // namespace
 
-std::span<const MethodEntry> string_split_methods() {
-  return kStringMethods;
-}
+std::span<const MethodEntry> string_split_methods() { return kStringMethods; }
 
 bool Range::attribute(Runtime& /*runtime*/, const ObjectPtr& self, std::string_view name, Value& out) {
   if (name == "start" || name == "stop" || name == "step") {

@@ -259,8 +259,6 @@ constexpr MethodEntry kMethods[] = {
 
 }  // namespace
 
-std::span<const MethodEntry> string_methods() {
-  return kMethods;
-}
+std::span<const MethodEntry> string_methods() { return kMethods; }
 
 }  // namespace citius::jinja

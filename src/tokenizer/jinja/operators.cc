@@ -51,17 +51,10 @@ Value Runtime::integer_arithmetic(Arithmetic op, int64_t a, int64_t b) {
   const bool divides = op == Arithmetic::kDivide || op == Arithmetic::kFloorDivide || op == Arithmetic::kModulo;
   if (divides && b == 0) fail("division by zero");
   switch (op) {
-    case Arithmetic::kAdd:
-      fits = !__builtin_add_overflow(a, b, &out);
-      break;
-    case Arithmetic::kSubtract:
-      fits = !__builtin_sub_overflow(a, b, &out);
-      break;
-    case Arithmetic::kMultiply:
-      fits = !__builtin_mul_overflow(a, b, &out);
-      break;
-    case Arithmetic::kDivide:
-      return static_cast<double>(static_cast<long double>(a) / static_cast<long double>(b));
+    case Arithmetic::kAdd: fits = !__builtin_add_overflow(a, b, &out); break;
+    case Arithmetic::kSubtract: fits = !__builtin_sub_overflow(a, b, &out); break;
+    case Arithmetic::kMultiply: fits = !__builtin_mul_overflow(a, b, &out); break;
+    case Arithmetic::kDivide: return static_cast<double>(static_cast<long double>(a) / static_cast<long double>(b));
     case Arithmetic::kFloorDivide:
       if (a == INT64_MIN && b == -1)
         fits = false;
@@ -85,20 +78,13 @@ Value Runtime::float_arithmetic(Arithmetic op, double a, double b) {
   const bool divides = op == Arithmetic::kDivide || op == Arithmetic::kFloorDivide || op == Arithmetic::kModulo;
   if (divides && b == 0) fail("division by zero");
   switch (op) {
-    case Arithmetic::kAdd:
-      return a + b;
-    case Arithmetic::kSubtract:
-      return a - b;
-    case Arithmetic::kMultiply:
-      return a * b;
-    case Arithmetic::kDivide:
-      return a / b;
-    case Arithmetic::kFloorDivide:
-      return floor_divide(a, b);
-    case Arithmetic::kModulo:
-      return floor_modulo(a, b);
-    case Arithmetic::kPower:
-      break;
+    case Arithmetic::kAdd: return a + b;
+    case Arithmetic::kSubtract: return a - b;
+    case Arithmetic::kMultiply: return a * b;
+    case Arithmetic::kDivide: return a / b;
+    case Arithmetic::kFloorDivide: return floor_divide(a, b);
+    case Arithmetic::kModulo: return floor_modulo(a, b);
+    case Arithmetic::kPower: break;
   }
   if (a == 0 && b < 0) fail("zero cannot be raised to a negative power");
   if (a < 0 && std::isfinite(b) && std::trunc(b) != b) fail("a negative number has no real power {}", b);

@@ -59,25 +59,16 @@ std::string Parser::expect_identifier() {
 
 std::string Parser::describe() const {
   switch (current().kind) {
-    case TokenKind::kData:
-      return "text";
-    case TokenKind::kVariableBegin:
-      return "'{{'";
-    case TokenKind::kVariableEnd:
-      return "'}}'";
-    case TokenKind::kBlockBegin:
-      return "'{%'";
-    case TokenKind::kBlockEnd:
-      return "'%}'";
-    case TokenKind::kString:
-      return "a string";
+    case TokenKind::kData: return "text";
+    case TokenKind::kVariableBegin: return "'{{'";
+    case TokenKind::kVariableEnd: return "'}}'";
+    case TokenKind::kBlockBegin: return "'{%'";
+    case TokenKind::kBlockEnd: return "'%}'";
+    case TokenKind::kString: return "a string";
     case TokenKind::kInteger:
-    case TokenKind::kFloat:
-      return "a number";
-    case TokenKind::kEnd:
-      return "the end of the template";
-    default:
-      return "'" + current().text + "'";
+    case TokenKind::kFloat: return "a number";
+    case TokenKind::kEnd: return "the end of the template";
+    default: return "'" + current().text + "'";
   }
 }
 
@@ -88,9 +79,7 @@ std::unique_ptr<Stmt> Parser::make_statement(StmtKind kind) const {
   return statement;
 }
 
-Body Parser::parse_all() {
-  return parse_until({});
-}
+Body Parser::parse_all() { return parse_until({}); }
 
 /// Statements up to a block whose name is one of `ends`; that name is the current token then.
 Body Parser::parse_until(const std::vector<std::string_view>& ends) {

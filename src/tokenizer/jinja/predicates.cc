@@ -18,30 +18,14 @@ bool plain(Runtime& runtime, const Value& self, const Args& args) {
   return kTest(self);
 }
 
-bool is_defined(const Value& value) {
-  return !is_undefined(value);
-}
-bool is_boolean(const Value& value) {
-  return std::holds_alternative<bool>(value);
-}
-bool is_true(const Value& value) {
-  return is_boolean(value) && std::get<bool>(value);
-}
-bool is_false(const Value& value) {
-  return is_boolean(value) && !std::get<bool>(value);
-}
-bool is_integer(const Value& value) {
-  return std::holds_alternative<int64_t>(value);
-}
-bool is_float(const Value& value) {
-  return std::holds_alternative<double>(value);
-}
-bool is_string(const Value& value) {
-  return as_str(value) != nullptr;
-}
-bool is_mapping(const Value& value) {
-  return as_dict(value) != nullptr;
-}
+bool is_defined(const Value& value) { return !is_undefined(value); }
+bool is_boolean(const Value& value) { return std::holds_alternative<bool>(value); }
+bool is_true(const Value& value) { return is_boolean(value) && std::get<bool>(value); }
+bool is_false(const Value& value) { return is_boolean(value) && !std::get<bool>(value); }
+bool is_integer(const Value& value) { return std::holds_alternative<int64_t>(value); }
+bool is_float(const Value& value) { return std::holds_alternative<double>(value); }
+bool is_string(const Value& value) { return as_str(value) != nullptr; }
+bool is_mapping(const Value& value) { return as_dict(value) != nullptr; }
 bool is_sequence(const Value& value) {
   return as_str(value) != nullptr || as_list(value) != nullptr || as_dict(value) != nullptr || is_undefined(value) ||
          as_object<Range>(value) != nullptr;

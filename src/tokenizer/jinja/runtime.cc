@@ -212,14 +212,10 @@ std::string_view order_symbol(Order order) {
 template <typename T>
 bool holds(const T& a, const T& b, Order order) {
   switch (order) {
-    case Order::kLess:
-      return a < b;
-    case Order::kLessEqual:
-      return a <= b;
-    case Order::kGreater:
-      return a > b;
-    case Order::kGreaterEqual:
-      return a >= b;
+    case Order::kLess: return a < b;
+    case Order::kLessEqual: return a <= b;
+    case Order::kGreater: return a > b;
+    case Order::kGreaterEqual: return a >= b;
   }
   return false;
 }

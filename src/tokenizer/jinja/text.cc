@@ -132,19 +132,11 @@ bool all_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-char ascii_upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-}
-char ascii_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
+char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
+char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
-bool is_cased(char32_t code) {
-  return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASED);
-}
-bool is_case_ignorable(char32_t code) {
-  return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASE_IGNORABLE);
-}
+bool is_cased(char32_t code) { return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASED); }
+bool is_case_ignorable(char32_t code) { return u_hasBinaryProperty(static_cast<UChar32>(code), UCHAR_CASE_IGNORABLE); }
 
 /// Whether a capital sigma at `at` stands at the end of a word, where its lower case is another letter.
 bool ends_word(const std::u32string& points, size_t at) {
@@ -205,9 +197,7 @@ std::string to_lower(std::string_view text) {
   return to_utf8(from_utf8(text).toLower(icu::Locale::getRoot()));
 }
 
-std::string case_fold(std::string_view text) {
-  return to_utf8(from_utf8(text).foldCase());
-}
+std::string case_fold(std::string_view text) { return to_utf8(from_utf8(text).foldCase()); }
 
 std::string capitalize(std::string_view text) {
   const std::u32string points = to_code_points(text);
@@ -244,9 +234,7 @@ std::string swap_case(std::string_view text) {
 
 namespace {
 
-bool is_letter(char32_t code) {
-  return (U_GET_GC_MASK(static_cast<UChar32>(code)) & U_GC_L_MASK) != 0;
-}
+bool is_letter(char32_t code) { return (U_GET_GC_MASK(static_cast<UChar32>(code)) & U_GC_L_MASK) != 0; }
 
 bool is_printable(char32_t code) {
   if (code == ' ') return true;
@@ -257,22 +245,14 @@ bool is_printable(char32_t code) {
 bool has_class(char32_t code, CharClass char_class) {
   const auto numeric = static_cast<UNumericType>(u_getIntPropertyValue(static_cast<UChar32>(code), UCHAR_NUMERIC_TYPE));
   switch (char_class) {
-    case CharClass::kAlpha:
-      return is_letter(code);
-    case CharClass::kDecimal:
-      return numeric == U_NT_DECIMAL;
-    case CharClass::kDigit:
-      return numeric == U_NT_DECIMAL || numeric == U_NT_DIGIT;
-    case CharClass::kNumeric:
-      return numeric != U_NT_NONE;
-    case CharClass::kAlnum:
-      return is_letter(code) || numeric != U_NT_NONE;
-    case CharClass::kSpace:
-      return is_space(code);
-    case CharClass::kPrintable:
-      return is_printable(code);
-    case CharClass::kAscii:
-      return code < 0x80;
+    case CharClass::kAlpha: return is_letter(code);
+    case CharClass::kDecimal: return numeric == U_NT_DECIMAL;
+    case CharClass::kDigit: return numeric == U_NT_DECIMAL || numeric == U_NT_DIGIT;
+    case CharClass::kNumeric: return numeric != U_NT_NONE;
+    case CharClass::kAlnum: return is_letter(code) || numeric != U_NT_NONE;
+    case CharClass::kSpace: return is_space(code);
+    case CharClass::kPrintable: return is_printable(code);
+    case CharClass::kAscii: return code < 0x80;
   }
   return false;
 }
@@ -298,12 +278,8 @@ bool all_of_class(std::string_view text, CharClass char_class) {
   return true;
 }
 
-bool is_lower(std::string_view text) {
-  return has_only_case(text, /*lower=*/true);
-}
-bool is_upper(std::string_view text) {
-  return has_only_case(text, /*lower=*/false);
-}
+bool is_lower(std::string_view text) { return has_only_case(text, /*lower=*/true); }
+bool is_upper(std::string_view text) { return has_only_case(text, /*lower=*/false); }
 
 bool is_title(std::string_view text) {
   bool found = false, in_word = false;
@@ -334,9 +310,7 @@ bool is_identifier(std::string_view text) {
   return true;
 }
 
-bool is_word(char32_t code) {
-  return code == '_' || has_class(code, CharClass::kAlnum);
-}
+bool is_word(char32_t code) { return code == '_' || has_class(code, CharClass::kAlnum); }
 
 std::string quote(std::string_view text) {
   const bool has_single = text.find('\'') != std::string_view::npos;
@@ -368,23 +342,12 @@ std::string escape_html(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out.push_back(c);
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '\'': out += "&#39;"; break;
+      case '"': out += "&#34;"; break;
+      default: out.push_back(c);
     }
   }
   return out;

@@ -150,12 +150,8 @@ struct Dict {
 };
 
 // Shorthand for asking what a value is.
-inline bool is_undefined(const Value& value) {
-  return std::holds_alternative<Undefined>(value);
-}
-inline bool is_none(const Value& value) {
-  return std::holds_alternative<None>(value);
-}
+inline bool is_undefined(const Value& value) { return std::holds_alternative<Undefined>(value); }
+inline bool is_none(const Value& value) { return std::holds_alternative<None>(value); }
 inline const Str* as_str(const Value& value) {
   const StrPtr* str = std::get_if<StrPtr>(&value);
   return str == nullptr ? nullptr : str->get();

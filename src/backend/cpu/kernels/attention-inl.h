@@ -188,8 +188,8 @@ inline RowUpdate softmax_row(const AttentionShape& shape, float* scores, Range k
 /// The weighted values of one block for a tile of rows. Keys that all rows see are read once for all; the others, at the edge
 /// of what is visible, row by row: a weight of zero must not meet a value that was never written.
 template <int kRows, typename T>
-inline void add_values(const AttentionState& state, const Range (&keys)[kRows], const T* values, int64_t head_dim,
-                       float* factor, float* sums) {
+inline void add_values(const AttentionState& state, const Range (&keys)[kRows], const T* values, int64_t head_dim, float* factor,
+                       float* sums) {
   Range common = keys[0];
   for (int n = 1; n < kRows; ++n) {
     if (keys[n].begin > common.begin) common.begin = keys[n].begin;
@@ -324,9 +324,8 @@ inline void attention(const AttentionTask& task) {
     const int64_t index = task.blocks[b] * shape.kv_heads + task.kv_head;
     const T* block = static_cast<const T*>(shape.kv) + index * 2 * kKeys * shape.head_dim;
     for (int64_t row = 0; row < rows; row += kTileRows) {
-      with_rows(rows - row < kTileRows ? rows - row : kTileRows, [&](auto count) {
-        block_tile<decltype(count)::value>(task, state, row, b * kKeys, block);
-      });
+      with_rows(rows - row < kTileRows ? rows - row : kTileRows,
+                [&](auto count) { block_tile<decltype(count)::value>(task, state, row, b * kKeys, block); });
     }
   }
   finish_rows(task, state);

@@ -41,8 +41,8 @@ struct Bf16Weights {
 template <typename W>
 struct FloatTile {
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const uint8_t* w, int64_t tile_stride, int64_t count, const float* x,
-                                    int64_t x_stride, bool first, float* sums) {
+  [[gnu::noinline]] static void run(const uint8_t* w, int64_t tile_stride, int64_t count, const float* x, int64_t x_stride, bool first,
+                                    float* sums) {
     F32x16 acc[kRows][kVectors];
     load_sums(sums, first, acc);
     const auto step = [&](int64_t k, int64_t parity) {
@@ -65,12 +65,11 @@ struct FloatTile {
 
 /// Sums of `rows` rows over the inputs [k, k + count) from weights at `w`.
 template <typename W>
-inline void float_rows(const LinearTask& t, const uint8_t* w, int64_t tile_stride, int64_t k, int64_t count, int64_t row,
-                       int64_t rows, int64_t vectors, float* sums) {
+inline void float_rows(const LinearTask& t, const uint8_t* w, int64_t tile_stride, int64_t k, int64_t count, int64_t row, int64_t rows,
+                       int64_t vectors, float* sums) {
   for_row_tiles(rows, kFloatRows, [&](int64_t r, int64_t mr) {
-    dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, vectors, w, tile_stride, count,
-                                                      t.a.x + (row + r) * t.a.x_stride + k, t.a.x_stride, k == 0,
-                                                      sums + r * kSumStride);
+    dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, vectors, w, tile_stride, count, t.a.x + (row + r) * t.a.x_stride + k,
+                                                      t.a.x_stride, k == 0, sums + r * kSumStride);
   });
 }
 
@@ -95,8 +94,8 @@ void run_float(const LinearTask& t) {
           float* to = scratch.floats + v * kFloatChunk * kTile;
           for (int64_t i = 0; i < count; ++i) store_f32(to + i * kTile, W::load(from, i));
         }
-        float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count,
-                               row, rows, vectors, scratch.sums);
+        float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, row, rows, vectors,
+                               scratch.sums);
       }
     }
   });
@@ -151,8 +150,8 @@ void run_exact(const LinearTask& t) {
       for (int64_t v = 0; v < vectors; ++v) {
         decode_codes<F>(t.w, tile + v, k, count, scratch.floats + v * kFloatChunk * kTile);
       }
-      float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, row,
-                             rows, vectors, scratch.sums);
+      float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, row, rows, vectors,
+                             scratch.sums);
     }
   });
 }
@@ -169,8 +168,7 @@ inline F32x16 round_to_bf16(F32x16 x) {
 
 struct Bf16Tile {
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const uint8_t* w, int64_t tile_stride, int64_t pairs, const float* x,
-                                    int64_t x_stride, float* sums) {
+  [[gnu::noinline]] static void run(const uint8_t* w, int64_t tile_stride, int64_t pairs, const float* x, int64_t x_stride, float* sums) {
     F32x16 acc[kRows][kVectors];
     load_sums(sums, /*first=*/true, acc);
     for (int64_t k = 0; k < pairs; ++k) {
@@ -191,9 +189,8 @@ void run_bf16(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kFloatVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
     for_row_tiles(rows, kFloatRows, [&](int64_t r, int64_t mr) {
-      dispatch<Bf16Tile, kFloatRows, kFloatVectors>(
-          mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
-          t.a.x + (row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
+      dispatch<Bf16Tile, kFloatRows, kFloatVectors>(mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
+                                                    t.a.x + (row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
     });
   });
 }

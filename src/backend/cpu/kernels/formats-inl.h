@@ -102,8 +102,7 @@ struct SuperSymmetric {
 };
 
 /// The sixteen values of IQ4_NL and IQ4_XS, plus 128.
-alignas(16) inline constexpr uint8_t kIq4Values[16] = {1,   24,  45,  63,  79,  93,  106, 118,
-                                                       129, 141, 153, 166, 181, 197, 217, 241};
+alignas(16) inline constexpr uint8_t kIq4Values[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 /// The sixteen values of E2M1, doubled, plus 16.
 alignas(16) inline constexpr uint8_t kE2m1Values[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
 
@@ -131,9 +130,7 @@ struct Int8PerRow {
   static constexpr int kBits = 8, kGroup = 0, kSuper = 0, kRecord = 64, kOffset = 128;
   static constexpr Shift kShift = Shift::kNone;
   static constexpr const uint8_t* kLookup = nullptr;
-  static void scales(const uint8_t* record, int64_t, F32x16& scale, F32x16&) {
-    scale = load_f32(reinterpret_cast<const float*>(record));
-  }
+  static void scales(const uint8_t* record, int64_t, F32x16& scale, F32x16&) { scale = load_f32(reinterpret_cast<const float*>(record)); }
 };
 
 /// The record and the group in it that input `k` belongs to.

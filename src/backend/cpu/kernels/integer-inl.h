@@ -163,8 +163,7 @@ struct GroupStream {
   }
 
   template <int kRows>
-  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const CodeRows& a,
-                                F32x16 (&acc)[kRows]) {
+  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const CodeRows& a, F32x16 (&acc)[kRows]) {
     const int64_t group = block * kParts / kBlocks;
     GroupSum<F> sum[kRows][kParts];
     for (int r = 0; r < kRows; ++r) {
@@ -197,8 +196,7 @@ struct GroupStream {
 
 /// Scales, and codes where they are packed below 8 bits, of `vectors` tiles for the inputs [k, k + count).
 template <typename F>
-inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t vectors, int64_t k,
-                            int64_t count) {
+inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t vectors, int64_t k, int64_t count) {
   constexpr int64_t kScaleStride = kCodeChunk / 16 * kTile;
   CodePanel panel{scratch.codes, kCodeChunk / 4 * 64, scratch.scales, scratch.shifts, kScaleStride};
   for (int64_t v = 0; v < vectors; ++v) {
@@ -228,9 +226,12 @@ inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t
 }
 
 inline CodeRows code_rows(const Activations& a, int64_t row, int64_t k, int64_t scale, int64_t aux) {
-  return {a.codes + row * a.code_stride + k,          a.code_stride,
-          a.scales + row * a.scale_stride + scale,    a.scale_stride,
-          static_cast<const int32_t*>(a.aux) + row * a.aux_stride + aux, a.aux_stride};
+  return {a.codes + row * a.code_stride + k,
+          a.code_stride,
+          a.scales + row * a.scale_stride + scale,
+          a.scale_stride,
+          static_cast<const int32_t*>(a.aux) + row * a.aux_stride + aux,
+          a.aux_stride};
 }
 
 /// Formats with scales per group of inputs.
@@ -247,8 +248,7 @@ void run_groups(const LinearTask& t) {
       const CodePanel panel = make_panel<F>(t, scratch, tile, vectors, k, count);
       for_row_tiles(rows, kGroupRows, [&](int64_t r, int64_t mr) {
         const CodeRows a = code_rows(t.a, row + r, k, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-        dispatch<GroupTile<F>, kGroupRows, kGroupVectors>(mr, vectors, panel, a, count / F::kGroup, k == 0,
-                                                          scratch.sums + r * kSumStride);
+        dispatch<GroupTile<F>, kGroupRows, kGroupVectors>(mr, vectors, panel, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
       });
     }
   });
@@ -257,8 +257,7 @@ void run_groups(const LinearTask& t) {
 /// One scale an output and one a token: a single int32 accumulator over all inputs.
 struct Int8Tile {
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_stride, int64_t steps, const CodeRows& a,
-                                    float* sums) {
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_stride, int64_t steps, const CodeRows& a, float* sums) {
     I32x16 sum[kRows][kVectors];
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) sum[r][v] = set_i32(a.aux[r * a.aux_stride]);
@@ -289,9 +288,8 @@ void run_int8(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kInt8Vectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
     for_row_tiles(rows, kInt8Rows, [&](int64_t r, int64_t mr) {
-      dispatch<Int8Tile, kInt8Rows, kInt8Vectors>(mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes,
-                                                  (t.w.cols + 3) / 4, code_rows(t.a, row + r, 0, 0, 0),
-                                                  scratch.sums + r * kSumStride);
+      dispatch<Int8Tile, kInt8Rows, kInt8Vectors>(mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
+                                                  code_rows(t.a, row + r, 0, 0, 0), scratch.sums + r * kSumStride);
     });
   });
 }

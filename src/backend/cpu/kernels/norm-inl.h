@@ -27,9 +27,7 @@ inline void store_lanes(float* p, F32x16 x, int64_t count) {
     store_first(p, x, count);
   }
 }
-inline F32x16 keep_lanes(F32x16 x, int64_t count) {
-  return count == 16 ? x : select(first_lanes(count), x, zero_f32());
-}
+inline F32x16 keep_lanes(F32x16 x, int64_t count) { return count == 16 ? x : select(first_lanes(count), x, zero_f32()); }
 
 struct NormRow {
   const float* x;
@@ -76,10 +74,8 @@ inline void norm(const NormTask& task) {
   for (int64_t t = task.begin; t < task.end; ++t) {
     for (int64_t h = 0; h < task.heads; ++h) {
       const int64_t at = h * task.channels;
-      const NormRow row{task.x + t * task.x_stride + at,
-                        task.residual == nullptr ? nullptr : task.residual + t * task.residual_stride + at,
-                        task.sum == nullptr ? nullptr : task.sum + t * task.sum_stride + at,
-                        task.y + t * task.y_stride + at};
+      const NormRow row{task.x + t * task.x_stride + at, task.residual == nullptr ? nullptr : task.residual + t * task.residual_stride + at,
+                        task.sum == nullptr ? nullptr : task.sum + t * task.sum_stride + at, task.y + t * task.y_stride + at};
       if (task.center) {
         norm_row<true>(task, row);
       } else {

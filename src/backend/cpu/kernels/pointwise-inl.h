@@ -38,9 +38,8 @@ inline void activation(const PointwiseTask& task) {
 }
 
 inline void gated(const PointwiseTask& task) {
-  with_activation(task.activation, [&](const auto& act) {
-    each_element<true>(task, [&](F32x16 gate, F32x16 up) { return act(gate) * up; });
-  });
+  with_activation(task.activation,
+                  [&](const auto& act) { each_element<true>(task, [&](F32x16 gate, F32x16 up) { return act(gate) * up; }); });
 }
 
 inline void add(const PointwiseTask& task) {

@@ -74,9 +74,7 @@ inline void finish_tiles(const LinearTask& t, const float* sums, int64_t row, in
 }
 
 inline void finish(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-  with_activation(t.out.activation, [&](const auto& activation) {
-    finish_tiles(t, sums, row, rows, tile, vectors, activation);
-  });
+  with_activation(t.out.activation, [&](const auto& activation) { finish_tiles(t, sums, row, rows, tile, vectors, activation); });
 }
 
 /// Calls panel(row, rows, tile, vectors), then finishes the sums it left, for every panel of `kVectors` tiles.

@@ -39,8 +39,7 @@ LinearKernels make_kernels() {
   FormatKernels* f = kernels.formats;
   f[kF32] = {"f32-tile", {}, run_float<F32Weights>, run_float<F32Weights>, decode_floats<F32Weights>};
   f[kF16] = {"f16-tile", {}, run_float<F16Weights>, run_float<F16Weights>, decode_floats<F16Weights>};
-  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, run_bf16, run_float<Bf16Weights<false>>,
-              decode_floats<Bf16Weights<false>>};
+  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, run_bf16, run_float<Bf16Weights<false>>, decode_floats<Bf16Weights<false>>};
   f[kBF16].plan.bf16 = true;
   f[kInt8] = {"int8-row", {}, run_int8, run_exact<Int8PerRow>, decode_integers<Int8PerRow>};
   f[kInt8].plan = {/*integer=*/true, /*bf16=*/false, 0, 0, AuxKind::kOffset, kStartOffset<Int8PerRow>};
