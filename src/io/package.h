@@ -31,9 +31,13 @@ struct PackageContent {
   std::map<std::string, std::string> files;  // further files: name (no directories) and content
 };
 
-/// Writes the package of `source` with the weights of `content` converted, tensor by tensor. An existing package at
-/// `directory` is replaced; anything else there that is not an empty directory is refused. Throws Error{kUsage},
-/// Error{kResource}, or Error{kInput} where a weight cannot be stored in its format.
+/// Where a package for `directory` is written: absolute, normal, without a slash at its end. An empty directory and a package
+/// may be there. Throws Error{kUsage}, naming them, where other files would be lost, or where there is no name.
+std::filesystem::path package_target(const std::filesystem::path& directory);
+
+/// Writes the package of `source` with the weights of `content` converted, tensor by tensor, to package_target(directory); an
+/// existing package there is replaced. Throws Error{kUsage}, Error{kResource}, or Error{kInput} where a weight cannot be
+/// stored in its format.
 void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads);
 
 /// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or

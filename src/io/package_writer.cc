@@ -1,15 +1,19 @@
 #include <fcntl.h>
+#include <fmt/ranges.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <set>
 #include <unordered_map>
 
 #include "base/error.h"
+#include "io/companion_files.h"
 #include "io/convert.h"
 #include "io/gguf_writer.h"
 #include "io/package.h"
@@ -23,45 +27,38 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files that a model directory may have and that stay as they are.
-constexpr const char* kCopied[] = {"generation_config.json",
-                                   "tokenizer.json",
-                                   "tokenizer_config.json",
-                                   "special_tokens_map.json",
-                                   "added_tokens.json",
-                                   "vocab.txt",
-                                   "vocab.json",
-                                   "merges.txt",
-                                   "tokenizer.model",
-                                   "spiece.model",
-                                   "sentencepiece.bpe.model",
-                                   "chat_template.jinja",
-                                   "chat_template.json",
-                                   "modules.json",
-                                   "sentence_bert_config.json",
-                                   "sentence_roberta_config.json",
-                                   "sentence_distilbert_config.json",
-                                   "sentence_mpnet_config.json",
-                                   "sentence_xlm-roberta_config.json",
-                                   "config_sentence_transformers.json",
-                                   "LICENSE",
-                                   "LICENSE.txt",
-                                   "LICENSE.md",
-                                   "NOTICE"};
-
 [[noreturn]] void fail_system(const fs::path& path, std::string_view what) {
   fail(ErrorKind::kResource, path.string(), "{} failed: {}", what, std::strerror(errno));
+}
+
+constexpr const char* kStagingMark = ".tmp";  // and the number of the process that writes
+
+// Removes what processes that were killed left of their packages for `target`.
+void remove_abandoned(const fs::path& target) {
+  const std::string start = target.filename().string() + kStagingMark;
+  std::error_code ignored;
+  std::vector<fs::path> abandoned;
+  for (const auto& entry : fs::directory_iterator(target.parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(start) || !entry.is_directory(ignored) || entry.is_symlink(ignored)) continue;
+    pid_t process = 0;
+    const char* const end = name.data() + name.size();
+    const auto [rest, error] = std::from_chars(name.data() + start.size(), end, process);
+    if (error != std::errc() || rest != end || process <= 0) continue;
+    if (::kill(process, 0) != 0 && errno == ESRCH) abandoned.push_back(entry.path());
+  }
+  for (const fs::path& directory : abandoned) fs::remove_all(directory, ignored);
 }
 
 // A directory that is filled beside its place and then published; removed where that does not happen.
 class StagedDirectory {
  public:
   explicit StagedDirectory(fs::path target) : target_(std::move(target)) {
-    if (!target_.has_filename()) target_ = target_.parent_path();
     staging_ = target_;
-    staging_ += ".tmp" + std::to_string(::getpid());
+    staging_ += kStagingMark + std::to_string(::getpid());
     std::error_code error;
-    if (target_.has_parent_path()) fs::create_directories(target_.parent_path(), error);
+    fs::create_directories(target_.parent_path(), error);
+    remove_abandoned(target_);
     fs::remove_all(staging_, error);
     if (::mkdir(staging_.c_str(), 0755) != 0) fail_system(staging_, "making the directory");
   }
@@ -92,7 +89,7 @@ class StagedDirectory {
       }
       staging_ = old;  // the destructor removes what was replaced
     }
-    sync(target_.has_parent_path() ? target_.parent_path() : fs::path("."));
+    sync(target_.parent_path());
   }
 
  private:
@@ -106,48 +103,40 @@ class StagedDirectory {
   fs::path target_, staging_;
 };
 
-void refuse_foreign_directory(const fs::path& directory) {
-  std::error_code error;
-  if (!fs::exists(directory, error)) return;
-  if (!fs::is_directory(directory, error)) fail(ErrorKind::kUsage, directory.string(), "exists and is no directory");
-  if (is_package(directory) || fs::is_empty(directory, error)) return;
-  fail(ErrorKind::kUsage, directory.string(), "exists, is not empty and is no package; choose another directory");
-}
-
-void copy_plain_file(const fs::path& from, const fs::path& to) {
-  const MappedFile source(from);
-  fs::create_directories(to.parent_path());
-  write_file(to, source.text());
-}
-
-// Directories of sentence-transformers modules ("1_Pooling") with all their files, one level deep.
-void copy_modules(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  if (!fs::exists(from / "modules.json", error)) return;
-  const json::value modules = read_json(from / "modules.json", size_t{1} << 20);
-  if (!modules.is_array()) fail_input((from / "modules.json").string(), "is not a list of modules");
-  for (const json::value& item : modules.get_array()) {
-    const std::string name = JsonObject(item, (from / "modules.json").string()).get_string("path", "");
-    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos || !fs::is_directory(from / name, error))
-      continue;
-    for (const fs::directory_entry& entry : fs::directory_iterator(from / name)) {
-      if (entry.is_regular_file()) copy_plain_file(entry.path(), to / name / entry.path().filename());
-    }
+// What citius.json says the package there consists of, with the reports; empty where it is none.
+std::set<std::string> written_files(const fs::path& directory) {
+  if (!is_package(directory)) return {};
+  try {
+    const fs::path file = directory / "citius.json";
+    const json::value citius = read_json(file, size_t{256} << 20);
+    std::set<std::string> names{"citius.json", "report.json", "report.html"};
+    const JsonObject files = JsonObject(citius, file.string()).get_object("files");
+    for (const auto& item : files.object()) names.emplace(item.key());
+    return names;
+  } catch (const Error&) {
+    return {};  // damaged, or another program's
   }
 }
 
-void copy_files(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  for (const char* name : kCopied) {
-    if (fs::is_regular_file(from / name, error)) copy_plain_file(from / name, to / name);
+// Relative names of the files in `directory` that writing a package there would lose, sorted.
+std::vector<std::string> foreign_files(const fs::path& directory) {
+  const std::set<std::string> written = written_files(directory);
+  std::vector<std::string> foreign;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_directory() && !entry.is_symlink()) continue;
+    std::string name = entry.path().lexically_relative(directory).generic_string();
+    if (!written.contains(name)) foreign.push_back(std::move(name));
   }
-  const fs::path templates = from / "additional_chat_templates";
-  if (fs::is_directory(templates, error)) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(templates)) {
-      if (entry.path().extension() == ".jinja") copy_plain_file(entry.path(), to / "additional_chat_templates" / entry.path().filename());
-    }
+  std::sort(foreign.begin(), foreign.end());
+  return foreign;
+}
+
+void copy_companions(const fs::path& from, const fs::path& to) {
+  for (const fs::path& name : companion_files(from)) {
+    const MappedFile source(from / name);
+    fs::create_directories((to / name).parent_path());
+    write_file(to / name, source.text());
   }
-  copy_modules(from, to);
 }
 
 struct Stored {
@@ -213,20 +202,35 @@ void write_weights(const fs::path& path, const TensorContainer& weights, const s
 
 }  // namespace
 
+fs::path package_target(const fs::path& directory) {
+  if (directory.empty()) fail(ErrorKind::kUsage, "out", "got an empty name, expected that of a directory");
+  fs::path target = fs::absolute(directory).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  std::error_code error;
+  if (!fs::exists(target, error)) return target;
+  if (!fs::is_directory(target, error)) fail(ErrorKind::kUsage, directory.string(), "exists and is no directory");
+  const std::vector<std::string> foreign = foreign_files(target);
+  if (foreign.empty()) return target;
+  constexpr size_t kMostNamed = 5;
+  const std::span<const std::string> named = std::span(foreign).first(std::min(kMostNamed, foreign.size()));
+  fail(ErrorKind::kUsage, directory.string(), "holds files that no package wrote there: {}{}; move them, or choose another directory",
+       fmt::join(named, ", "), foreign.size() > kMostNamed ? fmt::format(" and {} more", foreign.size() - kMostNamed) : "");
+}
+
 void write_package(const fs::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads) {
   if (source.weights == nullptr) fail(ErrorKind::kUsage, source.path.string(), "has no weights to make a package of");
-  refuse_foreign_directory(directory);
+  const fs::path target = package_target(directory);
   const std::vector<Stored> plan = plan_weights(*source.weights, content.weights);
   std::vector<QuantizedWeight> quantized;
   for (const Stored& stored : plan) {
     if (!stored.parts.empty()) quantized.push_back({stored.name, stored.target, stored.turn});
   }
-  StagedDirectory staged(directory);
+  StagedDirectory staged(target);
   json::object config = source.config;
   config.erase("quantization_config");
   if (!source.is_gguf()) {
     if (auto quantization = compressed_tensors_config(quantized)) config["quantization_config"] = std::move(*quantization);
-    copy_files(source.path, staged.path());
+    copy_companions(source.path, staged.path());
   } else {
     GgufWriter(staged.path() / "metadata.gguf", *source.gguf, {}).commit();
   }

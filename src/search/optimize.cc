@@ -57,26 +57,22 @@ class Optimizer {
         workload_(goal_workload(base_engine_.model().config(), goal_)) {}
 
   Report run() {
-    if (std::filesystem::exists(options_.out) && !is_package(options_.out) &&
-        !(std::filesystem::is_directory(options_.out) && std::filesystem::is_empty(options_.out))) {
-      fail(ErrorKind::kUsage, options_.out.string(), "exists and is no package; name another --out");
-    }
+    const std::filesystem::path out = package_target(options_.out);
     begin_report();
-    const std::filesystem::path partial = without_slash(options_.out).string() + ".partial";
-    Journal journal(partial, journal_key(options_, report_.budget, report_.machine));
+    Journal journal(out.string() + ".partial", journal_key(options_, report_.budget, report_.machine));
     prepare_items(journal);
     measure_base(journal);
     for (const FormatPlan& plan : uniform_plans(space_)) try_plan(plan, journal);
     try_mixtures(journal);
     choose_and_verify();
     report_.seconds = now() - started_;
-    write_results(partial);
+    write_results();
+    journal.discard();
     return std::move(report_);
   }
 
  private:
   static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-  static std::filesystem::path without_slash(const std::filesystem::path& path) { return path.has_filename() ? path : path.parent_path(); }
   // Room for one more candidate, and for the verification that follows the search and takes about as long.
   bool out_of_time() const { return now() - started_ + 2 * slowest_ > options_.max_seconds; }
   std::string budget_text() const { return options_.budget.empty() ? default_budget(space_.language_model) : options_.budget; }
@@ -396,7 +392,7 @@ class Optimizer {
     return kept;
   }
 
-  void write_results(const std::filesystem::path& partial) {
+  void write_results() {
     if (on_step_) on_step_("package and receipt", 0);
     OptimizedPackage package;
     package.directory = options_.out;
@@ -408,8 +404,6 @@ class Optimizer {
     package.seed = options_.seed;
     package.num_threads = options_.num_threads;
     write_optimized(base_engine_.checkpoint, package);
-    std::error_code ignored;
-    std::filesystem::remove_all(partial, ignored);
   }
 
   const OptimizeOptions& options_;

@@ -132,6 +132,26 @@ TEST_F(Package, RefusesWhatItMustNotReplace) {
   EXPECT_FALSE(std::filesystem::exists(out()));
 }
 
+TEST_F(Package, RefusesToLoseFilesInAPackage) {
+  write_package(out(), source_, {{}, {{"recipe", "old"}}, {{"report.json", "{}"}}}, threads_);
+  EXPECT_EQ(package_target(out() / "."), out());
+  EXPECT_NO_THROW(package_target(out()));
+  dir_.write("out/1_Pooling/notes.md", "mine");
+  try {
+    write_package(out(), source_, {{}, {{"recipe", "new"}}, {}}, threads_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_NE(std::string(error.what()).find("1_Pooling/notes.md;"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(read_file(out() / "1_Pooling/notes.md", 10), "mine");
+  EXPECT_EQ(open_checkpoint(out()).package.at("recipe").as_string(), "old");
+  // What says it is a package and is none protects nothing.
+  dir_.write("foreign/citius.json", R"({"files": 3})");
+  EXPECT_THROW(package_target(dir_.path() / "foreign"), Error);
+  EXPECT_THROW(package_target(""), Error);
+}
+
 TEST_F(Package, AFailedWriteLeavesTheOldPackage) {
   write_package(out(), source_, {{}, {{"recipe", "old"}}, {}}, threads_);
   std::vector<float> bad = random_values(4, 64);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "base/file.h"
 
 namespace citius {
@@ -69,6 +70,54 @@ TEST_F(JournalTest, DropsADamagedEnd) {
   const std::string text = read_file(directory_ / "journal.jsonl", 1 << 20);
   write_file(directory_ / "journal.jsonl", text.substr(0, text.size() - 20));
   EXPECT_EQ(Journal(directory_, "key").size(), 1u);
+}
+
+TEST_F(JournalTest, LeavesAndRefusesWhatIsNotItsOwn) {
+  std::filesystem::create_directories(directory_);
+  write_file(directory_ / "thesis.txt", "precious");
+  try {
+    Journal(directory_, "key");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_NE(std::string(error.what()).find("thesis.txt"), std::string::npos) << error.what();
+  }
+  std::filesystem::remove(directory_ / "thesis.txt");
+  {
+    Journal journal(directory_, "key");
+    journal.keep(measured("int8", Format::kInt8));
+    write_file(directory_ / "thesis.txt", "precious");
+    journal.discard();
+  }
+  EXPECT_EQ(read_file(directory_ / "thesis.txt", 100), "precious");
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "journal.jsonl"));
+}
+
+TEST_F(JournalTest, NothingKeptLeavesNothing) {
+  {
+    const Journal journal(directory_, "key");
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_));
+  {
+    Journal journal(directory_, "key");
+    journal.keep(measured("int8", Format::kInt8));
+  }
+  EXPECT_EQ(Journal(directory_, "key").size(), 1u);
+  Journal(directory_, "key").discard();
+  EXPECT_FALSE(std::filesystem::exists(directory_));
+}
+
+TEST_F(JournalTest, OneSearchAtATime) {
+  Journal first(directory_, "key");
+  first.keep(measured("int8", Format::kInt8));
+  try {
+    Journal(directory_, "key");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResource);
+    EXPECT_NE(std::string(error.what()).find("in use"), std::string::npos) << error.what();
+  }
+  EXPECT_NO_THROW(first.keep(measured("int8", Format::kInt8G128)));
 }
 
 }  // namespace

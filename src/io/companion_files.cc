@@ -1,0 +1,74 @@
+#include "io/companion_files.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace citius {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNames[] = {"generation_config.json",
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "special_tokens_map.json",
+                                  "added_tokens.json",
+                                  "vocab.txt",
+                                  "vocab.json",
+                                  "merges.txt",
+                                  "tokenizer.model",
+                                  "spiece.model",
+                                  "sentencepiece.bpe.model",
+                                  "chat_template.jinja",
+                                  "chat_template.json",
+                                  "modules.json",
+                                  "sentence_bert_config.json",
+                                  "sentence_roberta_config.json",
+                                  "sentence_distilbert_config.json",
+                                  "sentence_mpnet_config.json",
+                                  "sentence_xlm-roberta_config.json",
+                                  "config_sentence_transformers.json",
+                                  "LICENSE",
+                                  "LICENSE.txt",
+                                  "LICENSE.md",
+                                  "NOTICE"};
+
+// Directories of sentence-transformers modules ("1_Pooling") with all their files, one level deep.
+void add_modules(const fs::path& directory, std::vector<fs::path>& files) {
+  std::error_code error;
+  const fs::path list = directory / "modules.json";
+  if (!fs::exists(list, error)) return;
+  const json::value modules = read_json(list, size_t{1} << 20);
+  if (!modules.is_array()) fail_input(list.string(), "is not a list of modules");
+  for (const json::value& item : modules.get_array()) {
+    const std::string name = JsonObject(item, list.string()).get_string("path", "");
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos || !fs::is_directory(directory / name, error))
+      continue;
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory / name)) {
+      if (entry.is_regular_file()) files.push_back(name / entry.path().filename());
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<fs::path> companion_files(const fs::path& directory) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const char* name : kNames) {
+    if (fs::is_regular_file(directory / name, error)) files.emplace_back(name);
+  }
+  const fs::path templates = "additional_chat_templates";
+  if (fs::is_directory(directory / templates, error)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory / templates)) {
+      if (entry.path().extension() == ".jinja") files.push_back(templates / entry.path().filename());
+    }
+  }
+  add_modules(directory, files);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace citius

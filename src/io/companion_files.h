@@ -1,0 +1,13 @@
+// The files of a model directory besides configuration and weights.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+namespace citius {
+
+/// Tokenizer, templates, generation settings, sentence-transformers modules and licences that `directory` has, by names
+/// relative to it, sorted. Anything else there (weights of other formats, notes) is no part of the model.
+std::vector<std::filesystem::path> companion_files(const std::filesystem::path& directory);
+
+}  // namespace citius
