@@ -64,6 +64,11 @@ class SafetensorsContainer : public TensorContainer {
     const Located& located = find(name);
     return to_matrix(*located.entry, located.file);
   }
+  std::vector<std::filesystem::path> files() const override {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& file : files_) paths.push_back(file->path());
+    return paths;
+  }
   std::string where() const override { return where_; }
   bool is_gguf() const override { return false; }
   void drop_pages() const override {

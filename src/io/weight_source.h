@@ -2,6 +2,7 @@
 // Strict: a missing tensor or a wrong shape is an error that names it, and finish() refuses tensors nobody asked for.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -28,6 +29,8 @@ class TensorContainer {
   virtual bool is_float(std::string_view name) const = 0;
   /// Format that matrix() gives. Reads nothing.
   virtual Format format(std::string_view name) const = 0;
+  /// The files that the tensors are in; none where they are made up.
+  virtual std::vector<std::filesystem::path> files() const { return {}; }
   /// For messages: path of the file or directory.
   virtual std::string where() const = 0;
   /// True where names and layouts follow ggml's conventions.

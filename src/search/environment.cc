@@ -8,17 +8,22 @@
 #include "base/version.h"
 #include "eval/machine.h"
 #include "eval/work.h"
+#include "io/companion_files.h"
 
 namespace citius {
 namespace {
 
 constexpr double kProbeSeconds = 0.1;  // for each loop; shorter ones catch the clock still rising
 
-std::vector<std::filesystem::path> files_of(const std::filesystem::path& model) {
-  if (!std::filesystem::is_directory(model)) return {model};
+// What a checkpoint was read from, and only that: a model's directory may hold other weights, packages and journals.
+std::vector<std::filesystem::path> files_of(const Checkpoint& model) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(model)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
+  if (model.weights != nullptr) files = model.weights->files();
+  if (std::filesystem::is_directory(model.path)) {
+    for (const char* name : {"config.json", "citius.json", "metadata.gguf"}) {
+      if (std::filesystem::exists(model.path / name)) files.push_back(model.path / name);
+    }
+    for (const std::filesystem::path& name : companion_files(model.path)) files.push_back(model.path / name);
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -64,23 +69,25 @@ Limits machine_limits(const json::object& machine, const Engine& engine) {
   return limits;
 }
 
-std::string model_digest(const std::filesystem::path& path) {
+std::string model_digest(const Checkpoint& model) {
   Sha256 digest;
-  for (const std::filesystem::path& file : files_of(path)) {
-    const std::string line = file.filename().string() + " " + sha256_file(file) + "\n";
+  const bool directory = std::filesystem::is_directory(model.path);
+  for (const std::filesystem::path& file : files_of(model)) {
+    const std::filesystem::path name = directory ? file.lexically_relative(model.path) : file.filename();
+    const std::string line = name.generic_string() + " " + sha256_file(file) + "\n";
     digest.update(line.data(), line.size());
   }
   return digest.finish();
 }
 
-std::string journal_key(const OptimizeOptions& options, const std::string& budget, const json::object& machine) {
+std::string journal_key(const OptimizeOptions& options, const std::string& digest, const std::string& budget, const json::object& machine) {
   json::object stable = machine;
   // Measured anew on every start, so never quite the same.
   stable.erase("read_bytes_per_s");
   stable.erase("peak_operations_per_s");
   stable.erase("available_bytes");
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), model_digest(options.model), options.goal, budget, options.seed,
-                                options.num_windows, json::serialize(stable));
+  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), digest, options.goal, budget, options.seed, options.num_windows,
+                                json::serialize(stable));
   for (const std::string& text : options.texts) key += sha256(text);
   return sha256(key);
 }

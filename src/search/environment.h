@@ -20,10 +20,10 @@ struct Limits {
 };
 Limits machine_limits(const json::object& machine, const Engine& engine);
 
-/// What measurements may be reused for: a digest of the model's files, the options that change results, the machine.
-std::string journal_key(const OptimizeOptions& options, const std::string& budget, const json::object& machine);
+/// What measurements may be reused for: the model (its model_digest), the options that change results, the machine.
+std::string journal_key(const OptimizeOptions& options, const std::string& digest, const std::string& budget, const json::object& machine);
 
-/// SHA-256 of a model's files (names and contents), in hexadecimal.
-std::string model_digest(const std::filesystem::path& path);
+/// SHA-256 of the files that make up a model (names and contents), in hexadecimal.
+std::string model_digest(const Checkpoint& model);
 
 }  // namespace citius

@@ -59,7 +59,8 @@ class Optimizer {
   Report run() {
     const std::filesystem::path out = package_target(options_.out);
     begin_report();
-    Journal journal(out.string() + ".partial", journal_key(options_, report_.budget, report_.machine));
+    digest_ = model_digest(base_engine_.checkpoint);
+    Journal journal(out.string() + ".partial", journal_key(options_, digest_, report_.budget, report_.machine));
     prepare_items(journal);
     measure_base(journal);
     for (const FormatPlan& plan : uniform_plans(space_)) try_plan(plan, journal);
@@ -362,7 +363,7 @@ class Optimizer {
 
   json::object recipe() const {
     json::object recipe;
-    recipe["source_digest"] = model_digest(options_.model);
+    recipe["source_digest"] = digest_;
     recipe["formats"] = plan_json(report_.choice().plan);
     recipe["given"] = given_formats();
     recipe["goal"] = report_.goal;
@@ -416,6 +417,7 @@ class Optimizer {
   Budget budget_;
   Workload workload_;
   std::unique_ptr<QualityReference> reference_;
+  std::string digest_;  // of the model
   size_t num_choose_ = 0;
   size_t num_items_ = 0;
   Report report_;
