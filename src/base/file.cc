@@ -42,7 +42,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     if (mapping == MAP_FAILED) {
       const int error = errno;
       ::close(fd);
-      fail_input(path.string(), "cannot map {} bytes: {}", size, std::strerror(error));
+      fail(error == ENOMEM ? ErrorKind::kResource : ErrorKind::kInput, path.string(), "cannot map {} bytes: {}", size,
+           std::strerror(error));
     }
     data_ = static_cast<const std::byte*>(mapping);
   }

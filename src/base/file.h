@@ -18,7 +18,8 @@ bool is_there(const std::filesystem::path& path);
 /// A file mapped read-only for the life of the object. Empty files map to an empty span.
 class MappedFile {
  public:
-  /// Throws Error{kInput} where the file is missing, unreadable or not a regular file.
+  /// Throws Error{kInput} where the file is missing, unreadable or not a regular file, Error{kResource} where there is no
+  /// memory to map it.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/signal.h"
 #include "cli/step_progress.h"
 #include "search/candidate.h"
 #include "search/remeasure.h"
@@ -39,12 +40,20 @@ Estimate measure_and_keep(Engine& engine, const std::filesystem::path& file) {
 void tell_elsewhere(Engine& engine) {
   const std::string isa = made_for_other_isa(engine);
   if (isa.empty()) return;
-  const std::filesystem::path file = store_root() / "measured" / (remeasure_key(engine) + ".json");
-  const std::optional<Estimate> before = known(file);
-  const Estimate speedup = before ? *before : measure_and_keep(engine, file);
+  std::optional<Estimate> speedup;
+  try {
+    const std::filesystem::path file = store_root() / "measured" / (remeasure_key(engine) + ".json");
+    speedup = known(file);
+    if (!speedup) speedup = measure_and_keep(engine, file);
+  } catch (const std::exception& error) {
+    // The package works whatever it gains; the formats that it was made from may not fit beside it.
+    if (interrupted()) throw;
+    log_warning("the package was made for {} and is not measured here ({}): {}", isa, engine.backend->isa(), error.what());
+    return;
+  }
   log_warning("measured here ({}), the package is {:.2f} times as fast as the formats it was made from (95 % interval {:.2f} to {:.2f}){}",
-              engine.backend->isa(), speedup.value, speedup.low, speedup.high,
-              speedup.low > 1 ? "" : "; optimize the original on this machine");
+              engine.backend->isa(), speedup->value, speedup->low, speedup->high,
+              speedup->low > 1 ? "" : "; optimize the original on this machine");
 }
 
 }  // namespace citius::cli
