@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "heads/pooling.h"
+#include "tensor/finite.h"
 
 namespace citius {
 namespace {
@@ -74,6 +75,7 @@ Head Head::load(LoadedModel& loaded, HeadKind kind, int64_t outputs) {
   if (!layout) fail_input(where, "{} has no head for {}", model.config().architecture, head_name(kind));
   const int64_t C = model.config().hidden_size;
   Head head;
+  head.where_ = where;
   head.pooling_ = layout->pooling;
   for (size_t i = 0; i < layout->steps.size(); ++i) {
     const HeadStep& step = layout->steps[i];
@@ -111,6 +113,7 @@ TensorView Head::forward(const ForwardContext& ctx, const TensorView& hidden) co
   for (const Step& step : steps_) {
     x = step.linear ? step.linear.forward(ctx, x, step.activation) : step.norm.forward(ctx, x);
   }
+  require_finite(x, where_, "outputs of the head");
   return x;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +28,8 @@ class Head {
   /// Error{kInput} where the architecture or the checkpoint has no such head.
   static Head load(LoadedModel& loaded, HeadKind kind, int64_t outputs);
 
-  /// hidden [T, C] of one sequence → logits [1, N] where the task pools, otherwise [T, N].
+  /// hidden [T, C] of one sequence → logits [1, N] where the task pools, otherwise [T, N]. Throws Error{kFailed} where they are
+  /// not finite.
   TensorView forward(const ForwardContext& ctx, const TensorView& hidden) const;
   bool pools() const { return pooling_ != HeadLayout::Pooling::kNone; }
   int64_t outputs() const { return outputs_; }
@@ -40,6 +42,7 @@ class Head {
   };
   HeadLayout::Pooling pooling_ = HeadLayout::Pooling::kNone;
   std::vector<Step> steps_;
+  std::string where_;  // the weights, for messages
   int64_t outputs_ = 0;
 };
 

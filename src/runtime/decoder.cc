@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "tensor/finite.h"
 
 namespace citius {
 namespace {
@@ -115,7 +116,9 @@ TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> ro
   for (size_t i = 0; i < rows.size(); ++i) {
     std::memcpy(chosen.row(static_cast<int64_t>(i)), hidden.row(rows[i]), sizeof(float) * static_cast<size_t>(hidden.shape[1]));
   }
-  return head_.forward(ctx, chosen);
+  const TensorView result = head_.forward(ctx, chosen);
+  require_finite(result, engine_.checkpoint.path.string(), "logits");
+  return result;
 }
 
 }  // namespace citius

@@ -46,7 +46,8 @@ class Decoder {
   /// beyond max_length, Error{kResource} where no block is free; then nothing has changed.
   TensorView forward(std::span<const Step> steps, const Observer* observer = nullptr);
   TensorView forward(std::span<const Placed> parts, const Observer* observer = nullptr);
-  /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits().
+  /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits(). Throws
+  /// Error{kFailed} where they are not finite.
   TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);
 
   int64_t vocab_size() const { return head_.vocab_size(); }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "heads/head.h"
 #include "io/safetensors.h"
+#include "tensor/finite.h"
 
 namespace citius {
 namespace {
@@ -76,6 +77,7 @@ std::vector<float> Embedder::finish(const ForwardContext& ctx, const TensorView&
   TensorView row = ctx.alloc({1, channels * static_cast<int64_t>(pooling_.size())});
   for (size_t i = 0; i < pooling_.size(); ++i) pool(pooling_[i], hidden, row.row(0) + static_cast<int64_t>(i) * channels);
   for (const Dense& dense : dense_) row = dense.linear.forward(ctx, row, dense.activation);
+  require_finite(row, engine_.checkpoint.path.string(), "embeddings");
   const std::span<float> values(row.row(0), static_cast<size_t>(row.shape[1]));
   if (normalize_) normalize_l2(values);
   std::vector<float> result(values.begin(), values.begin() + dimensions_);

@@ -25,7 +25,8 @@ class Embedder {
   /// do not fit the model.
   explicit Embedder(Engine& engine, const EmbedderOptions& options = {});
 
-  /// One vector [dimensions()] a text, in order. What each gives does not depend on the others.
+  /// One vector [dimensions()] a text, in order. What each gives does not depend on the others. Throws
+  /// Error{kFailed} where a vector is not finite.
   std::vector<std::vector<float>> embed(std::span<const std::string> texts);
 
   int64_t dimensions() const { return dimensions_; }
