@@ -1,6 +1,8 @@
 // citius eval: perplexity of a model over a text, or one model against another.
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
@@ -33,10 +35,12 @@ constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 void eval_perplexity(const EvalArgs& args) {
   const int64_t context = args.model.context > 0 ? args.model.context : 512;
-  EngineOptions options = args.model.options();
-  options.context = context;
   const std::string text = read_file(args.perplexity, kMaxTextBytes);
-  Engine engine = args.model.open(options);
+  Engine engine = args.model.open();
+  if (const int64_t most = engine.model().config().max_positions; context > most) {
+    fail(ErrorKind::kUsage, "context", "got windows of {} tokens, expected at most {} (what the model takes); give --context", context,
+         most);
+  }
   PerplexityOptions perplexity;
   perplexity.context = context;
   perplexity.stride = args.stride;
@@ -67,12 +71,17 @@ void eval_against(const EvalArgs& args) {
     fail_input(args.model.model, "is {} language model, '{}' is {}", candidate.model().config().causal ? "a" : "no", args.against,
                reference.model().config().causal ? "one" : "none");
   }
+  const bool causal = reference.model().config().causal;
+  if (!causal && (args.windows > 0 || args.model.context > 0)) {
+    fail(ErrorKind::kUsage, "eval", "got --windows or --context for encoders, expected them for language models alone");
+  }
   ItemOptions items;
+  items.split = false;
   items.seed = args.seed;
   items.window = args.model.context > 0 ? args.model.context : 256;
-  items.num_windows = args.windows > 0 ? (args.windows + 1) / 2 : 8;
-  const std::string file = args.data.empty() ? args.perplexity : args.data;
-  if (!file.empty()) items.texts = read_texts(file, args.text_column, reference.model().config().causal);
+  items.num_windows = args.windows > 0 ? args.windows : 16;
+  items.num_texts = std::numeric_limits<int64_t>::max();
+  if (!args.data.empty()) items.texts = read_texts(args.data, args.text_column, causal);
   StepProgress progress;
   ChosenItems chosen = make_items(reference, items, [&](double share) { progress("text to compare on", share); });
   const size_t count = chosen.items.size();
@@ -100,17 +109,27 @@ void add_eval(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
   args->model.add_to(*command);
   args->model.add_decoder_flags_to(*command);
-  command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on");
+  CLI::Option* const perplexity = command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on");
   command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
-      ->check(CLI::Range(1, 1 << 24));
-  command->add_option("--windows", args->windows, "Use the first N windows only")->check(CLI::Range(1, 1 << 30));
-  command->add_option("--against", args->against, "Reference model: KL divergence, top-1 agreement and perplexity ratio, or cosine");
+      ->check(CLI::Range(1, 1 << 24))
+      ->needs(perplexity);
+  command->add_option("--windows", args->windows, "Use the first N windows only (default: all, or 16 with --against)")
+      ->check(CLI::Range(1, 1 << 30));
+  CLI::Option* const against =
+      command->add_option("--against", args->against, "Reference model: KL divergence, top-1 agreement and perplexity ratio, or cosine")
+          ->excludes(perplexity);
   command->add_option("--against-compute", args->against_compute, "Compute mode of the reference")
       ->check(CLI::IsMember({"fast", "exact"}))
-      ->capture_default_str();
-  command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)");
-  command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
-  command->add_option("--seed", args->seed, "Seed of sampled text")->capture_default_str();
+      ->capture_default_str()
+      ->needs(against);
+  CLI::Option* const data =
+      command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)")
+          ->needs(against);
+  command->add_option("--text-column", args->text_column, "Key or column of the text in --data")->needs(data);
+  command->add_option("--seed", args->seed, "Seed of the text that the reference writes")
+      ->capture_default_str()
+      ->needs(against)
+      ->excludes(data);
   add_json_option(*command, args->json);
   command->footer("Example: citius eval model.gguf --perplexity wiki.test.raw --context 512");
   command->callback([args] {

@@ -1,6 +1,8 @@
 // citius quantize: one model, one format, no search.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "backend/backend.h"
 #include "base/error.h"
 #include "cli/commands.h"
@@ -88,6 +90,14 @@ void print_formats(bool as_json) {
   print(text);
 }
 
+void check_kept(const std::vector<std::string>& patterns, std::span<const WeightRecord> weights) {
+  for (const std::string& pattern : patterns) {
+    const bool found =
+        std::any_of(weights.begin(), weights.end(), [&](const WeightRecord& weight) { return matches_glob(pattern, weight.name); });
+    if (!found) fail(ErrorKind::kUsage, "keep", "got '{}', expected the name of a weight, such as '{}'", pattern, weights.front().name);
+  }
+}
+
 // Where the model goes, what became of its weights.
 json::object summary(const QuantizeArgs& args, double before, double after, const json::array& exceptions) {
   return {{"out", args.out}, {"format", args.format}, {"bytes_before", before}, {"bytes", after}, {"other_formats", exceptions}};
@@ -104,6 +114,7 @@ void run_quantize(const QuantizeArgs& args) {
   Engine source = open_engine(path, options);
   const PlanTarget target = plan_target(source.model());
   if (source.model().config().causal) Decoder(source, kKvBlock);  // its head is a weight too
+  check_kept(plan.keep, source.loaded.load.records);
   const FormatPolicy policy = make_policy(plan, target);
   double before = 0, after = 0;
   json::array exceptions;
@@ -123,7 +134,7 @@ void run_quantize(const QuantizeArgs& args) {
     OptimizedPackage package;
     package.directory = args.out;
     package.policy = policy;
-    package.recipe = {{"source_digest", model_digest(path)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
+    package.recipe = {{"source_digest", model_digest(source.checkpoint)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
     package.num_threads = args.threads;
     write_optimized(source.checkpoint, package);
   }
@@ -139,12 +150,15 @@ void run_quantize(const QuantizeArgs& args) {
 void add_quantize(CLI::App& app) {
   auto args = std::make_shared<QuantizeArgs>();
   CLI::App* command = app.add_subcommand("quantize", "Convert the weights of a model to one format");
-  command->add_option("MODEL", args->model, "Model directory, .gguf file, package or name in the local store");
-  command->add_option("--format", args->format, "Format of the weights (see --list)");
-  command->add_option("--out", args->out, "Package directory, or a .gguf file");
-  command->add_option("--keep", args->keep, "Names of weights to keep as they are, * for any characters")->delimiter(',');
-  command->add_flag("--list", args->list, "List the formats, their bits per weight and what multiplies by them here");
-  command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  CLI::Option* const model = command->add_option("MODEL", args->model, "Model directory, .gguf file, package or name in the local store");
+  CLI::Option* const format = command->add_option("--format", args->format, "Format of the weights (see --list)");
+  CLI::Option* const out = command->add_option("--out", args->out, "Package directory, or a .gguf file");
+  CLI::Option* const keep =
+      command->add_option("--keep", args->keep, "Names of weights to keep as they are, * for any characters")->delimiter(',');
+  CLI::Option* const threads = command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  CLI::Option* const list =
+      command->add_flag("--list", args->list, "List the formats, their bits per weight and what multiplies by them here");
+  for (CLI::Option* const other : {model, format, out, keep, threads}) list->excludes(other);
   add_json_option(*command, args->json);
   command->footer("Example: citius quantize model --format int8 --out model-int8");
   command->callback([args] {

@@ -10,6 +10,9 @@ bool is_table(const std::string& path) { return path.ends_with(".jsonl") || path
 
 std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole) {
   constexpr size_t kMaxBytes = size_t{1} << 30;
+  if (!column.empty() && !is_table(path)) {
+    fail(ErrorKind::kUsage, "text-column", "got a column for '{}', expected a .jsonl, .csv or .tsv file", path);
+  }
   if (!is_table(path) && whole) return {read_file(path, kMaxBytes)};
   InputOptions options;
   options.input = path;

@@ -7,7 +7,8 @@
 namespace citius::cli {
 
 /// The texts of a .jsonl, .csv or .tsv file (`column`; empty: "text"), or else the whole file as one text (`whole`), or
-/// a text a line without the empty ones. Throws Error{kInput}.
+/// a text a line without the empty ones. Throws Error{kInput}, Error{kUsage} for a column of
+/// what has none.
 std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole);
 
 /// Whether the ending says .jsonl, .csv or .tsv.

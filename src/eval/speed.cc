@@ -170,9 +170,7 @@ std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const
   std::vector<std::vector<Round>> rounds(contestants.size());
   for (SpeedRunner* contestant : contestants) contestant->run();
   const double begin = now_seconds(), budget = options.seconds * static_cast<double>(contestants.size());
-  for (int64_t round = 0; round < options.max_repeats; ++round) {
-    const double spent = now_seconds() - begin;
-    if (round >= options.repeats && spent >= budget) break;
+  for (int64_t round = 0; round < options.repeats || now_seconds() - begin < budget; ++round) {
     for (size_t i = 0; i < contestants.size(); ++i) {
       const size_t who = (i + static_cast<size_t>(round)) % contestants.size();
       rounds[who].push_back(contestants[who]->run());

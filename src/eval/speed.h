@@ -52,7 +52,6 @@ class SpeedRunner {
 struct SpeedOptions {
   double seconds = 2;   // time to spend on each contestant, at least
   int64_t repeats = 5;  // rounds of each, at least
-  int64_t max_repeats = 200;
 };
 
 /// The rounds of every contestant in the order they were run; after one unmeasured round of each. All have the same

@@ -12,8 +12,6 @@
 namespace citius {
 namespace {
 
-constexpr size_t kFewest = 4;
-
 // A permutation that depends on the seed alone.
 std::vector<size_t> shuffled(size_t count, uint64_t seed) {
   const CounterRng rng(seed, /*stream=*/11);
@@ -49,7 +47,8 @@ std::vector<ScoredSequence> text_windows(const Tokenizer& tokenizer, const ItemO
   for (const std::string& text : options.texts) {
     const std::vector<int32_t> ids = encode_text(tokenizer, text);
     for (ScoredSequence& window : strided_windows(ids, options.window, options.window)) {
-      if (window.num_scored() >= 8) windows.push_back(std::move(window));
+      // A few tokens at the end of a text are no item beside whole windows.
+      if (window.num_scored() >= std::min<int64_t>(8, options.window - 1)) windows.push_back(std::move(window));
     }
   }
   return windows;
@@ -107,14 +106,23 @@ std::vector<ScoredSequence> sample_windows(Engine& engine, int64_t count, int64_
 
 namespace {
 
-// Texts of an encoder: lines or rows, each once, so that none is both chosen by and verified on.
-std::vector<std::string> distinct_texts(const ItemOptions& options) {
+// The first `most` items. For a split each is there once, so that none is both chosen by and verified on, and their order
+// depends on the seed.
+template <typename T, typename Key>
+void select(std::vector<T>& items, const ItemOptions& options, int64_t most, const Key& key) {
+  if (options.split) {
+    std::set<std::decay_t<decltype(key(items[0]))>> seen;
+    std::erase_if(items, [&](const T& item) { return !seen.insert(key(item)).second; });
+    shuffle_in_place(items, options.seed);
+  }
+  if (static_cast<int64_t>(items.size()) > most) items.resize(static_cast<size_t>(most));
+}
+
+// Texts of an encoder: lines or rows.
+std::vector<std::string> encoder_texts(const ItemOptions& options) {
   std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
   if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
-  std::set<std::string> seen;
-  std::erase_if(texts, [&](const std::string& text) { return !seen.insert(text).second; });
-  shuffle_in_place(texts, options.seed);
-  if (static_cast<int64_t>(texts.size()) > options.num_texts) texts.resize(static_cast<size_t>(options.num_texts));
+  select(texts, options, options.num_texts, [](const std::string& text) { return text; });
   return texts;
 }
 
@@ -125,15 +133,14 @@ void make_sequences(Engine& engine, const ItemOptions& options, const OnProgress
   if (options.texts.empty()) {
     sequences = options.sampled;
     if (sequences.empty()) {
-      sequences = sample_windows(engine, 2 * options.num_windows, fitted.window, options.seed, progress, options.short_of_time);
+      sequences = sample_windows(engine, options.num_windows, fitted.window, options.seed, progress, options.short_of_time);
     }
     chosen.source = fmt::format("{} windows of {} tokens that the model wrote at temperature 1", sequences.size(), fitted.window);
     return;
   }
   if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer; leave out --data");
   sequences = text_windows(*engine.tokenizer, fitted);
-  shuffle_in_place(sequences, options.seed);
-  if (static_cast<int64_t>(sequences.size()) > 2 * options.num_windows) sequences.resize(static_cast<size_t>(2 * options.num_windows));
+  select(sequences, options, options.num_windows, [](const ScoredSequence& window) { return window.tokens; });
   chosen.source = fmt::format("{} windows of up to {} tokens of the given text", sequences.size(), fitted.window);
 }
 
@@ -144,13 +151,15 @@ ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgr
   if (engine.model().config().causal) {
     make_sequences(engine, options, progress, chosen);
   } else {
-    chosen.items.texts = encode_texts(engine, distinct_texts(options), /*max_length=*/256);
+    chosen.items.texts = encode_texts(engine, encoder_texts(options), /*max_length=*/256);
     chosen.source = fmt::format("{} {}", chosen.items.texts.size(), options.texts.empty() ? "built-in sentences" : "given texts");
   }
-  if (chosen.items.size() < kFewest) {
-    fail_input("data", "got {} items to judge by, expected at least {}; give more text", chosen.items.size(), kFewest);
+  const size_t fewest = options.split ? 4 : 1;
+  if (chosen.items.size() < fewest) {
+    fail_input("data", "got {} {}items to judge by, expected at least {}; give more text", chosen.items.size(),
+               options.split ? "different " : "", fewest);
   }
-  chosen.num_choose = (chosen.items.size() + 1) / 2;
+  chosen.num_choose = options.split ? (chosen.items.size() + 1) / 2 : chosen.items.size();
   return chosen;
 }
 

@@ -136,7 +136,7 @@ class Optimizer {
     items.texts = options_.texts;
     items.plain = options_.plain;
     items.seed = options_.seed;
-    items.num_windows = options_.num_windows;
+    items.num_windows = 2 * options_.num_windows;
     items.sampled = windows_from(journal.note("sampled"));
     // Reference, base and candidates take their time by the window too.
     items.short_of_time = [this] { return now() - started_ > options_.max_seconds / 5; };

@@ -10,7 +10,8 @@ from support import ROOT, results_before_all_input, run, run_json
 MODEL = ROOT / "tests/golden/generate"
 EXPECTED = json.loads((MODEL / "expected.json").read_text())
 EXACT = ["--compute", "exact"]
-work = pathlib.Path(tempfile.mkdtemp(prefix="citius_generate_"))
+scratch = tempfile.TemporaryDirectory(prefix="citius_generate_")
+work = pathlib.Path(scratch.name)
 
 
 def lines(text):

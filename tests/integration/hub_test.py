@@ -94,7 +94,8 @@ class Hub(http.server.BaseHTTPRequestHandler):
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
-work = pathlib.Path(tempfile.mkdtemp(prefix="citius_hub_"))
+scratch = tempfile.TemporaryDirectory(prefix="citius_hub_")
+work = pathlib.Path(scratch.name)
 
 
 def environment(name):

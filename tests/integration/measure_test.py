@@ -12,7 +12,8 @@ from support import ROOT, results_before_all_input, run, run_json
 LLAMA = ROOT / "tests/golden/generate"
 BERT = ROOT / "tests/golden/tasks/fill_mask"
 EXACT = ["--compute", "exact"]
-work = pathlib.Path(tempfile.mkdtemp(prefix="citius_measure_"))
+scratch = tempfile.TemporaryDirectory(prefix="citius_measure_")
+work = pathlib.Path(scratch.name)
 
 
 def lines(text):
@@ -61,6 +62,66 @@ def test_against():
     got = run_json("eval", BERT, "--against", BERT, "--data", sentences, *EXACT)
     assert abs(got["cosine_mean"] - 1) < 1e-6 and len(got["cosine_mean_interval"]) == 2 and "kl_mean" not in got
     run("eval", BERT, "--perplexity", file, "--context", 32, expect=3)
+    for flags in (["--windows", 2], ["--context", 16]):
+        assert "encoders" in run("eval", BERT, "--against", BERT, "--data", sentences, *flags, expect=2).stderr
+
+
+def test_the_first_windows():
+    words = ["anna", "bob", "paris", "london", "acme", "the", "river", "lives", "works", "for", "in", "is"]
+    file = work / "windows.txt"
+    file.write_text(" ".join(words[i * i % 11] + words[i % 12] for i in range(200)))
+    compare = ["eval", LLAMA, "--against", LLAMA, "--data", file, "--context", 16, "--format", "int8"]
+    kl = {}
+    for count in (1, 2, 3, 5):
+        got = run_json(*compare, "--windows", count)
+        assert got["items"] == count, got
+        kl[count] = got["kl_mean"]
+    assert run_json(*compare, "--windows", 1)["kl_mean_interval"] == [None, None]  # one item claims nothing
+    # The first 16 tokens alone give what one window of the whole text gives.
+    text = run("tokenize", LLAMA, "--decode", ",".join(map(str, run_json("tokenize", LLAMA, file.read_text())["ids"][:16]))).stdout
+    file.write_text(text.rstrip("\n"))
+    assert run_json(*compare)["kl_mean"] == kl[1] != kl[2]
+    got = run_json("eval", LLAMA, "--against", LLAMA, "--windows", 3, "--context", 16)
+    assert got["items"] == 3 and "3 windows" in got["data"], got
+
+
+def test_eval_refuses_what_would_do_nothing():
+    file = work / "text.txt"
+    file.write_text("anna lives in paris. " * 40)
+    for flags in (["--perplexity", file, "--data", file], ["--perplexity", file, "--against-compute", "fast"], ["--perplexity", file, "--seed", 9],
+                  ["--perplexity", file, "--against", LLAMA], ["--against", LLAMA, "--stride", 7], ["--against", LLAMA, "--text-column", "x"],
+                  ["--against", LLAMA, "--data", file, "--text-column", "x"], ["--against", LLAMA, "--data", file, "--seed", 9]):
+        result = run("eval", LLAMA, *flags, expect=2)
+        assert not result.stdout and result.stderr, flags
+    # The model takes 64 tokens, the protocol's windows are of 512.
+    assert "give --context" in run("eval", LLAMA, "--perplexity", file, expect=2).stderr
+
+
+def test_weights_that_are_no_numbers():
+    for source, name in ((LLAMA, "model.norm.weight"), (BERT, "bert.embeddings.LayerNorm.weight")):
+        folder = work / f"nan_{source.name}"
+        shutil.copytree(source, folder)
+        content = bytearray((folder / "model.safetensors").read_bytes())
+        size = struct.unpack("<Q", content[:8])[0]
+        entry = json.loads(content[8:8 + size])[name]
+        assert entry["dtype"] == "F32"
+        begin = 8 + size + entry["data_offsets"][0]
+        content[begin:begin + 4] = struct.pack("<f", math.nan)
+        (folder / "model.safetensors").write_bytes(content)
+    llama, bert = work / f"nan_{LLAMA.name}", work / f"nan_{BERT.name}"
+    text = work / "text.txt"
+    text.write_text("anna lives in paris. " * 40)
+    out = work / "nan_out"
+    for arguments in (["run", llama, "--prompt", "anna"], ["run", llama, "--prompt", "anna", "--temperature", 1],
+                      ["run", llama, "--prompt", "anna", "--beams", 2], ["eval", llama, "--perplexity", text, "--context", 32],
+                      ["eval", llama, "--against", LLAMA, "--data", text, "--context", 32],
+                      ["eval", LLAMA, "--against", llama, "--data", text, "--context", 32],
+                      ["optimize", llama, "--out", out, "--max-time", 1], ["optimize", llama, "--out", out, "--max-time", 1, "--data", text],
+                      ["embed", bert, "anna", "--output", work / "nan.npy"], ["fill-mask", bert, "anna [MASK] in paris"]):
+        result = run(*arguments, expect=1)
+        assert "not finite" in result.stderr and "nan_" in result.stderr, (arguments, result.stderr)
+        assert not result.stdout, arguments
+    assert not out.exists() and not (work / "nan.npy").exists()
 
 
 def check_rows(rows, expected):
@@ -84,6 +145,9 @@ def test_bench():
     lengths.write_text("5\n9\r\n\n10\n")
     rows = run_json("bench", BERT, "--lengths", lengths, "--threads", 1, "--compute", "exact", *quick)["rows"]
     check_rows(rows, [("encode", 1, 8, 1, "f32")])
+    # A round takes microseconds here: the time asked for is spent, however many rounds that is.
+    rows = run_json("bench", BERT, "--length", 1, "--threads", 1, "--seconds", 0.5)["rows"]
+    assert rows[0]["repeats"] > 200, rows
     run("bench", BERT, "--decode", 4, expect=2)
     run("bench", LLAMA, "--length", 4, expect=2)
     run("bench", BERT, "--lengths", work / "nothing", expect=3)
@@ -96,6 +160,11 @@ def test_formats():
         assert 3 < formats[name]["bits_per_weight"] <= 32 and "fast" in formats[name], formats.get(name)
     assert abs(formats["q4_k_m"]["bits_per_weight"] - 4.85) < 0.02  # what llama.cpp makes of a Llama 7B
     assert run("quantize", "--list").stdout.count("\n") == len(formats) + 1
+    run("quantize", "--list", "--format", "int8", expect=2)
+    out = work / "kept"
+    assert "nosuch*" in run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*,nosuch*", expect=2).stderr
+    assert not out.exists()
+    run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*")
 
 
 def test_embed():
@@ -141,7 +210,8 @@ def test_results_before_all_input():
     results_before_all_input(["embed", BERT, "--json"], ("anna", ""), "embedding")
 
 
-for test in (test_perplexity, test_against, test_bench, test_formats, test_embed, test_forms_of_configuration,
+for test in (test_perplexity, test_against, test_the_first_windows, test_eval_refuses_what_would_do_nothing,
+             test_weights_that_are_no_numbers, test_bench, test_formats, test_embed, test_forms_of_configuration,
              test_results_before_all_input):
     test()
     print("passed", test.__name__)
