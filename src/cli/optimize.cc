@@ -68,8 +68,10 @@ void run_optimize(const OptimizeArgs& args) {
   }
   StepProgress progress;
   const Report report = optimize(options, [&](const std::string& step, double share) { progress(step, share); });
-  if (args.json) return print_json(report_json(report));
-  print(summary(report, args.out));
+  args.json ? print_json(report_json(report)) : print(summary(report, args.out));
+  if (!report.changed() && !report.base.passed) {
+    fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}", report.budget, report.base.reason);
+  }
 }
 
 }  // namespace
@@ -85,8 +87,9 @@ void add_optimize(CLI::App& app) {
   command->add_option("--budget", args->budget,
                       "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
                       "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)");
-  command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)");
-  command->add_option("--text-column", args->text_column, "Key or column of the text in --data");
+  CLI::Option* const data =
+      command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)");
+  command->add_option("--text-column", args->text_column, "Key or column of the text in --data")->needs(data);
   command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();

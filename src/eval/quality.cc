@@ -28,7 +28,7 @@ class LanguageReference : public QualityReference {
     }
   }
 
-  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress) override {
+  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress, double confidence) override {
     LanguageModel other(candidate, longest(sequences_));
     if (other.vocab_size() != model_.vocab_size()) {
       fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference", other.vocab_size(),
@@ -43,9 +43,9 @@ class LanguageReference : public QualityReference {
       counts.push_back(static_cast<double>(sequences_[i].num_scored()));
       report(progress, i + 1 - begin, end - begin);
     }
-    return {{"kl_mean", ratio_estimate(kl, counts)},
-            {"top1_agreement", share_estimate(agreed, counts)},
-            {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts))}};
+    return {{"kl_mean", ratio_estimate(kl, counts, confidence)},
+            {"top1_agreement", share_estimate(agreed, counts, confidence)},
+            {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts, confidence))}};
   }
 
   size_t num_items() const override { return sequences_.size(); }
@@ -89,7 +89,7 @@ class EncoderReference : public QualityReference {
   EncoderReference(Engine& engine, std::vector<EncodedText> texts, const OnProgress& progress)
       : texts_(std::move(texts)), vectors_(text_vectors(engine, texts_, progress)) {}
 
-  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress) override {
+  Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress, double confidence) override {
     const std::span<const EncodedText> texts = std::span(texts_).subspan(begin, end - begin);
     const std::vector<std::vector<float>> theirs = text_vectors(candidate, texts, progress);
     std::vector<double> cosines;
@@ -100,7 +100,7 @@ class EncoderReference : public QualityReference {
       }
       cosines.push_back(cosine(vectors_[begin + i], theirs[i]));
     }
-    return {{"cosine_mean", mean_estimate(cosines)}};
+    return {{"cosine_mean", mean_estimate(cosines, confidence)}};
   }
 
   size_t num_items() const override { return texts_.size(); }

@@ -21,7 +21,7 @@ struct QualityItems {
   size_t size() const { return sequences.size() + texts.size(); }
 };
 
-/// Metrics by name, each with its paired 95 % interval over the items. Language models: kl_mean (nats),
+/// Metrics by name, each with its paired interval over the items. Language models: kl_mean (nats),
 /// top1_agreement, perplexity_ratio. Encoders: cosine_mean.
 using Quality = std::map<std::string, Estimate>;
 
@@ -29,8 +29,9 @@ class QualityReference {
  public:
   virtual ~QualityReference() = default;
   /// Compares `candidate`, which must have the reference's vocabulary and sizes (Error{kInput} otherwise). Items with
-  /// index in [begin, end) only.
-  virtual Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress = {}) = 0;
+  /// index in [begin, end) only. Throws Error{kFailed} where outputs of either are not finite.
+  virtual Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress = {},
+                          double confidence = kConfidence) = 0;
   virtual size_t num_items() const = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "metrics/statistics.h"
 
 #include <algorithm>
+#include <boost/math/distributions/normal.hpp>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <limits>
@@ -13,23 +14,22 @@ namespace {
 
 // Resamples of a bootstrap. 2000 put the error of a 2.5 % percentile near 0.35 % of rank.
 constexpr int kResamples = 2000;
-constexpr double kZ95 = 1.959963984540054;
 
 Estimate around(double value, double half_width) { return {value, value - half_width, value + half_width}; }
 
 }  // namespace
 
-double student_t95(int64_t degrees) {
-  CHECK(degrees >= 1);
-  return boost::math::quantile(boost::math::students_t(static_cast<double>(degrees)), 0.975);
+double student_t(int64_t degrees, double confidence) {
+  CHECK(degrees >= 1 && confidence > 0 && confidence < 1);
+  return boost::math::quantile(boost::math::students_t(static_cast<double>(degrees)), (1 + confidence) / 2);
 }
 
-Estimate mean_estimate(std::span<const double> items) {
+Estimate mean_estimate(std::span<const double> items, double confidence) {
   const std::vector<double> ones(items.size(), 1.0);
-  return ratio_estimate(items, ones);
+  return ratio_estimate(items, ones, confidence);
 }
 
-Estimate ratio_estimate(std::span<const double> numerators, std::span<const double> denominators) {
+Estimate ratio_estimate(std::span<const double> numerators, std::span<const double> denominators, double confidence) {
   CHECK(!numerators.empty() && numerators.size() == denominators.size());
   const auto n = static_cast<double>(numerators.size());
   double top = 0, bottom = 0;
@@ -47,16 +47,17 @@ Estimate ratio_estimate(std::span<const double> numerators, std::span<const doub
   }
   const double mean_bottom = bottom / n;
   const double error = std::sqrt(squares / (n - 1) / n) / mean_bottom;
-  return around(ratio, student_t95(static_cast<int64_t>(numerators.size()) - 1) * error);
+  return around(ratio, student_t(static_cast<int64_t>(numerators.size()) - 1, confidence) * error);
 }
 
-Estimate share_estimate(std::span<const double> successes, std::span<const double> trials) {
-  Estimate estimate = ratio_estimate(successes, trials);
+Estimate share_estimate(std::span<const double> successes, std::span<const double> trials, double confidence) {
+  Estimate estimate = ratio_estimate(successes, trials, confidence);
   double n = 0;
   for (double count : trials) n += count;
-  const double p = estimate.value, z2 = kZ95 * kZ95;
+  const double z = boost::math::quantile(boost::math::normal(), (1 + confidence) / 2);
+  const double p = estimate.value, z2 = z * z;
   const double center = (p + z2 / (2 * n)) / (1 + z2 / n);
-  const double half = kZ95 / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
+  const double half = z / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
   estimate.low = std::max(0.0, std::min(estimate.low, center - half));
   estimate.high = std::min(1.0, std::max(estimate.high, center + half));
   return estimate;
@@ -66,12 +67,12 @@ Estimate exp_estimate(const Estimate& estimate) { return {std::exp(estimate.valu
 
 double quantile(std::span<const double> values, double share) {
   CHECK(!values.empty() && share >= 0 && share <= 1);
-  std::vector<double> sorted(values.begin(), values.end());
-  std::sort(sorted.begin(), sorted.end());
-  const double rank = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(rank);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (rank - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+  std::vector<double> parted(values.begin(), values.end());
+  const double rank = share * static_cast<double>(parted.size() - 1);
+  const auto below = parted.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(parted.begin(), below, parted.end());
+  const double low = *below, high = below + 1 == parted.end() ? low : *std::min_element(below + 1, parted.end());
+  return low + (rank - std::floor(rank)) * (high - low);
 }
 
 double median(std::span<const double> values) { return quantile(values, 0.5); }

@@ -1,4 +1,4 @@
-// Means, ratios and medians with 95 % intervals, as pure functions. Quality is measured over items (windows of text,
+// Means, ratios and medians with intervals, as pure functions. Quality is measured over items (windows of text,
 // sentences) that are independent of one another while the tokens inside one are not, so an item is the unit of every
 // interval. Means and ratios of sums get Student's t interval: it is exact enough from about eight items on, needs no
 // random numbers and its width is easy to check by hand. Medians of timings have no such formula (they are not smooth,
@@ -11,26 +11,29 @@
 
 namespace citius {
 
-/// A value and the bounds of its two-sided 95 % interval.
+/// Of every interval for which no other is asked.
+inline constexpr double kConfidence = 0.95;
+
+/// A value and the bounds of its two-sided interval.
 struct Estimate {
   double value = 0;
   double low = 0;
   double high = 0;
 };
 
-/// Two-sided 95 % quantile of Student's t with `degrees` degrees of freedom (1 or more).
-double student_t95(int64_t degrees);
+/// Two-sided quantile of Student's t with `degrees` degrees of freedom (1 or more).
+double student_t(int64_t degrees, double confidence = kConfidence);
 
 /// Mean of independent items. One item alone gives an infinite interval; no item is a programmer error.
-Estimate mean_estimate(std::span<const double> items);
+Estimate mean_estimate(std::span<const double> items, double confidence = kConfidence);
 
 /// Σ numerator / Σ denominator over items of different size (tokens): the linearised ratio estimator (Cochran 1977,
 /// eq. 6.13). With equal denominators it is mean_estimate of the quotients.
-Estimate ratio_estimate(std::span<const double> numerators, std::span<const double> denominators);
+Estimate ratio_estimate(std::span<const double> numerators, std::span<const double> denominators, double confidence = kConfidence);
 
 /// A share of successes over items of different size: ratio_estimate, widened to Wilson's interval (Wilson 1927) over the
 /// single trials where that is wider. Without it, items that all succeed would claim an interval of width zero.
-Estimate share_estimate(std::span<const double> successes, std::span<const double> trials);
+Estimate share_estimate(std::span<const double> successes, std::span<const double> trials, double confidence = kConfidence);
 
 /// exp of an estimate (log-perplexity to perplexity).
 Estimate exp_estimate(const Estimate& estimate);

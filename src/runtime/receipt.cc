@@ -1,6 +1,7 @@
 #include "runtime/receipt.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <vector>
 
@@ -136,6 +137,16 @@ json::object make_receipt(Engine& engine, uint64_t seed) {
   receipt["tolerance"] = sums + 2 * rounding;
   receipt["probes"] = std::move(probes);
   return receipt;
+}
+
+double estimate_receipt_seconds(Engine& engine) {
+  std::unique_ptr<Decoder> decoder;
+  if (engine.model().config().causal) decoder = std::make_unique<Decoder>(engine, kKvBlock);
+  const auto begin = std::chrono::steady_clock::now();
+  run_probe(engine, decoder.get(), {0}, {});
+  const double token = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  constexpr double kModes = 2;
+  return token * kModes * static_cast<double>(kProbes * kProbeTokens);
 }
 
 void check_receipt(Engine& engine, const json::object& object) {

@@ -16,6 +16,9 @@ namespace citius {
 /// from the exact mode as the reference's fast mode is, which is measured on the probes: twice that is added.
 json::object make_receipt(Engine& reference, uint64_t seed);
 
+/// About how many seconds make_receipt takes: one of its tokens is timed.
+double estimate_receipt_seconds(Engine& reference);
+
 /// Replays a receipt. Throws Error{kFailed} where an output is off by more than the tolerance, Error{kInput} where the
 /// receipt itself is damaged.
 void check_receipt(Engine& engine, const json::object& receipt);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 
@@ -14,11 +15,13 @@ struct Metric {
   std::string_view name;
   bool language_model;
   bool at_least;
+  double least, most;  // what it can be
 };
-constexpr Metric kMetrics[] = {{"kl", "kl_mean", true, false},
-                               {"top1", "top1_agreement", true, true},
-                               {"ppl_ratio", "perplexity_ratio", true, false},
-                               {"cosine", "cosine_mean", false, true}};
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+constexpr Metric kMetrics[] = {{"kl", "kl_mean", true, false, 0, kUnbounded},
+                               {"top1", "top1_agreement", true, true, 0, 1},
+                               {"ppl_ratio", "perplexity_ratio", true, false, 0, kUnbounded},
+                               {"cosine", "cosine_mean", false, true, -1, 1}};
 
 std::string allowed(bool language_model) {
   std::string text;
@@ -50,6 +53,9 @@ Condition parse_condition(std::string_view text, bool language_model) {
   for (const Metric& metric : kMetrics) {
     if (metric.language_model != language_model || (name != metric.brief && name != metric.name)) continue;
     if (metric.at_least != condition.at_least) refuse();
+    if (condition.bound < metric.least || condition.bound > metric.most) {
+      fail(ErrorKind::kUsage, "budget", "got '{}', expected a bound from {} to {}", text, metric.least, metric.most);
+    }
     condition.metric = std::string(metric.name);
     return condition;
   }
@@ -78,15 +84,15 @@ bool hopeless(const Budget& budget, const Quality& quality) {
   });
 }
 
-std::optional<std::string> violation(const Budget& budget, const Quality& quality) {
+std::optional<std::string> violation(const Budget& budget, const Quality& quality, double confidence) {
   for (const Condition& condition : budget) {
     const Estimate& estimate = quality.at(condition.metric);
     const double bound = condition.at_least ? estimate.low : estimate.high;
     // Written so that a NaN fails.
     const bool met = condition.at_least ? bound >= condition.bound : bound <= condition.bound;
     if (met) continue;
-    return fmt::format("{} is {:.4g}, its 95 % bound {:.4g}; the budget asks for {} {:g}", condition.metric, estimate.value, bound,
-                       condition.at_least ? "at least" : "at most", condition.bound);
+    return fmt::format("{} is {:.4g}, its {:g} % bound {:.4g}; the budget asks for {} {:g}", condition.metric, estimate.value,
+                       100 * confidence, bound, condition.at_least ? "at least" : "at most", condition.bound);
   }
   return std::nullopt;
 }

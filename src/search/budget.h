@@ -19,7 +19,8 @@ struct Condition {
 using Budget = std::vector<Condition>;
 
 /// Parses conditions separated by commas: METRIC<=NUMBER or METRIC>=NUMBER with kl, top1, ppl_ratio (language models) or
-/// cosine (encoders), or their long names. Throws Error{kUsage} naming what is allowed.
+/// cosine (encoders), or their long names. Throws Error{kUsage} naming what is allowed, for bounds that the metric cannot
+/// have too.
 Budget parse_budget(std::string_view expression, bool language_model);
 
 /// kl<=0.02,top1>=0.95 for language models, cosine>=0.99 for encoders.
@@ -28,7 +29,7 @@ std::string default_budget(bool language_model);
 /// True where even the good end of an interval misses the budget: more items would not help.
 bool hopeless(const Budget& budget, const Quality& quality);
 
-/// Nothing where the budget is met, otherwise the reason in words.
-std::optional<std::string> violation(const Budget& budget, const Quality& quality);
+/// Nothing where the budget is met, otherwise the reason in words. `confidence` is that of the quality's intervals.
+std::optional<std::string> violation(const Budget& budget, const Quality& quality, double confidence = kConfidence);
 
 }  // namespace citius

@@ -21,6 +21,7 @@ struct Candidate {
   Quality quality;       // on the items to choose by; empty where it was not worth measuring
   size_t num_items = 0;  // that `quality` is of
   double weight_bytes = 0;
+  // Times and rates are brought to the pace that the machine had when the base was measured: they agree with `speedup`.
   double median_ms = 0;                       // of one round
   double p50_ms = 0, p90_ms = 0, p99_ms = 0;  // of a step
   double units_per_s = 0;

@@ -11,6 +11,8 @@
 #include "eval/work.h"
 #include "io/package.h"
 #include "runtime/decoder.h"
+#include "runtime/receipt.h"
+#include "search/choice.h"
 #include "search/environment.h"
 #include "search/journal.h"
 #include "search/package_writer.h"
@@ -19,12 +21,10 @@
 namespace citius {
 namespace {
 
-// A candidate must be faster than the base by more than the noise of the clock itself.
-constexpr double kLeastSpeedup = 1.01;
-constexpr size_t kMostVerified = 3;
 // Races go on, turn by turn, until the 95 % interval of the speedup is narrower than this share of it.
 constexpr double kWideInterval = 0.08;
 constexpr int kMostTurns = 5;
+constexpr int kRaceRounds = 5;  // of each side in a turn, at least
 
 json::array windows_to_json(std::span<const ScoredSequence> windows) {
   json::array list;
@@ -54,7 +54,9 @@ class Optimizer {
         base_engine_(open({})),
         space_(read_space()),
         budget_(parse_budget(budget_text(), space_.language_model)),
-        workload_(goal_workload(base_engine_.model().config(), goal_)) {}
+        workload_(goal_workload(base_engine_.model().config(), goal_)) {
+    costs_.load = now() - started_;
+  }
 
   Report run() {
     const std::filesystem::path out = package_target(options_.out);
@@ -65,7 +67,9 @@ class Optimizer {
     measure_base(journal);
     for (const FormatPlan& plan : uniform_plans(space_)) try_plan(plan, journal);
     try_mixtures(journal);
-    choose_and_verify();
+    choose_and_verify(
+        report_, budget_, [this](const FormatPlan& plan, double confidence) { return measure_again(plan, confidence); },
+        [this] { return time_left() < verify_seconds() + write_seconds(); });
     report_.seconds = now() - started_;
     write_results();
     journal.discard();
@@ -74,8 +78,24 @@ class Optimizer {
 
  private:
   static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-  // Room for one more candidate, and for the verification that follows the search and takes about as long.
-  bool out_of_time() const { return now() - started_ + 2 * slowest_ > options_.max_seconds; }
+  double time_left() const { return started_ + options_.max_seconds - now(); }
+  // At the least: races that stay unclear go on as long as there is time.
+  double candidate_seconds() const { return costs_.load + costs_.item * static_cast<double>(num_few() + num_choose_) + costs_.turn; }
+  double verify_seconds() const { return costs_.load + costs_.item * static_cast<double>(num_items_ - num_choose_) + costs_.turn; }
+  double write_seconds() const { return costs_.load + costs_.receipt; }
+  bool out_of_time() const { return time_left() < candidate_seconds() + verify_seconds() + write_seconds(); }
+  // Of the items to choose by, those that tell what is hopeless.
+  size_t num_few() const { return std::min(num_choose_, std::max<size_t>(4, num_choose_ / 4)); }
+
+  // Remembers the most that a part of the work took.
+  template <typename F>
+  static auto timed(double& most, double parts, const F& work) {
+    const double begin = now();
+    auto result = work();
+    most = std::max(most, (now() - begin) / parts);
+    return result;
+  }
+
   std::string budget_text() const { return options_.budget.empty() ? default_budget(space_.language_model) : options_.budget; }
 
   OnProgress step(const std::string& name) const {
@@ -146,12 +166,24 @@ class Optimizer {
     report_.num_choose = num_choose_ = chosen.num_choose;
     num_items_ = chosen.items.size();
     const ComputeScope exact(base_engine_, Compute::kExact);
-    reference_ = make_reference(base_engine_, std::move(chosen.items), step("reference outputs"));
+    reference_ = timed(costs_.item, static_cast<double>(num_items_),
+                       [&] { return make_reference(base_engine_, std::move(chosen.items), step("reference outputs")); });
+    EngineOptions slow;
+    slow.backend = "ref";
+    slow.num_threads = options_.num_threads;
+    Checkpoint plain = base_engine_.checkpoint;
+    plain.package = {};  // no receipt is replayed here
+    Engine scalar = open_engine(std::move(plain), slow);
+    costs_.receipt = estimate_receipt_seconds(scalar);
   }
 
-  // Rates, latencies and shares of the machine's limits from the rounds of one contestant.
-  void fill_speed(Candidate& candidate, const Engine& engine, const SpeedRunner& runner, std::span<const Round> rounds) const {
-    const std::vector<double> seconds = round_seconds(rounds), latencies = latencies_ms(rounds);
+  // Rates, latencies and shares of the machine's limits from the rounds of one contestant. `pace` is what the base took in
+  // its own measurement over what it took in these rounds: with it rates of different times can be compared, and agree
+  // with the speedup.
+  void fill_speed(Candidate& candidate, const Engine& engine, const SpeedRunner& runner, std::span<const Round> rounds, double pace) const {
+    std::vector<double> seconds = round_seconds(rounds), latencies = latencies_ms(rounds);
+    for (double& value : seconds) value *= pace;
+    for (double& value : latencies) value *= pace;
     candidate.median_ms = median(seconds) * 1e3;
     candidate.p50_ms = quantile(latencies, 0.5);
     candidate.p90_ms = quantile(latencies, 0.9);
@@ -169,23 +201,30 @@ class Optimizer {
     candidate.kernels.assign(kernels.begin(), kernels.end());
   }
 
-  // Both in the same rounds; returns how many times faster (or smaller) `engine` is.
-  Estimate race(Engine& engine, Candidate& candidate, const std::string& name, int most_turns = kMostTurns) {
+  // Both in the same rounds; returns how many times faster (or smaller) `engine` is. `reserve`: seconds to leave for what
+  // follows.
+  Estimate race(Engine& engine, Candidate& candidate, const std::string& name, int most_turns, double reserve) {
     const std::unique_ptr<SpeedRunner> base = SpeedRunner::make(base_engine_, workload_);
     const std::unique_ptr<SpeedRunner> other = SpeedRunner::make(engine, workload_);
     SpeedRunner* contestants[] = {base.get(), other.get()};
     std::vector<std::vector<Round>> rounds(2);
     Estimate speedup;
     // On a busy machine one turn leaves a wide interval: then there are more of them.
-    for (int turn = 0; turn < most_turns && (turn == 0 || speedup.high - speedup.low > kWideInterval * speedup.value); ++turn) {
+    const auto go_on = [&](int turn) {
+      const bool unclear = speedup.high - speedup.low > kWideInterval * speedup.value;
+      return turn < most_turns && unclear && time_left() > costs_.turn + reserve;
+    };
+    for (int turn = 0; turn == 0 || go_on(turn); ++turn) {
       SpeedOptions speed;
       speed.seconds = options_.race_seconds;
-      speed.repeats = 5;
-      const auto more = measure_interleaved(contestants, speed, step(fmt::format("{}: speed{}", name, turn == 0 ? "" : ", again")));
+      speed.repeats = kRaceRounds;
+      const auto more = timed(costs_.turn, 1, [&] {
+        return measure_interleaved(contestants, speed, step(fmt::format("{}: speed{}", name, turn == 0 ? "" : ", again")));
+      });
       for (size_t i = 0; i < rounds.size(); ++i) rounds[i].insert(rounds[i].end(), more[i].begin(), more[i].end());
       speedup = speedup_estimate(round_seconds(rounds[0]), round_seconds(rounds[1]), options_.seed);
     }
-    fill_speed(candidate, engine, *other, rounds[1]);
+    fill_speed(candidate, engine, *other, rounds[1], report_.base.median_ms / 1e3 / median(round_seconds(rounds[0])));
     if (goal_ == Goal::kMemory) {
       const double ratio = weight_totals(base_engine_).resident_bytes / candidate.weight_bytes;
       return {ratio, ratio, ratio};
@@ -199,18 +238,18 @@ class Optimizer {
     const std::string& name = candidate.plan.name;
     const auto on_items = [&](size_t count) {
       candidate.num_items = count;
-      candidate.quality = reference_->compare(engine, 0, count, step(name + ": quality"));
+      candidate.quality =
+          timed(costs_.item, static_cast<double>(count), [&] { return reference_->compare(engine, 0, count, step(name + ": quality")); });
     };
-    const size_t few = std::min(num_choose_, std::max<size_t>(4, num_choose_ / 4));
-    on_items(few);
+    on_items(num_few());
     const bool rough = goal_ == Goal::kMemory || hopeless(budget_, candidate.quality);
-    candidate.speedup = race(engine, candidate, name, rough ? 1 : kMostTurns);
-    if (few < num_choose_ && candidate.speedup.high >= kLeastSpeedup && !hopeless(budget_, candidate.quality)) on_items(num_choose_);
+    const double rest = costs_.item * static_cast<double>(num_choose_) + verify_seconds() + write_seconds();
+    candidate.speedup = race(engine, candidate, name, rough ? 1 : kMostTurns, rest);
+    if (num_few() < num_choose_ && candidate.speedup.high >= kLeastSpeedup && !hopeless(budget_, candidate.quality)) on_items(num_choose_);
     candidate.measured = true;
   }
 
   void measure_base(Journal& journal) {
-    const double begin = now();
     Candidate& base = report_.base;
     base.plan.name = "as given";
     if (!journal.find(base)) {
@@ -220,16 +259,18 @@ class Optimizer {
       speed.seconds = options_.race_seconds;
       speed.repeats = 7;
       const auto rounds = measure_interleaved(contestants, speed, step("as given: speed"));
-      fill_speed(base, base_engine_, *runner, rounds[0]);
+      fill_speed(base, base_engine_, *runner, rounds[0], /*pace=*/1);
       base.speedup = {1, 1, 1};
       base.num_items = num_choose_;
-      base.quality = reference_->compare(base_engine_, 0, num_choose_, step("as given: quality"));
+      costs_.item = 0;  // the exact mode is slower than what follows
+      base.quality = timed(costs_.item, static_cast<double>(num_choose_),
+                           [&] { return reference_->compare(base_engine_, 0, num_choose_, step("as given: quality")); });
       base.measured = true;
       journal.keep(base);
     }
+    costs_.turn = 2 * std::max(options_.race_seconds, kRaceRounds * base.median_ms / 1e3);
     base.passed = !violation(budget_, base.quality);
     if (!base.passed) base.reason = *violation(budget_, base.quality);
-    slowest_ = now() - begin;
   }
 
   const Candidate& try_plan(const FormatPlan& plan, Journal& journal) {
@@ -240,39 +281,21 @@ class Optimizer {
         candidate.reason = fmt::format("not measured: the time limit of {:g} s was reached", options_.max_seconds);
         return candidate;
       }
-      const double begin = now();
       if (on_step_) on_step_(plan.name + ": load", 0);
-      Engine engine = open_plan(plan);
-      measure(engine, candidate);
+      Engine engine = timed(costs_.load, 1, [&] { return open_plan(plan); });
+      try {
+        measure(engine, candidate);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kFailed) throw;
+        candidate = {};  // its outputs are no numbers
+        candidate.plan = plan;
+        candidate.reason = error.what();
+        return candidate;
+      }
       journal.keep(candidate);
-      slowest_ = std::max(slowest_, now() - begin);
     }
-    judge(candidate);
+    judge(candidate, budget_, goal_);
     return candidate;
-  }
-
-  void judge(Candidate& candidate) const {
-    const std::optional<std::string> reason = violation(budget_, candidate.quality);
-    candidate.passed = !reason;
-    candidate.reason = reason.value_or("");
-    if (candidate.speedup.low >= kLeastSpeedup) return;
-    candidate.reason = fmt::format("not surely {} than the model as given: {:.2f}x, 95 % bound {:.2f}x{}{}", better_word(goal_),
-                                   candidate.speedup.value, candidate.speedup.low, reason ? "; " : "", candidate.reason);
-  }
-
-  static bool eligible(const Candidate& candidate) {
-    return candidate.measured && candidate.passed && candidate.speedup.low >= kLeastSpeedup;
-  }
-
-  /// Indices of the candidates that may be chosen, fastest first.
-  std::vector<size_t> ranking() const {
-    std::vector<size_t> order;
-    for (size_t i = 0; i < report_.candidates.size(); ++i) {
-      if (eligible(report_.candidates[i])) order.push_back(i);
-    }
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return report_.candidates[a].speedup.value > report_.candidates[b].speedup.value; });
-    return order;
   }
 
   // The fastest that failed by its quality alone; -1 where what passed is about as fast.
@@ -291,7 +314,7 @@ class Optimizer {
   // Where a coarse format is faster than all that passed but fails the budget, some layers get the format of the fastest that
   // passed, or stay as given.
   void try_mixtures(Journal& journal) {
-    const std::vector<size_t> order = ranking();
+    const std::vector<size_t> order = ranking(report_.candidates);
     const int coarse = fastest_too_coarse(order.empty() ? 1.0 : report_.candidates[order.front()].speedup.value);
     if (coarse < 0) return;
     const FormatPlan coarse_plan = report_.candidates[static_cast<size_t>(coarse)].plan;
@@ -317,47 +340,18 @@ class Optimizer {
     journal.keep_note(name, json::value_from(report_.sensitivity));
   }
 
-  // The fastest first; each that fails on fresh items makes way for the next. At most three are verified, so that the
-  // chance of a lucky pass stays small.
-  void choose_and_verify() {
-    const std::vector<size_t> order = ranking();
-    for (size_t rank = 0; rank < order.size() && rank < kMostVerified && report_.chosen < 0; ++rank) {
-      Candidate& candidate = report_.candidates[order[rank]];
-      if (rank > 0 && out_of_time()) {
-        candidate.reason = fmt::format("not verified: the time limit of {:g} s was reached", options_.max_seconds);
-        continue;
-      }
-      const Verification verification = verify(candidate.plan);
-      report_.verifications.push_back(verification);
-      if (verification.passed) {
-        report_.chosen = static_cast<int>(order[rank]);
-      } else {
-        candidate.reason = "on items that were not used to choose: " + verification.reason;
-        candidate.passed = false;
-      }
-    }
-    for (size_t i = 0; i < report_.candidates.size(); ++i) {
-      Candidate& candidate = report_.candidates[i];
-      if (static_cast<int>(i) == report_.chosen || !candidate.reason.empty()) continue;
-      candidate.reason = report_.changed() ? fmt::format("{} is {} and passes too", report_.choice().plan.name, better_word(goal_))
-                                           : fmt::format("not verified: {} that are {} failed", kMostVerified, better_word(goal_));
-    }
-  }
-
-  Verification verify(const FormatPlan& plan) {
+  Verification measure_again(const FormatPlan& plan, double confidence) {
     Engine engine = open_plan(plan);
     Verification verification;
-    verification.candidate = plan.name;
     verification.num_items = num_items_ - num_choose_;
-    verification.quality = reference_->compare(engine, num_choose_, num_items_, step(plan.name + ": verify quality"));
     Candidate again;
-    verification.speedup = race(engine, again, plan.name + ": verify");
-    if (const std::optional<std::string> reason = violation(budget_, verification.quality)) {
-      verification.reason = *reason;
-    } else if (verification.speedup.low <= 1) {
-      verification.reason = fmt::format("not surely {} when measured again", better_word(goal_));
+    try {
+      verification.quality = reference_->compare(engine, num_choose_, num_items_, step(plan.name + ": verify quality"), confidence);
+      verification.speedup = race(engine, again, plan.name + ": verify", kMostTurns, write_seconds());
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kFailed) throw;
+      verification.reason = error.what();
     }
-    verification.passed = verification.reason.empty();
     return verification;
   }
 
@@ -410,7 +404,12 @@ class Optimizer {
   const OptimizeOptions& options_;
   const OnStep& on_step_;
   double started_;
-  double slowest_ = 0;  // seconds that the slowest candidate took
+  struct {
+    double load = 0;     // of a model
+    double item = 0;     // comparing it on one
+    double turn = 0;     // of a race, both sides
+    double receipt = 0;  // of the package
+  } costs_;              // seconds, the most that each took
   Goal goal_;
   Engine base_engine_;
   CandidateSpace space_;

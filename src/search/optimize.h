@@ -21,7 +21,7 @@ struct OptimizeOptions {
   std::vector<std::string> texts;  // empty: none were given
   bool plain = false;              // the one text is a whole file, not a row of a table
   uint64_t seed = 0;
-  double max_seconds = 180;  // no candidate is begun that would not be done and verified by then; short on time, a
+  double max_seconds = 180;  // no candidate is begun that would not be done, verified and written by then; short on time, a
                              // language model samples fewer windows. Reference and base are measured whatever it is
   int num_threads = 0;
   std::string isa;
@@ -33,6 +33,7 @@ struct OptimizeOptions {
 struct Verification {
   bool passed = false;
   std::string candidate;
+  double confidence = kConfidence;  // of the intervals of `quality`
   Estimate speedup;
   Quality quality;
   size_t num_items = 0;

@@ -202,7 +202,9 @@ std::string candidate_row(const Report& report, const Candidate& candidate, size
 
 std::string candidates_section(const Report& report) {
   std::string html = fmt::format(
-      "<h2>Candidates</h2><div class=wide><table><thead><tr><th class=n>#</th><th>formats</th><th class=n>times {}</th>"
+      "<h2>Candidates</h2><p class=soft>Each was timed in turns with the model as given. Rates are that model's first rate times the "
+      "speedup, so that a busy moment of the machine does not count.</p><div class=wide><table><thead><tr><th "
+      "class=n>#</th><th>formats</th><th class=n>times {}</th>"
       "<th class=n>{}/s, p50</th><th class=n>weights, MB</th><th class=n>of bandwidth / peak</th>"
       "<th>quality</th><th>outcome</th></tr></thead>",
       better_word(parse_goal(report.goal)), report.unit);
@@ -218,7 +220,7 @@ std::string verdict(const Report& report) {
         better_word(parse_goal(report.goal)), escape_html(report.budget));
   }
   const Verification& verified = report.verifications.back();
-  return fmt::format("<b>{}</b> is <b>{:.2f} times {}</b> and keeps within <b>{}</b>, verified on {} items that were not used to choose.",
+  return fmt::format("<b>{}</b> is <b>{:.2f} times {}</b> and keeps within <b>{}</b>, verified on {} held-out items.",
                      escape_html(report.choice().plan.name), verified.speedup.value, better_word(parse_goal(report.goal)),
                      escape_html(report.budget), verified.num_items);
 }
@@ -239,10 +241,12 @@ std::string cards(const Report& report) {
   html += card(fmt::format("{:.1f} MB", choice.weight_bytes / 1e6),
                fmt::format("of weights; as given {:.1f}", report.base.weight_bytes / 1e6), false);
   const Quality& quality = report.changed() ? report.verifications.back().quality : choice.quality;
+  const double confidence = report.changed() ? report.verifications.back().confidence : kConfidence;
   for (const auto& [name, estimate] : quality) {
     if (name == "perplexity_ratio") continue;
-    html += card(fmt::format("{:.4f}", estimate.value),
-                 fmt::format("{}; 95 % interval {:.4f} to {:.4f}", escape_html(name), estimate.low, estimate.high), false);
+    html +=
+        card(fmt::format("{:.4f}", estimate.value),
+             fmt::format("{}; {:g} % interval {:.4f} to {:.4f}", escape_html(name), 100 * confidence, estimate.low, estimate.high), false);
   }
   return html + "</div>";
 }
@@ -250,13 +254,17 @@ std::string cards(const Report& report) {
 std::string verification_section(const Report& report) {
   if (report.verifications.empty()) return "";
   std::string html = fmt::format(
-      "<h2>Verified on held-out items</h2><div class=wide><table><thead><tr><th>candidate</th><th class=n>items</th>"
-      "<th class=n>times {}</th><th>quality</th><th>outcome</th></tr></thead>",
+      "<h2>Verified on held-out items</h2><p class=soft>No item here was used to choose the first candidate. It has rejected those "
+      "above any other, whose intervals are wider for that: the chance that what misses the budget is chosen stays at 5 % in "
+      "all.</p><div class=wide><table><thead><tr><th>candidate</th><th class=n>items</th>"
+      "<th class=n>times {}</th><th class=n>confidence</th><th>quality</th><th>outcome</th></tr></thead>",
       better_word(parse_goal(report.goal)));
   for (const Verification& verification : report.verifications) {
-    html += fmt::format("<tr><td class=name>{}</td><td class=n>{}</td><td class=n>{}</td><td class=q>{}</td><td class=why>{}</td></tr>",
-                        escape_html(verification.candidate), verification.num_items, interval_text(verification.speedup, 2),
-                        quality_text(verification.quality), verification.passed ? "passed" : escape_html(verification.reason));
+    html += fmt::format(
+        "<tr><td class=name>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{:g} %</td><td class=q>{}</td><td "
+        "class=why>{}</td></tr>",
+        escape_html(verification.candidate), verification.num_items, interval_text(verification.speedup, 2), 100 * verification.confidence,
+        quality_text(verification.quality), verification.passed ? "passed" : escape_html(verification.reason));
   }
   return html + "</table></div>";
 }

@@ -9,6 +9,7 @@ json::object verification_json(const Verification& verification) {
   object["candidate"] = verification.candidate;
   object["passed"] = verification.passed;
   object["items"] = verification.num_items;
+  object["confidence"] = verification.confidence;
   object["speedup"] = verification.speedup.value;
   object["speedup_interval"] = interval_json(verification.speedup);
   json::object quality, intervals;

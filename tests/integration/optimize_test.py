@@ -1,8 +1,10 @@
 """The loop from outside: killed and interrupted it goes on; its files; what was tampered with; wrong usage."""
 
+import hashlib
 import json
 import math
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -30,6 +32,18 @@ def stopped_after(arguments, journal, count, how):
         time.sleep(0.02)
     process.send_signal(how)
     return process.wait(timeout=60)
+
+
+def reseal(path, change):
+    """Edits a citius.json as somebody would who computes its digest anew."""
+    text = path.read_text()
+    digest = json.loads(text)["digest"]
+    changed = change(text)
+    assert changed != text
+    zeros = "0" * len(digest)
+    begin = changed.rindex(digest)
+    unsealed = changed[:begin] + zeros + changed[begin + len(digest):]
+    path.write_text(unsealed[:begin] + hashlib.sha256(unsealed.encode()).hexdigest() + unsealed[begin + len(digest):])
 
 
 with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
@@ -66,10 +80,78 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     rows = run_json("bench", out, "--prefill", "16", "--decode", "4", "--batch", "1,2", "--seconds", "0", "--repeats", "1")["rows"]
     assert [row["kind"] for row in rows] == ["prefill", "prefill", "decode", "decode"]
 
-    # Nothing that passes: the model as given, exit 0.
-    strict = pathlib.Path(directory) / "strict"
-    result = run_json("optimize", MODEL, "--out", strict, "--goal", "memory", "--budget", "kl<=0", "--max-time", "1")
-    assert result["changed"] is False and result["chosen"]["name"] == "as given" and result["verified"] is None
+    # Under another instruction set it is measured again; where that cannot be done it still answers.
+    elsewhere = pathlib.Path(directory) / "elsewhere"
+    shutil.copytree(out, elsewhere)
+    reseal(elsewhere / "citius.json", lambda text: text.replace('"goal":"memory"', '"goal":"latency"'))
+    home = {"CITIUS_HOME": str(pathlib.Path(directory) / "home"), "CITIUS_ISA": "portable"}
+    if report["machine"]["isa"] != "portable":
+        result = run("eval", elsewhere, "--against", MODEL, "--windows", "1", "--context", "16", env=home)
+        assert "measured here (portable)" in result.stderr, result.stderr
+        reseal(elsewhere / "citius.json", lambda text: text.replace('"goal":"latency"', '"goal":"nonsense"'))
+        result = run("eval", elsewhere, "--against", MODEL, "--windows", "1", "--context", "16", env=home)
+        assert "not measured here (portable)" in result.stderr, result.stderr
+
+    # Nothing that passes: the model as given, exit 0; exit 1 where that misses the budget too.
+    for model, code in ((MODEL, 0), (out, 1)):  # fp32 by its fast kernels is exact, the package is not
+        strict = pathlib.Path(directory) / f"strict{code}"
+        result = run("optimize", model, "--out", strict, "--goal", "memory", "--budget", "kl<=0", "--max-time", "1", "--json", expect=code)
+        found = json.loads(result.stdout)
+        assert found["changed"] is False and found["chosen"]["name"] == "as given" and found["verified"] is None
+        assert found["base"]["passed"] is (code == 0) and ("[budget]" in result.stderr) is (code == 1), result.stderr
+
+    # Nothing of the user is lost: not beside the package, not in its place, not in that of the journal.
+    quick = ["optimize", MODEL, "--goal", "memory", "--budget", "kl<=100", "--max-time", "1", "--out"]
+    (strict / "notes.md").write_text("mine")
+    (strict / "more").mkdir()
+    (strict / "more/thesis.txt").write_text("mine")
+    for command in ([*quick, strict], ["quantize", MODEL, "--format", "int8", "--out", strict]):
+        result = run(*command, expect=2)
+        assert "notes.md" in result.stderr and "more/thesis.txt" in result.stderr and "citius.json" not in result.stderr, result.stderr
+    assert (strict / "notes.md").read_text() == (strict / "more/thesis.txt").read_text() == "mine"
+    assert not pathlib.Path(f"{strict}.partial").exists()
+    partial = pathlib.Path(directory) / "other.partial"
+    partial.mkdir()
+    (partial / "thesis.txt").write_text("mine")
+    assert "thesis.txt" in run(*quick, pathlib.Path(directory) / "other", expect=2).stderr
+    assert (partial / "thesis.txt").read_text() == "mine"
+
+    # --out is looked at before anything is measured; what a killed writer left is removed by the next.
+    assert "empty" in run(*quick, "", expect=2).stderr
+    here = pathlib.Path(directory) / "here"
+    here.mkdir()
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    abandoned, other = (pathlib.Path(f"{here}.tmp{name}") for name in (dead.pid, f"{dead.pid}x"))
+    for folder in (abandoned, other):
+        folder.mkdir()
+        (folder / "model.safetensors").write_text("half")
+    assert json.loads(run(*quick, ".", "--json", cwd=here).stdout)["changed"] in (True, False)
+    assert (here / "citius.json").exists() and not pathlib.Path(f"{here}.partial").exists()
+    assert not abandoned.exists() and other.exists()
+
+    # Too little text leaves nothing; another search with the same --out waits for neither.
+    (pathlib.Path(directory) / "little.txt").write_text("a b c")
+    before = sorted(pathlib.Path(directory).iterdir())
+    little = ["optimize", ROOT / "tests/golden/generate", "--out", pathlib.Path(directory) / "little"]
+    assert "give more text" in run(*little, "--data", pathlib.Path(directory) / "little.txt", expect=3).stderr
+    # Rows that repeat count once, so that none is chosen by and verified on.
+    rows = pathlib.Path(directory) / "rows.jsonl"
+    for different, code in ((3, 3), (5, 0)):
+        rows.write_text("".join(json.dumps({"text": f"anna lives in paris and works for acme number {i % different}"}) + "\n" for i in range(32)))
+        result = run(*little, "--goal", "memory", "--max-time", "1", "--budget", "kl<=100", "--data", rows, "--json", expect=code)
+        assert "got 3 different items" in result.stderr if code else json.loads(result.stdout)["data"].startswith("5 windows"), result
+    shutil.rmtree(pathlib.Path(directory) / "little")
+    rows.unlink()
+    assert sorted(pathlib.Path(directory).iterdir()) == before
+    twice = pathlib.Path(directory) / "twice"
+    first = subprocess.Popen([BINARY, *map(str, wide[:3]), str(twice), *map(str, wide[4:])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not candidates_in(pathlib.Path(f"{twice}.partial/journal.jsonl")):
+        assert first.poll() is None
+        time.sleep(0.02)
+    assert "in use by another" in run(*quick, twice, expect=1).stderr
+    first.send_signal(signal.SIGINT)
+    assert first.wait(timeout=60) == 130
 
     # One bit of a weight.
     weights = out / "model.safetensors"
@@ -79,7 +161,8 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     result = run("eval", out, "--against", MODEL, expect=3)
     assert "digest" in result.stderr
 
-    for wrong in (["--budget", "cosine>=0.9"], ["--budget", "kl<0.1"], ["--goal", "beauty"], ["--max-time", "-1"]):
+    for wrong in (["--budget", "cosine>=0.9"], ["--budget", "kl<0.1"], ["--budget", "kl<=-1"], ["--text-column", "x"],
+                  ["--text-column", "x", "--data", pathlib.Path(directory) / "little.txt"], ["--goal", "beauty"], ["--max-time", "-1"]):
         run("optimize", MODEL, "--out", pathlib.Path(directory) / "wrong", *wrong, expect=2)
     run("optimize", MODEL, "--out", ROOT / "src", expect=2)
 print("passed")

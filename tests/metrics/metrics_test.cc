@@ -36,8 +36,17 @@ class Metrics : public ::testing::Test {
 
 TEST_F(Metrics, StudentT) {
   for (const json::value& pair : golden_.at("t95").as_array()) {
-    EXPECT_NEAR(student_t95(pair.at(0).to_number<int64_t>()), pair.at(1).to_number<double>(), 1e-9);
+    EXPECT_NEAR(student_t(pair.at(0).to_number<int64_t>()), pair.at(1).to_number<double>(), 1e-9);
   }
+}
+
+TEST_F(Metrics, MoreConfidenceIsWider) {
+  EXPECT_NEAR(student_t(7, 0.975), 2.841244, 1e-6);  // scipy.stats.t.ppf(0.9875, 7)
+  const std::vector<double> items{1, 2, 4, 7}, trials{10, 10, 10, 10};
+  const Estimate usual = mean_estimate(items), sure = mean_estimate(items, 0.975);
+  EXPECT_EQ(sure.value, usual.value);
+  EXPECT_NEAR((sure.high - sure.value) / (usual.high - usual.value), student_t(3, 0.975) / student_t(3), kTolerance);
+  EXPECT_LT(share_estimate(trials, trials, 0.975).low, share_estimate(trials, trials).low);
 }
 
 TEST_F(Metrics, MeanAndRatio) {

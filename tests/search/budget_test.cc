@@ -32,6 +32,14 @@ TEST(Budget, RefusesAndSaysWhatIsAllowed) {
   EXPECT_THROW(parse_budget("kl<=0.02", /*language_model=*/false), Error);
 }
 
+TEST(Budget, RefusesBoundsThatCannotBe) {
+  for (const char* wrong : {"kl<=-1", "top1>=1.5", "top1>=-0.1", "ppl_ratio<=-2"}) {
+    EXPECT_THROW(parse_budget(wrong, /*language_model=*/true), Error) << wrong;
+  }
+  EXPECT_THROW(parse_budget("cosine>=1.01", /*language_model=*/false), Error);
+  for (const char* right : {"kl<=0", "top1>=1", "ppl_ratio<=100"}) EXPECT_NO_THROW(parse_budget(right, /*language_model=*/true)) << right;
+}
+
 TEST(Budget, DefaultsParse) {
   EXPECT_EQ(parse_budget(default_budget(true), true).size(), 2u);
   EXPECT_EQ(parse_budget(default_budget(false), false).size(), 1u);

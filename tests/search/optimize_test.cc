@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/package_digest.h"
+#include "search/environment.h"
 #include "search/package_writer.h"
 #include "search/remeasure.h"
 
@@ -66,7 +67,7 @@ TEST_F(Optimize, ChoosesWritesAndReloads) {
 }
 
 TEST_F(Optimize, ABudgetThatNothingMeetsLeavesTheModelAsGiven) {
-  const OptimizeOptions strict = options("kl<=-1");
+  const OptimizeOptions strict = options("kl<=0");
   const Report report = optimize(strict);
   EXPECT_FALSE(report.changed());
   for (const Candidate& candidate : report.candidates) {
@@ -171,6 +172,42 @@ TEST_F(Optimize, TheGoalDecidesWhatIsTimedAndWhatCounts) {
   OptimizeOptions wrong = options("");
   wrong.goal = "beauty";
   EXPECT_THROW(optimize(wrong), Error);
+}
+
+TEST_F(Optimize, RatesAgreeWithSpeedups) {
+  OptimizeOptions latency = options("kl<=100");
+  latency.goal = "latency";
+  latency.max_seconds = 1000;
+  const Report report = optimize(latency);
+  size_t measured = 0;
+  for (const Candidate& candidate : report.candidates) {
+    if (!candidate.measured) continue;
+    ++measured;
+    // The same medians divided in another order.
+    EXPECT_NEAR(candidate.units_per_s / report.base.units_per_s, candidate.speedup.value, 1e-9 * candidate.speedup.value);
+    EXPECT_NEAR(report.base.median_ms / candidate.median_ms, candidate.speedup.value, 1e-9 * candidate.speedup.value);
+  }
+  EXPECT_GT(measured, 2u);
+}
+
+TEST_F(Optimize, NothingIsBegunThatCannotBeVerifiedInTime) {
+  // The base takes 0.5 s or more; a candidate and its verification race for 1 s each.
+  OptimizeOptions hasty = options("kl<=100");
+  hasty.race_seconds = 0.5;
+  hasty.max_seconds = 2;
+  for (const Candidate& candidate : optimize(hasty).candidates) EXPECT_FALSE(candidate.measured) << candidate.plan.name;
+}
+
+TEST_F(Optimize, TheDigestIsOfTheModelAlone) {
+  const std::filesystem::path model = directory_ / "model";
+  std::filesystem::copy(options("").model, model);
+  const std::string digest = model_digest(open_checkpoint(model));
+  std::filesystem::create_directories(model / "opt.partial");
+  write_file(model / "opt.partial/journal.jsonl", "{}");
+  write_file(model / "pytorch_model.bin", "weights of another kind");
+  EXPECT_EQ(model_digest(open_checkpoint(model)), digest);
+  write_file(model / "generation_config.json", "{}");
+  EXPECT_NE(model_digest(open_checkpoint(model)), digest);
 }
 
 TEST_F(Optimize, WhatWasTamperedWithIsRefused) {
