@@ -88,9 +88,10 @@ def test_the_first_windows():
 def test_eval_refuses_what_would_do_nothing():
     file = work / "text.txt"
     file.write_text("anna lives in paris. " * 40)
-    for flags in (["--perplexity", file, "--data", file], ["--perplexity", file, "--against-compute", "fast"], ["--perplexity", file, "--seed", 9],
-                  ["--perplexity", file, "--against", LLAMA], ["--against", LLAMA, "--stride", 7], ["--against", LLAMA, "--text-column", "x"],
-                  ["--against", LLAMA, "--data", file, "--text-column", "x"], ["--against", LLAMA, "--data", file, "--seed", 9]):
+    perplexity, against = ["--perplexity", file], ["--against", LLAMA]
+    for flags in ([*perplexity, "--data", file], [*perplexity, "--against-compute", "fast"], [*perplexity, "--seed", 9],
+                  [*perplexity, *against], [*against, "--stride", 7], [*against, "--text-column", "x"],
+                  [*against, "--data", file, "--text-column", "x"], [*against, "--data", file, "--seed", 9]):
         result = run("eval", LLAMA, *flags, expect=2)
         assert not result.stdout and result.stderr, flags
     # The model takes 64 tokens, the protocol's windows are of 512.
@@ -116,7 +117,8 @@ def test_weights_that_are_no_numbers():
                       ["run", llama, "--prompt", "anna", "--beams", 2], ["eval", llama, "--perplexity", text, "--context", 32],
                       ["eval", llama, "--against", LLAMA, "--data", text, "--context", 32],
                       ["eval", LLAMA, "--against", llama, "--data", text, "--context", 32],
-                      ["optimize", llama, "--out", out, "--max-time", 1], ["optimize", llama, "--out", out, "--max-time", 1, "--data", text],
+                      ["optimize", llama, "--out", out, "--max-time", 1],
+                      ["optimize", llama, "--out", out, "--max-time", 1, "--data", text],
                       ["embed", bert, "anna", "--output", work / "nan.npy"], ["fill-mask", bert, "anna [MASK] in paris"]):
         result = run(*arguments, expect=1)
         assert "not finite" in result.stderr and "nan_" in result.stderr, (arguments, result.stderr)

@@ -138,14 +138,16 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     # Rows that repeat count once, so that none is chosen by and verified on.
     rows = pathlib.Path(directory) / "rows.jsonl"
     for different, code in ((3, 3), (5, 0)):
-        rows.write_text("".join(json.dumps({"text": f"anna lives in paris and works for acme number {i % different}"}) + "\n" for i in range(32)))
+        texts = [f"anna lives in paris and works for acme number {i % different}" for i in range(32)]
+        rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         result = run(*little, "--goal", "memory", "--max-time", "1", "--budget", "kl<=100", "--data", rows, "--json", expect=code)
         assert "got 3 different items" in result.stderr if code else json.loads(result.stdout)["data"].startswith("5 windows"), result
     shutil.rmtree(pathlib.Path(directory) / "little")
     rows.unlink()
     assert sorted(pathlib.Path(directory).iterdir()) == before
     twice = pathlib.Path(directory) / "twice"
-    first = subprocess.Popen([BINARY, *map(str, wide[:3]), str(twice), *map(str, wide[4:])], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    search = [BINARY, *map(str, wide[:3]), str(twice), *map(str, wide[4:])]
+    first = subprocess.Popen(search, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not candidates_in(pathlib.Path(f"{twice}.partial/journal.jsonl")):
         assert first.poll() is None
         time.sleep(0.02)
