@@ -60,6 +60,7 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
     fail_input(checkpoint.path.string(), "the tokenizer has {} tokens, the model's embedding only {}", vocab,
                loaded.model->config().vocab_size);
   }
+  if (tokenizer != nullptr) tokenizer->accept_ids(static_cast<size_t>(loaded.model->config().vocab_size));
   Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};
   if (!engine.checkpoint.package.empty()) check_package(engine);
   return engine;

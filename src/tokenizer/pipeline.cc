@@ -248,7 +248,7 @@ std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) co
   tokens.reserve(ids.size());
   for (const int32_t id : ids) {
     check_id(id);
-    if (skip_special && is_special(id)) continue;
+    if ((skip_special && is_special(id)) || decoder_token(id).empty()) continue;
     tokens.push_back(decoder_token(id));
   }
   parts_.decoder->apply(tokens);
@@ -262,8 +262,8 @@ std::optional<int32_t> Pipeline::token_to_id(std::string_view token) const {
 }
 
 void Pipeline::check_id(int32_t id) const {
-  if (id < 0 || static_cast<size_t>(id) >= vocab_size_) {
-    fail_input(parts_.where, "got token id {}, expected 0 to {}", id, static_cast<int64_t>(vocab_size_) - 1);
+  if (id < 0 || static_cast<size_t>(id) >= special_flags_.size()) {
+    fail_input(parts_.where, "got token id {}, expected 0 to {}", id, static_cast<int64_t>(special_flags_.size()) - 1);
   }
 }
 

@@ -2,6 +2,7 @@
 // works on a Pipeline.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,7 @@ class Pipeline {
   const std::string& decoder_token(int32_t id) const;
   void check_id(int32_t id) const;
   size_t vocab_size() const { return vocab_size_; }
+  void accept_ids(size_t count) { special_flags_.resize(std::max(vocab_size_, count)); }
   bool is_special(int32_t id) const { return special_flags_[static_cast<size_t>(id)]; }
   const Parts& parts() const { return parts_; }
 

@@ -71,6 +71,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const { return pipeline_->token_to_id(token); }
 const std::string& Tokenizer::id_to_token(int32_t id) const { return pipeline_->id_to_token(id); }
 size_t Tokenizer::vocab_size() const { return pipeline_->vocab_size(); }
+void Tokenizer::accept_ids(size_t count) { pipeline_->accept_ids(count); }
 const SpecialIds& Tokenizer::special() const { return pipeline_->parts().special; }
 const std::vector<AddedToken>& Tokenizer::added_tokens() const { return pipeline_->parts().added_tokens; }
 const std::optional<Truncation>& Tokenizer::truncation() const { return pipeline_->parts().truncation; }
@@ -93,7 +94,7 @@ std::string StreamDecoder::push(int32_t id) {
   const tok::Pipeline& pipeline = *tokenizer_.pipeline_;
   const tok::Decoder& decoder = *pipeline.parts().decoder;
   pipeline.check_id(id);
-  if (skip_special_ && pipeline.is_special(id)) return "";
+  if ((skip_special_ && pipeline.is_special(id)) || pipeline.decoder_token(id).empty()) return "";
   if (decoder.is_byte_level()) return push_bytes(tok::byte_level_bytes(pipeline.decoder_token(id)));
   pending_.push_back(id);
   if (!decoder.streams()) return "";

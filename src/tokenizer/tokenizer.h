@@ -116,10 +116,12 @@ class Tokenizer {
 
   std::optional<int32_t> token_to_id(std::string_view token) const;
   /// The vocabulary's string ("Ġthe", "##ing", "▁a", "<0x0A>"). Empty for an id that the vocabulary leaves out;
-  /// throws Error{kInput} for ids outside [0, vocab_size).
+  /// throws Error{kInput} for ids outside [0, vocab_size) and what accept_ids() added.
   const std::string& id_to_token(int32_t id) const;
   /// 1 + the largest id, added tokens included.
   size_t vocab_size() const;
+  /// Ids below `count` that are no token have empty text from now on: rows of a padded embedding, which a model may give out.
+  void accept_ids(size_t count);
 
   const SpecialIds& special() const;
   /// Whether decode(skip_special) leaves the token out (control tokens of a GGUF file, special added tokens).

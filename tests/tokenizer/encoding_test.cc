@@ -143,6 +143,24 @@ TEST(Ids, OutsideTheVocabularyAreErrors) {
   EXPECT_EQ(tokenizer->token_to_id("no such token"), std::nullopt);
 }
 
+TEST(Ids, ThoseOfAPaddedEmbeddingHaveNoText) {
+  for (const char* name : {"gpt2", "bert", "t5", "llama"}) {
+    const auto tokenizer = family(name);
+    const auto size = static_cast<int32_t>(tokenizer->vocab_size());
+    std::vector<int32_t> ids = tokenizer->encode_ids("the people", /*add_special_tokens=*/false);
+    const std::string text = tokenizer->decode(ids);
+    tokenizer->accept_ids(static_cast<size_t>(size) + 2);
+    ids.insert(ids.begin() + 1, size);
+    ids.push_back(size + 1);
+    EXPECT_EQ(tokenizer->decode(ids), text) << name;
+    EXPECT_EQ(decode_streaming(*tokenizer, ids, true), text) << name;
+    EXPECT_EQ(tokenizer->id_to_token(size), "");
+    EXPECT_FALSE(tokenizer->is_special(size + 1));
+    EXPECT_THROW(tokenizer->decode(std::vector<int32_t>{size + 2}), Error);
+    EXPECT_EQ(tokenizer->vocab_size(), static_cast<size_t>(size));
+  }
+}
+
 std::string repeated(std::string_view part, size_t bytes) {
   std::string text;
   while (text.size() < bytes) text += part;
