@@ -86,17 +86,73 @@ OwnedMatrix owned(Format format, int64_t rows, int64_t cols, const std::vector<s
   return {{format, rows, cols, bytes.data()}, nullptr};
 }
 
+struct Part {
+  size_t from, to;
+};
+
+// The bytes of a block that hold codes, and nothing else.
+Part code_bytes(Format format) {
+  const size_t size = format_row_bytes(format, format_block_elements(format));
+  switch (format) {
+    case Format::kInt8: return {4, size};
+    case Format::kInt4ZG32:
+    case Format::kInt4ZG64:
+    case Format::kInt4ZG128: return {3, size};
+    case Format::kQ4_1:
+    case Format::kQ5_1: return {4, size};
+    case Format::kQ2K: return {16, 80};
+    case Format::kQ3K: return {0, 96};
+    case Format::kQ4K:
+    case Format::kQ5K: return {16, size};
+    case Format::kQ6K: return {0, 192};
+    case Format::kIQ4XS: return {8, size};
+    case Format::kMXFP4: return {1, size};
+    default: return {2, size};
+  }
+}
+
+// The same matrix with every byte of its codes replaced.
+std::vector<std::byte> with_codes(Format format, std::vector<std::byte> bytes, int64_t rows, int64_t cols, std::byte code) {
+  const Part part = code_bytes(format);
+  const size_t row_bytes = format_row_bytes(format, cols);
+  const size_t block = format == Format::kInt8 ? row_bytes : format_row_bytes(format, format_block_elements(format));
+  const size_t end = format == Format::kInt8 ? row_bytes : part.to;
+  for (size_t at = 0; at < row_bytes * static_cast<size_t>(rows); at += block) {
+    for (size_t i = part.from; i < end; ++i) bytes[at + i] = code;
+  }
+  return bytes;
+}
+
+bool has_mins(Format format) {
+  switch (format) {
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ2K:
+    case Format::kQ4K:
+    case Format::kQ5K: return true;
+    default: return false;
+  }
+}
+
+std::vector<float> decoded(Format format, const std::vector<std::byte>& bytes, int64_t rows, int64_t cols) {
+  std::vector<float> weights(static_cast<size_t>(rows * cols));
+  const EncodedMatrix matrix{format, rows, cols, bytes.data()};
+  for (int64_t n = 0; n < rows; ++n) decode_row(format, matrix.row(n), cols, weights.data() + n * cols);
+  return weights;
+}
+
 struct Fixture {
   Format format;
   int64_t N, K;
   std::vector<std::byte> bytes;
   std::vector<float> weights;  // [N, K]
+  std::vector<float> mins;     // what is left of each weight where its code is 0; empty for formats without mins
 
   Fixture(Format f, int64_t outputs, int64_t inputs, uint32_t seed)
-      : format(f), N(outputs), K(inputs), bytes(random_matrix(f, outputs, inputs, seed)) {
-    weights.resize(static_cast<size_t>(N * K));
-    const EncodedMatrix matrix{format, N, K, bytes.data()};
-    for (int64_t n = 0; n < N; ++n) decode_row(format, matrix.row(n), K, weights.data() + n * K);
+      : Fixture(f, outputs, inputs, random_matrix(f, outputs, inputs, seed)) {}
+  Fixture(Format f, int64_t outputs, int64_t inputs, std::vector<std::byte> matrix)
+      : format(f), N(outputs), K(inputs), bytes(std::move(matrix)), weights(decoded(f, bytes, N, K)) {
+    if (has_mins(f)) mins = decoded(f, with_codes(f, bytes, N, K, std::byte{0}), N, K);
   }
   std::unique_ptr<PackedWeight> pack(CpuLinear& linear) const {
     const OwnedMatrix part = owned(format, N, K, bytes);
@@ -137,27 +193,21 @@ std::vector<double> prepared(const std::vector<float>& x, int64_t T, int64_t K, 
 }
 
 // Every fp32 step rounds by at most half a unit of the sum of magnitudes so far, and each scale product and conversion by
-// one more: (K + 8) · 2^-24 · Σ |x · w| bounds the sum whatever the grouping. Formats with mins are sums of two larger parts.
+// one more: (K + 8) · 2^-24 · Σ |x · w| bounds the sum whatever the grouping. Formats with mins are sums of two parts that
+// may cancel: there |w| is |scale · code| + |min|.
 void expect_near(const Fixture& f, const std::vector<float>& x, int64_t T, Compute compute, const std::vector<float>& y) {
   const std::vector<double> in = prepared(x, T, f.K, f.format, compute);
-  double parts = 1;
-  switch (f.format) {
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ2K:
-    case Format::kQ4K:
-    case Format::kQ5K: parts = 40; break;
-    default: break;
-  }
   for (int64_t t = 0; t < T; ++t) {
     for (int64_t n = 0; n < f.N; ++n) {
       double sum = 0, magnitude = 0;
       for (int64_t k = 0; k < f.K; ++k) {
-        const double term = in[static_cast<size_t>(t * f.K + k)] * double{f.weights[static_cast<size_t>(n * f.K + k)]};
-        sum += term;
-        magnitude += std::fabs(term);
+        const auto at = static_cast<size_t>(n * f.K + k);
+        const double input = in[static_cast<size_t>(t * f.K + k)], weight = f.weights[at];
+        sum += input * weight;
+        const double min = f.mins.empty() ? 0.0 : f.mins[at];
+        magnitude += std::fabs(input) * (std::fabs(weight - min) + std::fabs(min));
       }
-      const double tolerance = static_cast<double>(f.K + 8) * 0x1p-24 * magnitude * parts + 1e-30;
+      const double tolerance = static_cast<double>(f.K + 8) * 0x1p-24 * magnitude + 1e-30;
       ASSERT_NEAR(y[static_cast<size_t>(t * f.N + n)], sum, tolerance)
           << format_name(f.format) << " token " << t << " output " << n << " of " << f.N << " x " << f.K;
     }
@@ -182,6 +232,27 @@ INSTANTIATE_TEST_SUITE_P(Isa, LinearTest, testing::ValuesIn(isas()), [](const au
 int64_t odd_width(Format format, int64_t blocks) {
   const int64_t block = format_block_elements(format);
   return block == 1 ? blocks * 37 : block * blocks;
+}
+
+// Sums inside a group are integers that must fit their registers even if every code and every activation is the largest.
+TEST_P(LinearTest, LargestCodesDoNotOverflow) {
+  for (const Format format : all_formats()) {
+    if (format_is_float(format)) continue;
+    const int64_t N = 16, K = odd_width(format, 2);
+    // 0x77: the largest value of MXFP4 in both nibbles; 0x7f and 0x80: of int8.
+    for (const int code : {0x00, 0x77, 0x7f, 0x80, 0xff}) {
+      const std::vector<std::byte> any = random_matrix(format, N, K, 3);
+      const Fixture f(format, N, K, with_codes(format, any, N, K, static_cast<std::byte>(code)));
+      const auto weight = f.pack(linear_);
+      for (const int64_t T : {1, 9}) {
+        for (const float sign : {1.0f, -1.0f}) {
+          const std::vector<float> x(static_cast<size_t>(T * K), sign);
+          expect_near(f, x, T, Compute::kFast, multiply(linear_, *weight, x, T, Compute::kFast));
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
 }
 
 TEST_P(LinearTest, MatchesDoubleSums) {
