@@ -75,8 +75,9 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
                       .group = plan.group,
                       .aux_group = plan.aux_group,
                       .aux = plan.aux,
-                      .offset = plan.offset};
-    task.code_stride = round_up(cols, 64);
+                      .offset = plan.offset,
+                      .wide = plan.wide};
+    task.code_stride = round_up(cols, 64) / 4 * plan.quad_bytes;
     task.scale_stride = plan.group == 0 ? 1 : cols / plan.group;
     task.aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
     activations_.reserve(static_cast<size_t>(rows * (task.code_stride + task.scale_stride * 4 + task.aux_stride * 4) + 3 * 64));

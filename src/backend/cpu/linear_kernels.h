@@ -35,7 +35,7 @@ struct Activations {
   const float* x = nullptr;
   int64_t x_stride = 0;
   const int8_t* codes = nullptr;
-  int64_t code_stride = 0;
+  int64_t code_stride = 0;  // bytes
   const float* scales = nullptr;
   int64_t scale_stride = 0;
   const void* aux = nullptr;  // int32 or float
@@ -91,8 +91,9 @@ struct QuantizeTask {
   int64_t aux_group = 0;  // inputs per auxiliary value; 0: all. Divides `group`
   AuxKind aux = AuxKind::kNone;
   int offset = 0;
+  bool wide = false;  // four inputs as simd's store_wide_quads() writes them, not as four bytes
   int8_t* codes = nullptr;
-  int64_t code_stride = 0;  // cols rounded up to kBlock; the rest is zero
+  int64_t code_stride = 0;  // bytes; at least those of cols rounded up to kBlock, the rest is zero
   float* scales = nullptr;
   int64_t scale_stride = 0;
   void* aux_out = nullptr;
@@ -107,6 +108,8 @@ struct ActivationPlan {
   int64_t aux_group = 0;
   AuxKind aux = AuxKind::kNone;
   int offset = 0;
+  bool wide = false;       // codes as the instruction set's dot() takes them
+  int64_t quad_bytes = 4;  // of four codes
 };
 
 struct FormatKernels {

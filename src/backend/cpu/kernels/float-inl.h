@@ -63,12 +63,12 @@ struct FloatTile {
   }
 };
 
-/// Sums of `rows` rows over the inputs [k, k + count) from weights at `w`.
+/// A panel over the inputs [k, k + count) of `cols` from weights at `w`.
 template <typename W>
-inline void float_rows(const LinearTask& t, const uint8_t* w, int64_t tile_stride, int64_t k, int64_t count, int64_t row, int64_t rows,
-                       int64_t vectors, float* sums) {
-  for_row_tiles(rows, kFloatRows, [&](int64_t r, int64_t mr) {
-    dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, vectors, w, tile_stride, count, t.a.x + (row + r) * t.a.x_stride + k,
+inline void float_rows(const LinearTask& t, const Panel& p, const uint8_t* w, int64_t tile_stride, int64_t k, int64_t count, int64_t cols,
+                       float* sums) {
+  for_row_tiles(t, p, kFloatRows, /*last=*/k + count == cols, sums, [&](int64_t r, int64_t mr) {
+    dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, p.vectors, w, tile_stride, count, t.a.x + (p.row + r) * t.a.x_stride + k,
                                                       t.a.x_stride, k == 0, sums + r * kSumStride);
   });
 }
@@ -78,23 +78,23 @@ template <typename W>
 void run_float(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   const int64_t cols = W::padded(t.w.cols);
-  for_panels<kFloatVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-    const uint8_t* w = t.w.data + tile * t.w.tile_bytes;
-    if (rows <= kFloatRows) {
-      float_rows<W>(t, w, t.w.tile_bytes, 0, cols, row, rows, vectors, scratch.sums);
+  for_panels<kFloatVectors>(t, [&](const Panel& p) {
+    const uint8_t* w = t.w.data + p.tile * t.w.tile_bytes;
+    if (p.rows <= kFloatRows) {
+      float_rows<W>(t, p, w, t.w.tile_bytes, 0, cols, cols, scratch.sums);
       return;
     }
     for (int64_t k = 0; k < cols; k += kFloatChunk) {
       const int64_t count = cols - k < kFloatChunk ? cols - k : kFloatChunk;
       if constexpr (W::kDirect) {
-        float_rows<W>(t, w + W::offset(k), t.w.tile_bytes, k, count, row, rows, vectors, scratch.sums);
+        float_rows<W>(t, p, w + W::offset(k), t.w.tile_bytes, k, count, cols, scratch.sums);
       } else {
-        for (int64_t v = 0; v < vectors; ++v) {
+        for (int64_t v = 0; v < p.vectors; ++v) {
           const uint8_t* from = w + v * t.w.tile_bytes + W::offset(k);
           float* to = scratch.floats + v * kFloatChunk * kTile;
           for (int64_t i = 0; i < count; ++i) store_f32(to + i * kTile, W::load(from, i));
         }
-        float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, row, rows, vectors,
+        float_rows<F32Weights>(t, p, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, cols,
                                scratch.sums);
       }
     }
@@ -144,13 +144,13 @@ void decode_integers(const TileMatrix& w, int64_t tile, int64_t begin, int64_t c
 template <typename F>
 void run_exact(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kFloatVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
+  for_panels<kFloatVectors>(t, [&](const Panel& p) {
     for (int64_t k = 0; k < t.w.cols; k += kFloatChunk) {
       const int64_t count = t.w.cols - k < kFloatChunk ? t.w.cols - k : kFloatChunk;
-      for (int64_t v = 0; v < vectors; ++v) {
-        decode_codes<F>(t.w, tile + v, k, count, scratch.floats + v * kFloatChunk * kTile);
+      for (int64_t v = 0; v < p.vectors; ++v) {
+        decode_codes<F>(t.w, p.tile + v, k, count, scratch.floats + v * kFloatChunk * kTile);
       }
-      float_rows<F32Weights>(t, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, row, rows, vectors,
+      float_rows<F32Weights>(t, p, reinterpret_cast<const uint8_t*>(scratch.floats), kFloatChunk * kTile * 4, k, count, t.w.cols,
                              scratch.sums);
     }
   });
@@ -187,10 +187,10 @@ struct Bf16Tile {
 
 void run_bf16(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kFloatVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-    for_row_tiles(rows, kFloatRows, [&](int64_t r, int64_t mr) {
-      dispatch<Bf16Tile, kFloatRows, kFloatVectors>(mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
-                                                    t.a.x + (row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
+  for_panels<kFloatVectors>(t, [&](const Panel& p) {
+    for_row_tiles(t, p, kFloatRows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
+      dispatch<Bf16Tile, kFloatRows, kFloatVectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
+                                                    t.a.x + (p.row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
     });
   });
 }

@@ -9,10 +9,6 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
-/// What dot products of a format leave for the accumulator to take off.
-template <typename F>
-inline constexpr int kStartOffset = F::kOffset == 128 && kDotTakesOffset ? 0 : F::kOffset;
-
 /// The largest code that a dot product sees.
 template <typename F>
 inline constexpr int kMostCode = F::kLookup != nullptr ? 2 * F::kOffset : (1 << F::kBits) - 1;
@@ -31,6 +27,16 @@ inline constexpr int narrow_steps() {
 template <typename F>
 struct GroupSum {
   static constexpr int kNarrow = narrow_steps<F>();
+  /// Four inputs in memory, as the dot products of this format take them.
+  static constexpr int64_t kQuadBytes = kNarrow == 0 ? kWideQuadBytes : 4;
+  static auto load(const int8_t* quad) {
+    if constexpr (kNarrow == 0) {
+      return load_wide_quad(quad);
+    } else {
+      return load_quad(quad);
+    }
+  }
+  using Quad = decltype(load(nullptr));
   I32x16 wide;
   I16x32 narrow;
 
@@ -38,12 +44,12 @@ struct GroupSum {
   void start(const int32_t* from) {
     wide = zero_i32();
     narrow = zero_i16();
-    if constexpr (kNarrow == 0 && kStartOffset<F> != 0) wide = set_i32(*from);
+    if constexpr (kNarrow == 0 && F::kOffset != 0) wide = set_i32(*from);
   }
   /// The `count`-th call, from 0, of a group.
-  void add(int count, U8x64 w, I32x16 x) {
+  void add(int count, U8x64 w, Quad x) {
     if constexpr (kNarrow == 0) {
-      wide = F::kOffset == 128 ? dot_offset(wide, w, x) : dot_small(wide, w, x);
+      wide = dot(wide, w, x);
       pin(wide);
     } else {
       narrow = dot_narrow(narrow, w, x);
@@ -57,7 +63,7 @@ struct GroupSum {
   I32x16 finish(const int32_t* from) {
     if constexpr (kNarrow == 0) return wide;
     if constexpr (F::kGroup / 4 % (kNarrow == 0 ? 1 : kNarrow) != 0) wide = widen_add(wide, narrow);
-    return kStartOffset<F> != 0 ? wide + set_i32(*from) : wide;
+    return F::kOffset != 0 ? wide + set_i32(*from) : wide;
   }
 };
 
@@ -119,7 +125,7 @@ struct GroupTile {
           U8x64 codes[kVectors];
           for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w.codes + v * w.code_stride + (from + s) * 64);
           for (int r = 0; r < kRows; ++r) {
-            const I32x16 input = load_quad(a.codes + r * a.code_stride + (from + s) * 4);
+            const auto input = GroupSum<F>::load(a.codes + r * a.code_stride + (from + s) * GroupSum<F>::kQuadBytes);
             for (int v = 0; v < kVectors; ++v) sum[r][v].add(s, codes[v], input);
           }
         });
@@ -172,11 +178,11 @@ struct GroupStream {
     for (int64_t b = block; b < block + kBlocks; ++b) {
       const uint8_t* codes = tile + codes_offset + b * kBlockBytes<F>;
       prefetch_block(codes);
-      const int8_t* x = a.codes + b * kBlock;
+      const int8_t* x = a.codes + b * (kBlock / 4) * GroupSum<F>::kQuadBytes;
       visit_block<F>(codes, [&](auto n, auto s, U8x64 w) {
         constexpr int kPart = decltype(s)::value / kPartSteps;
         const int count = kParts == 1 ? int{n} : s % kPartSteps;
-        for (int r = 0; r < kRows; ++r) sum[r][kPart].add(count, w, load_quad(x + r * a.code_stride + s * 4));
+        for (int r = 0; r < kRows; ++r) sum[r][kPart].add(count, w, GroupSum<F>::load(x + r * a.code_stride + s * GroupSum<F>::kQuadBytes));
       });
     }
     for (int part = 0; part < kParts; ++part) {
@@ -225,8 +231,10 @@ inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t
   return panel;
 }
 
-inline CodeRows code_rows(const Activations& a, int64_t row, int64_t k, int64_t scale, int64_t aux) {
-  return {a.codes + row * a.code_stride + k,
+/// Rows from `row` on, from the quad, the scale and the auxiliary value of the given numbers.
+template <typename F>
+inline CodeRows code_rows(const Activations& a, int64_t row, int64_t quad, int64_t scale, int64_t aux) {
+  return {a.codes + row * a.code_stride + quad * GroupSum<F>::kQuadBytes,
           a.code_stride,
           a.scales + row * a.scale_stride + scale,
           a.scale_stride,
@@ -238,17 +246,19 @@ inline CodeRows code_rows(const Activations& a, int64_t row, int64_t k, int64_t 
 template <typename F>
 void run_groups(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kGroupVectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-    if (rows <= kGroupRows) {
-      dispatch<GroupStream<F>, kGroupRows, kGroupVectors>(rows, vectors, t.w, tile, code_rows(t.a, row, 0, 0, 0), scratch.sums);
+  for_panels<kGroupVectors>(t, [&](const Panel& p) {
+    if (p.rows <= kGroupRows) {
+      dispatch<GroupStream<F>, kGroupRows, kGroupVectors>(p.rows, p.vectors, t.w, p.tile, code_rows<F>(t.a, p.row, 0, 0, 0), scratch.sums);
+      finish(t, scratch.sums, p.row, p.rows, p.tile, p.vectors);
       return;
     }
     for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
       const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-      const CodePanel panel = make_panel<F>(t, scratch, tile, vectors, k, count);
-      for_row_tiles(rows, kGroupRows, [&](int64_t r, int64_t mr) {
-        const CodeRows a = code_rows(t.a, row + r, k, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-        dispatch<GroupTile<F>, kGroupRows, kGroupVectors>(mr, vectors, panel, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
+      const CodePanel panel = make_panel<F>(t, scratch, p.tile, p.vectors, k, count);
+      for_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
+        const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
+        dispatch<GroupTile<F>, kGroupRows, kGroupVectors>(mr, p.vectors, panel, a, count / F::kGroup, k == 0,
+                                                          scratch.sums + r * kSumStride);
       });
     }
   });
@@ -267,9 +277,9 @@ struct Int8Tile {
       U8x64 codes[kVectors];
       for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w + v * tile_stride + s * 64);
       for (int r = 0; r < kRows; ++r) {
-        const I32x16 input = load_quad(a.codes + r * a.code_stride + s * 4);
+        const auto input = load_wide_quad(a.codes + r * a.code_stride + s * kWideQuadBytes);
         for (int v = 0; v < kVectors; ++v) {
-          sum[r][v] = dot_offset(sum[r][v], codes[v], input);
+          sum[r][v] = dot(sum[r][v], codes[v], input);
           pin(sum[r][v]);
         }
       }
@@ -286,10 +296,10 @@ struct Int8Tile {
 
 void run_int8(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kInt8Vectors>(t, scratch.sums, [&](int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-    for_row_tiles(rows, kInt8Rows, [&](int64_t r, int64_t mr) {
-      dispatch<Int8Tile, kInt8Rows, kInt8Vectors>(mr, vectors, t.w.data + tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
-                                                  code_rows(t.a, row + r, 0, 0, 0), scratch.sums + r * kSumStride);
+  for_panels<kInt8Vectors>(t, [&](const Panel& p) {
+    for_row_tiles(t, p, kInt8Rows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
+      dispatch<Int8Tile, kInt8Rows, kInt8Vectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
+                                                  code_rows<Int8PerRow>(t.a, p.row + r, 0, 0, 0), scratch.sums + r * kSumStride);
     });
   });
 }

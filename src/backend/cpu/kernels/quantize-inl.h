@@ -10,11 +10,16 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
 /// q = round(x · inverse) for `count` inputs, a multiple of 16 or the last ones of a row; returns Σ q.
+template <bool kWide>
 inline int32_t quantize_part(const float* x, int64_t count, float inverse, int8_t* codes) {
   I32x16 sum = zero_i32();
   for (int64_t i = 0; i < count; i += 16) {
     const I32x16 q = to_i32(load_first(x + i, count - i) * set_f32(inverse));
-    store_u8(reinterpret_cast<uint8_t*>(codes + i), q);
+    if constexpr (kWide) {
+      store_wide_quads(codes + i / 4 * kWideQuadBytes, q);
+    } else {
+      store_u8(reinterpret_cast<uint8_t*>(codes + i), q);
+    }
     sum = sum + q;
   }
   return sum_lanes(sum);
@@ -40,7 +45,9 @@ inline void store_aux(const QuantizeTask& t, int64_t row, int64_t index, int32_t
   }
 }
 
-void quantize(const QuantizeTask& t) {
+template <bool kWide>
+void quantize_rows(const QuantizeTask& t) {
+  constexpr int64_t kQuadBytes = kWide ? kWideQuadBytes : 4;
   const int64_t group = t.group == 0 ? t.cols : t.group;
   const int64_t part = t.aux_group == 0 ? group : t.aux_group;
   for (int64_t row = 0; row < t.rows; ++row) {
@@ -52,12 +59,14 @@ void quantize(const QuantizeTask& t) {
       const float inverse = most > 0 ? 127.0f / most : 0.0f;
       t.scales[row * t.scale_stride + k / group] = scale;
       for (int64_t i = k; i < k + group; i += part) {
-        store_aux(t, row, i / part, quantize_part(x + i, part, inverse, codes + i), scale);
+        store_aux(t, row, i / part, quantize_part<kWide>(x + i, part, inverse, codes + i / 4 * kQuadBytes), scale);
       }
     }
-    for (int64_t i = (t.cols + 15) / 16 * 16; i < t.code_stride; ++i) codes[i] = 0;
+    for (int64_t i = (t.cols + 15) / 16 * 4 * kQuadBytes; i < t.code_stride; ++i) codes[i] = 0;
   }
 }
+
+void quantize(const QuantizeTask& t) { t.wide ? quantize_rows<true>(t) : quantize_rows<false>(t); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME

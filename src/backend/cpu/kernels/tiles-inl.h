@@ -11,7 +11,9 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
-inline constexpr int64_t kSumStride = kMaxVectors * kTile;
+/// Floats between the sums of two rows: no more than the widest panel, so that those of many rows stay in the first-level cache.
+inline constexpr int64_t kSumStride = kTile * (kFloatVectors > kInt8Vectors ? kFloatVectors : kInt8Vectors);
+static_assert(kGroupVectors * kTile <= kSumStride && kSumStride <= kMaxVectors * kTile);
 
 /// The scratch memory of a task.
 struct Scratch {
@@ -42,18 +44,6 @@ inline void dispatch(int64_t rows, int64_t vectors, const Args&... args) {
   Kernel::template run<kRows, kVectors>(args...);
 }
 
-/// Splits `rows` into tiles of at most `most`, as equal as can be: five rows are 3 + 2, not 4 + 1.
-template <typename Body>
-inline void for_row_tiles(int64_t rows, int64_t most, const Body& body) {
-  const int64_t tiles = (rows + most - 1) / most;
-  int64_t row = 0;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t next = rows * (i + 1) / tiles;
-    body(row, next - row);
-    row = next;
-  }
-}
-
 /// y = act(sums + bias) + residual for `rows` rows from `row` and the outputs of `vectors` tiles from `tile`.
 template <typename Activation>
 inline void finish_tiles(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors,
@@ -77,16 +67,45 @@ inline void finish(const LinearTask& t, const float* sums, int64_t row, int64_t 
   with_activation(t.out.activation, [&](const auto& activation) { finish_tiles(t, sums, row, rows, tile, vectors, activation); });
 }
 
-/// Calls panel(row, rows, tile, vectors), then finishes the sums it left, for every panel of `kVectors` tiles.
-template <int kVectors, typename Panel>
-inline void for_panels(const LinearTask& t, const float* sums, const Panel& panel) {
+/// Some rows by a few tiles of weights.
+struct Panel {
+  int64_t row, rows, tile, vectors;
+};
+
+/// Calls body(panel) for every panel of `kVectors` tiles.
+template <int kVectors, typename Body>
+inline void for_panels(const LinearTask& t, const Body& body) {
   for (int64_t row = t.row_begin; row < t.row_end; row += kRowBlock) {
     const int64_t rows = t.row_end - row < kRowBlock ? t.row_end - row : kRowBlock;
     for (int64_t tile = t.tile_begin; tile < t.tile_end; tile += kVectors) {
-      const int64_t vectors = t.tile_end - tile < kVectors ? t.tile_end - tile : kVectors;
-      panel(row, rows, tile, vectors);
-      finish(t, sums, row, rows, tile, vectors);
+      body(Panel{row, rows, tile, t.tile_end - tile < kVectors ? t.tile_end - tile : kVectors});
     }
+  }
+}
+
+/// Asks for what comes after rows [r, r + mr) of a panel were multiplied: their outputs, whose lines lie so far apart that no
+/// hardware sees them coming, and this tile's share of the next panel's weights.
+inline void prefetch_next(const LinearTask& t, const Panel& p, int64_t r, int64_t mr) {
+  for (int64_t i = 0; i < mr; ++i) {
+    for (int64_t v = 0; v < p.vectors; ++v) prefetch(t.out.y + (p.row + r + i) * t.out.y_stride + (p.tile + v) * kTile);
+  }
+  const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
+  const int64_t bytes = p.vectors * t.w.tile_bytes;
+  for (int64_t i = bytes * r / p.rows / 64 * 64; i < bytes * (r + mr) / p.rows; i += 64) prefetch(next + i);
+}
+
+/// Calls body(r, mr), which leaves sums, for tiles of at most `most` rows of a panel, as equal as can be: five rows are 3 + 2, not
+/// 4 + 1. After the last inputs each tile is finished at once, its sums still in the first-level cache.
+template <typename Body>
+inline void for_row_tiles(const LinearTask& t, const Panel& p, int64_t most, bool last, const float* sums, const Body& body) {
+  const int64_t tiles = (p.rows + most - 1) / most;
+  int64_t r = 0;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t mr = p.rows * (i + 1) / tiles - r;
+    if (last) prefetch_next(t, p, r, mr);
+    body(r, mr);
+    if (last) finish(t, sums + r * kSumStride, p.row + r, mr, p.tile, p.vectors);
+    r += mr;
   }
 }
 

@@ -143,23 +143,30 @@ inline I32x16 load_quad(const int8_t* p) {
   return {_mm512_set1_epi32(quad)};
 }
 
-/// acc[n] + Σ_j w[4n + j] · x[j], w unsigned and below 128, x a quad of signed bytes.
-inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
 #if defined(__AVX512VNNI__)
-  return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)};
+/// acc[n] + Σ_j w[4n + j] · x[j], w unsigned.
+inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 #else
-  const __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
-#endif
+/// Four inputs in 16 bits, each pair in every lane: (x[0], x[2]) and (x[1], x[3]).
+struct WideQuad {
+  __m512i even, odd;
+};
+/// Bytes of a WideQuad in memory: 16-bit x[0], x[2], x[1], x[3].
+inline constexpr int kWideQuadBytes = 8;
+inline WideQuad load_wide_quad(const int8_t* p) { return {load_quad(p).v, load_quad(p + 4).v}; }
+/// q[16] to four of them.
+inline void store_wide_quads(int8_t* p, I32x16 q) {
+  const __m256i quads = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(_mm512_cvtepi32_epi16(q.v), 0xd8), 0xd8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), quads);
+}
+/// acc[n] + Σ_j w[4n + j] · x[j], w unsigned (see simd/avx2.h).
+inline I32x16 dot(I32x16 acc, U8x64 w, WideQuad x) {
+  const __m512i even = _mm512_madd_epi16(_mm512_and_si512(w.v, _mm512_set1_epi16(0xff)), x.even);
+  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(w.v, 8), x.odd);
+  return {_mm512_add_epi32(_mm512_add_epi32(acc.v, even), odd)};
 }
 
-#if defined(__AVX512VNNI__)
-/// Whether dot_offset() takes the 128 off the weights itself. Where not, the accumulator starts at -128 Σ x.
-inline constexpr bool kDotTakesOffset = false;
-/// acc[n] + Σ_j (w[4n + j] - (kDotTakesOffset ? 128 : 0)) · x[j].
-inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
-#else
-/// Sums in 16 bits: half the instructions of dot_small where codes are so small that several steps fit.
+/// Sums in 16 bits: half the instructions of dot() where codes are so small that several steps fit.
 inline constexpr bool kHasNarrowDot = true;
 struct I16x32 {
   __m512i v;
@@ -173,15 +180,6 @@ inline I16x32 dot_narrow(I16x32 acc, U8x64 w, I32x16 x) { return {_mm512_add_epi
 /// acc[n] + sum[2n] + sum[2n + 1].
 inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(sum.v, _mm512_set1_epi16(1)))}; }
 
-inline constexpr bool kDotTakesOffset = true;
-// vpmaddubsw would saturate with weights above 128, so it gets |w - 128| and x with the sign of w - 128.
-inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) {
-  const __m512i s = _mm512_xor_si512(w.v, _mm512_set1_epi8(static_cast<char>(0x80)));
-  const __mmask64 negative = _mm512_movepi8_mask(s);
-  const __m512i y = _mm512_mask_sub_epi8(x.v, negative, _mm512_setzero_si512(), x.v);
-  const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(s), y);
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
-}
 #endif
 
 #if defined(__AVX512BF16__)

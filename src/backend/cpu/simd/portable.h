@@ -61,7 +61,7 @@ inline F32x16 operator*(F32x16 a, F32x16 b) { return {a.v * b.v}; }
 inline F32x16 operator/(F32x16 a, F32x16 b) { return {a.v / b.v}; }
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
 #if defined(__FP_FAST_FMAF)
-#if defined(__clang__)
+#if __has_builtin(__builtin_elementwise_fma)
   return {__builtin_elementwise_fma(a.v, b.v, c.v)};
 #else
   for (int i = 0; i < 16; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
@@ -214,7 +214,7 @@ inline I32x16 load_quad(const int8_t* p) {
   __builtin_memcpy(&quad, p, 4);
   return set_i32(quad);
 }
-inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
+inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
   const IntVector low = IntVector{} + 0xff;
   acc.v += (w.v & low) * ((IntVector)((UintVector)x.v << 24) >> 24);
   acc.v += ((w.v >> 8) & low) * ((IntVector)((UintVector)x.v << 16) >> 24);
@@ -222,9 +222,6 @@ inline I32x16 dot_small(I32x16 acc, U8x64 w, I32x16 x) {
   acc.v += ((w.v >> 24) & low) * (x.v >> 24);
   return acc;
 }
-
-inline constexpr bool kDotTakesOffset = false;
-inline I32x16 dot_offset(I32x16 acc, U8x64 w, I32x16 x) { return dot_small(acc, w, x); }
 
 inline constexpr bool kHasBf16Dot = false;
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {

@@ -24,8 +24,10 @@ FormatKernels group_kernels(const char* name) {
   kernels.plan.integer = true;
   kernels.plan.group = F::kGroup < 32 ? 32 : F::kGroup;
   kernels.plan.aux_group = F::kGroup;
-  kernels.plan.offset = kStartOffset<F>;
-  if (kStartOffset<F> != 0) kernels.plan.aux = AuxKind::kOffset;
+  kernels.plan.offset = F::kOffset;
+  kernels.plan.quad_bytes = GroupSum<F>::kQuadBytes;
+  kernels.plan.wide = GroupSum<F>::kNarrow == 0;
+  if (F::kOffset != 0) kernels.plan.aux = AuxKind::kOffset;
   if (F::kShift == Shift::kMin) kernels.plan.aux = AuxKind::kScaledSum;
   if (F::kShift == Shift::kZero) kernels.plan.aux = AuxKind::kSum;
   kernels.fast = run_groups<F>;
@@ -42,7 +44,7 @@ LinearKernels make_kernels() {
   f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, run_bf16, run_float<Bf16Weights<false>>, decode_floats<Bf16Weights<false>>};
   f[kBF16].plan.bf16 = true;
   f[kInt8] = {"int8-row", {}, run_int8, run_exact<Int8PerRow>, decode_integers<Int8PerRow>};
-  f[kInt8].plan = {/*integer=*/true, /*bf16=*/false, 0, 0, AuxKind::kOffset, kStartOffset<Int8PerRow>};
+  f[kInt8].plan = {.integer = true, .aux = AuxKind::kOffset, .offset = 128, .wide = true, .quad_bytes = kWideQuadBytes};
   f[kInt8G32] = f[kQ8_0] = group_kernels<Symmetric<32, 8, 128>>("int8-group32");
   f[kInt8G64] = group_kernels<Symmetric<64, 8, 128>>("int8-group64");
   f[kInt8G128] = group_kernels<Symmetric<128, 8, 128>>("int8-group128");
