@@ -9,7 +9,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   list(APPEND quiet -Wno-uninitialized)
 endif()
 # Checks of every pointer make these units take many minutes to compile; the address sanitizer finds what they would.
-if(CITIUS_SANITIZE STREQUAL "address")
+if(CITIUS_SANITIZE STREQUAL "address" OR CITIUS_FUZZ)
   list(APPEND quiet -fno-sanitize=alignment,null,object-size,pointer-overflow)
 endif()
 foreach(line ${target_lines})
