@@ -27,6 +27,17 @@ std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
   return {fd, static_cast<size_t>(info.st_size)};
 }
 
+// Where a chain of links leads, whether or not anything is there.
+std::filesystem::path link_target(std::filesystem::path path) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  std::error_code error;          // opening it tells
+  for (int links = 0; std::filesystem::is_symlink(path, error); ++links) {
+    if (links == kMostLinks) fail(ErrorKind::kResource, path.string(), "cannot write: {}", std::strerror(ELOOP));
+    path = path.parent_path() / std::filesystem::read_symlink(path, error);
+  }
+  return path;
+}
+
 }  // namespace
 
 bool is_there(const std::filesystem::path& path) {
@@ -79,15 +90,18 @@ std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   std::error_code error;
-  if (const std::filesystem::path target = std::filesystem::canonical(path_, error); !error) path_ = target;
-  const auto type = std::filesystem::status(path_, error).type();
+  const std::filesystem::file_status old = std::filesystem::status(path_, error);
   using enum std::filesystem::file_type;
-  if (type == character || type == fifo || type == socket || type == block) {
+  if (old.type() == character || old.type() == fifo || old.type() == socket || old.type() == block) {
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
+    path_ = link_target(path_);
     temporary_ = path_;
     temporary_ += ".tmp" + std::to_string(::getpid());
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    const bool replaces = std::filesystem::exists(old);
+    const mode_t mode = replaces ? static_cast<mode_t>(old.permissions() & std::filesystem::perms::all) : 0644;
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd_ >= 0 && replaces) ::fchmod(fd_, mode);  // whatever the umask
   }
   if (fd_ < 0) fail(ErrorKind::kResource, path_.string(), "cannot write: {}", std::strerror(errno));
   buffer_.reserve(1 << 20);

@@ -71,6 +71,28 @@ TEST(AtomicFile, LinksStayAndPipesAreWrittenTo) {
   fs::remove_all(folder);
 }
 
+TEST(AtomicFile, KeepsPermissionsAndFollowsLinksThatLeadNowhere) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / fmt::format("citius_modes_{}", ::getpid());
+  fs::create_directories(folder / "b");
+  const auto mode_of = [](const fs::path& path) { return static_cast<int>(fs::status(path).permissions()); };
+  write_file(folder / "file", "old");
+  for (const int mode : {0600, 0666, 0444}) {
+    fs::permissions(folder / "file", static_cast<fs::perms>(mode));
+    write_file(folder / "file", "new");
+    EXPECT_EQ(mode_of(folder / "file"), mode);
+  }
+  fs::create_symlink("second", folder / "first");
+  fs::create_symlink("b/nothing", folder / "second");
+  write_file(folder / "first", "made");
+  EXPECT_TRUE(fs::is_symlink(folder / "first") && fs::is_symlink(folder / "second"));
+  EXPECT_EQ(read_file(folder / "b/nothing", 10), "made");
+  fs::create_symlink("circle", folder / "circle");
+  EXPECT_THROW(write_file(folder / "circle", ""), Error);
+  EXPECT_TRUE(fs::is_symlink(folder / "circle"));
+  fs::remove_all(folder);
+}
+
 TEST(AtomicFile, OverwriteReplacesWhatWasWritten) {
   const std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("citius_over_{}", ::getpid());
   AtomicFile file(path);
