@@ -17,6 +17,15 @@ TEST(JsonText, OneLineAndPretty) {
   EXPECT_EQ(parse_json(json_text(value), "test"), value);
 }
 
+TEST(ParseJson, ElementsAreLimitedTheirTextIsNot) {
+  const std::string many(size_t{5} << 20, ',');
+  EXPECT_EQ(parse_json(R"({"te\\\"xt": ")" + many + "\"}", "test").as_object().begin()->value().as_string().size(), many.size());
+  std::string list = "[";
+  for (size_t i = 0; i < many.size(); ++i) list += "0,";
+  EXPECT_THROW(parse_json(list + "0]", "test"), Error);
+  EXPECT_THROW(parse_json(R"(["\\",)" + list.substr(1) + "0]", "test"), Error);  // the string ends behind its two strokes
+}
+
 TEST(JsonText, NumbersReadBackEqual) {
   EXPECT_EQ(json_number(2.0), "2.0");
   EXPECT_EQ(json_number(0.1), "0.1");
