@@ -17,7 +17,8 @@ namespace citius {
 /// sent to the hub alone. Returns the commit. Throws Error.
 std::string fetch_hub(const Source& source, const std::string& wanted, const std::filesystem::path& directory);
 
-/// Downloads an https: address to `file`, resuming. Throws Error.
+/// Downloads an https: address to `file`, resuming where the server still has the same version; FILE.etag beside it says which
+/// one was begun. Throws Error.
 void fetch_address(const std::string& address, const std::filesystem::path& file);
 
 /// Has the user's own pip download one wheel, without dependencies, into `directory`. Nothing of it is run. Returns the

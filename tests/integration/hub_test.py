@@ -1,4 +1,5 @@
-"""citius pull hf: against a small hub on the loopback address: digests, resuming, two pulls at once, Ctrl-C."""
+"""citius pull hf: against a small hub on the loopback address: digests, resuming, two pulls at once, Ctrl-C. And pull https: from a
+server whose file becomes another one."""
 
 import hashlib
 import http.server
@@ -6,7 +7,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -91,6 +94,38 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.send(404, b"no", {})
 
 
+class Files(http.server.BaseHTTPRequestHandler):
+    """A server of one file that states an ETag and no digest, and goes on with 206 where the ETag is still the same."""
+
+    etag = ""
+    body = b""
+    cut_after = None  # bytes after which the connection breaks, once
+    starts = []  # where each answer began
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        # A server that takes no If-Range sends the range whatever it says.
+        resumes = match and self.headers.get("If-Range") in (None, Files.etag)
+        begin = int(match[1]) if resumes else 0
+        self.send_response(206 if resumes else 200)
+        if Files.etag:
+            self.send_header("ETag", Files.etag)
+        if resumes:
+            self.send_header("Content-Range", f"bytes {begin}-{len(Files.body) - 1}/{len(Files.body)}")
+        self.send_header("Content-Length", str(len(Files.body) - begin))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        Files.starts.append(begin)
+        self.wfile.write(Files.body[begin : Files.cut_after])
+
+
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -173,6 +208,39 @@ def test_interrupt_and_resume():
     assert weights_of("e") == WEIGHTS
 
 
+def test_https_never_mixes_versions():
+    if shutil.which("openssl") is None:
+        return print("no openssl to make a certificate with")
+    certificate, key = work / "certificate.pem", work / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    files = http.server.ThreadingHTTPServer(("localhost", 0), Files)
+    files.socket = context.wrap_socket(files.socket, server_side=True)
+    files.daemon_threads = True
+    threading.Thread(target=files.serve_forever, daemon=True).start()
+    address = f"https://localhost:{files.server_address[1]}/m.gguf"
+    versions = [os.urandom(300_000), os.urandom(300_000)]
+    # What is there is gone on with only where the file is certainly the same as then.
+    for number, (before, after, resumed) in enumerate((('"one"', '"one"', True), ('"one"', '"two"', False), ("", "", False),
+                                                       ('W/"one"', 'W/"one"', False))):
+        home = {**environment(f"https{number}"), "CURL_CA_BUNDLE": str(certificate), "https_proxy": "", "no_proxy": "localhost"}
+        Files.etag, Files.body, Files.cut_after = before, versions[0], 100_000
+        process = subprocess.Popen([BINARY, "pull", address], env={**os.environ, **home}, stderr=subprocess.PIPE, text=True)
+        line = process.stderr.readline()
+        assert "trying again" in line, line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        process.stderr.close()
+        assert (work / f"https{number}/downloads/m/download.part").stat().st_size > 0
+        Files.etag, Files.cut_after, Files.starts = after, None, []
+        Files.body = versions[0] if resumed else versions[1]
+        result = run_json("pull", address, env=home)
+        assert pathlib.Path(result["path"]).read_bytes() == Files.body, (before, after)
+        assert (Files.starts[0] > 0) == resumed, (before, after, Files.starts)
+
+
 def test_refusals():
     assert "is the name right" in run("pull", "hf:org/none", env=environment("f"), expect=1).stderr
     run("pull", "hf:none", env=environment("f"), expect=2)
@@ -180,6 +248,7 @@ def test_refusals():
     run("pull", "hf:org/tiny", "--sha256", "0" * 64, env=environment("f"), expect=2)
 
 
-for test in (test_whole, test_resume, test_wrong_digest, test_two_at_once, test_interrupt_and_resume, test_refusals):
+for test in (test_whole, test_resume, test_wrong_digest, test_two_at_once, test_interrupt_and_resume,
+             test_https_never_mixes_versions, test_refusals):
     test()
     print("passed", test.__name__)

@@ -218,6 +218,8 @@ std::string HttpHeaders::get(const std::string& name) const {
   return found == fields.end() ? "" : found->second;
 }
 
+bool is_strong_etag(std::string_view etag) { return etag.starts_with('"'); }
+
 std::string http_text(const std::string& address, size_t max_bytes, const HttpOptions& options) {
   TextSink sink{{}, max_bytes};
   with_retries([&](bool last) -> std::optional<std::string> {
@@ -256,11 +258,13 @@ void http_download(const std::string& address, const std::filesystem::path& file
   with_retries([&](bool last) -> std::optional<std::string> {
     Request request(address, options);
     Progress progress(what, 0, ProgressUnit::kBytes);
+    // Without a strong ETag nothing says that what is there and what would follow belong together.
+    if (!is_strong_etag(etag) && ::ftruncate(fd, 0) != 0) fail(ErrorKind::kResource, file.string(), "cannot truncate");
     FileSink sink{&request, fd, file_size(fd), false, 0, &progress};
     ::lseek(fd, static_cast<off_t>(sink.size), SEEK_SET);
     if (sink.size > 0) {
       request.set(CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(sink.size));
-      if (!etag.empty()) request.add_header("If-Range: " + etag);
+      request.add_header("If-Range: " + etag);
       progress.skip(sink.size);
     }
     request.set(CURLOPT_WRITEFUNCTION, on_file);

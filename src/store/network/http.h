@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace citius {
 
@@ -25,8 +26,11 @@ std::string http_text(const std::string& address, size_t max_bytes, const HttpOp
 /// HEAD, following redirects. Throws Error{kNetwork} for any status but success.
 HttpHeaders http_head(const std::string& address, const HttpOptions& options);
 
-/// GET into `file`, going on after the bytes that it holds if the server still has the same content (`etag`, empty:
-/// unknown), from the beginning otherwise. Retries what may pass. `what` names the progress bar.
+/// Whether an ETag stands for exact bytes (RFC 9110, 8.8.3): it is neither weak nor absent.
+bool is_strong_etag(std::string_view etag);
+
+/// GET into `file`, going on after the bytes that it holds if they are of the version `etag`, a strong one, and the server still
+/// has that version; from the beginning otherwise. Retries what may pass. `what` names the progress bar.
 /// Throws Error: kNetwork, kResource (disk), kInterrupted; the file keeps what came, for the next time.
 void http_download(const std::string& address, const std::filesystem::path& file, const std::string& etag, const std::string& what,
                    const HttpOptions& options);

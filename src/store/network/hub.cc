@@ -105,9 +105,14 @@ std::string fetch_hub(const Source& source, const std::string& wanted, const std
 }
 
 void fetch_address(const std::string& address, const std::filesystem::path& file) {
-  const HttpHeaders headers = http_head(address, {});
-  const std::string name = address.substr(address.rfind('/') + 1);
-  http_download(address, file, headers.get("etag"), name, {});
+  const std::string etag = http_head(address, {}).get("etag");
+  // No digest would tell that two versions were mixed: what was begun keeps the ETag that it was begun under.
+  const std::filesystem::path begun_under = file.string() + ".etag";
+  if (!std::filesystem::exists(begun_under) || read_file(begun_under, 1 << 16) != etag) {
+    std::filesystem::remove(file);
+    write_file(begun_under, etag);
+  }
+  http_download(address, file, etag, address.substr(address.rfind('/') + 1), {});
 }
 
 }  // namespace citius
