@@ -1,6 +1,7 @@
 // `citius tokenize`: texts to token ids with offsets, and ids back to text. Needs the tokenizer alone, no weights.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <filesystem>
 
 #include "base/error.h"
@@ -29,6 +30,15 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(open_checkpoint(path));
   if (tokenizer == nullptr) fail_input(path.string(), "has no tokenizer");
   return tokenizer;
+}
+
+int32_t parse_id(const std::string& text) {
+  int32_t id = 0;
+  const char* const end = text.data() + text.size();
+  if (const auto [at, error] = std::from_chars(text.data(), end, id); error != std::errc() || at != end) {
+    fail(ErrorKind::kUsage, "--decode", "got '{}', expected token ids, for example 101,7592", text);
+  }
+  return id;
 }
 
 json::array spans(const std::vector<TextSpan>& list) {
@@ -87,12 +97,13 @@ void add_tokenize(CLI::App& app) {
   command
       .add_option_function<std::vector<int32_t>>(
           "--decode",
-          [flags](const std::vector<int32_t>& ids) {
-            flags->ids = ids;
+          [flags](const std::vector<std::string>& ids) {
+            for (const std::string& id : ids) flags->ids.push_back(parse_id(id));
             flags->decode = true;
           },
           "Ids to turn back into text, separated by commas")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("INT");
   command.footer("Example: citius tokenize all-minilm 'Hello world' --json");
   command.callback([flags] { run_tokenize(*flags); });
 }

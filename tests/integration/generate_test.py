@@ -63,6 +63,8 @@ def test_keys_and_logprobs():
     text = run("tokenize", MODEL, "--decode", ",".join(map(str, got["prompt_tokens"] + got["tokens"]))).stdout
     assert text
     only = reply("anna lives", "--echo", "--max-tokens", 0)
+    for wrong in ("", "x", "99999999999"):
+        run("tokenize", MODEL, "--decode", wrong, expect=2)
     assert only["text"] == "" and only["tokens"] == [] and only["prompt_logprobs"] == got["prompt_logprobs"]
     assert only["prompt_top_logprobs"] == [None] + [[]] * (len(only["prompt_tokens"]) - 1) and "logprobs" not in only
     beams = reply("anna lives", "--beams", 3, "--logprobs", 1, "--echo")
