@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "io/gguf.h"
 
 namespace citius {
 namespace {
@@ -120,7 +121,7 @@ Format fitting_format(Format wanted, int64_t cols) {
       case Format::kQ4K: wanted = Format::kQ5_0; break;
       case Format::kQ5K: wanted = Format::kQ5_1; break;
       case Format::kQ6K: wanted = Format::kQ8_0; break;
-      default: return Format::kInt8;
+      default: return ggml_type_of(wanted) ? Format::kF16 : Format::kInt8;
     }
   }
   return wanted;

@@ -43,7 +43,7 @@ struct FormatPlan {
 PlanTarget plan_target(const Model& model);
 
 /// The format of a weight that cannot have `wanted` because its rows are no multiple of the block: smaller groups of the
-/// same kind, then int8 per channel; for K-quants what llama.cpp falls back to.
+/// same kind, then int8 per channel; for GGUF types what llama.cpp falls back to, F16 in the end.
 Format fitting_format(Format wanted, int64_t cols);
 
 /// The policy of a plan. Look-up tables, positions and small task heads stay as given.

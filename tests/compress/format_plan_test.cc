@@ -55,6 +55,7 @@ TEST(FormatPlan, FallsBackToWhatFits) {
   EXPECT_EQ(fitting_format(Format::kInt8G32, 100), Format::kInt8);
   EXPECT_EQ(fitting_format(Format::kQ4K, 576), Format::kQ5_0);
   EXPECT_EQ(fitting_format(Format::kQ6K, 576), Format::kQ8_0);
+  for (const Format gguf : {Format::kQ8_0, Format::kQ4K, Format::kQ3K, Format::kIQ4NL}) EXPECT_EQ(fitting_format(gguf, 172), Format::kF16);
 }
 
 TEST(FormatPlan, MixesAreThoseOfLlamaCpp) {
