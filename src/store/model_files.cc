@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <regex>
+#include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace citius {
 namespace {
@@ -17,15 +19,34 @@ std::string directory_of(const std::string& path) {
 std::string file_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // Files of a Hugging Face directory that citius reads, `inner` relative to that directory. Folders are those of
-// sentence-transformers modules ("1_Pooling/config.json").
+// sentence-transformers modules ("1_Pooling/config.json") and of named chat templates.
 bool is_model_file(const std::string& inner) {
-  static const std::regex folders("([0-9]+_[A-Za-z]+/)?[^/]+");
+  static const std::regex folders("([0-9]+_[A-Za-z]+/|additional_chat_templates/)?[^/]+");
   if (!std::regex_match(inner, folders)) return false;
   const std::string file = file_of(inner);
   for (const char* ending : {".json", ".txt", ".model", ".safetensors", ".jinja"}) {
     if (file.ends_with(ending)) return true;
   }
   return false;
+}
+
+// What a package consists of: the files that its citius.json lists, that file, and the report.
+std::set<std::string> package_files(const std::string& citius, const std::string& where) {
+  const json::value root = parse_json(citius, where);
+  std::set<std::string> files = {"citius.json", "report.json", "report.html"};
+  for (const auto& item : JsonObject(root, where).get_object("files").object()) files.emplace(item.key());
+  return files;
+}
+
+// A folder that is listed in the modules.json above it holds a part of a model: without the pooling beside it, its vectors are
+// others.
+void refuse_module(const std::string& directory, const std::set<std::string>& paths, const std::string& where) {
+  const std::string parent = directory.empty() ? "" : directory_of(directory.substr(0, directory.size() - 1));
+  if (directory.empty() || !paths.contains(parent + "modules.json")) return;
+  fail_input(where,
+             "has its transformer in '{}', expected config.json and .safetensors beside '{}modules.json'; move the files of that "
+             "folder there and set the module's path to \"\"",
+             directory, parent);
 }
 
 // Parts of a split GGUF count as one file: the name without "-00001-of-00003".
@@ -70,7 +91,8 @@ void check_inner_path(const std::string& path, const std::string& where) {
   if (!good) fail_input(where, "holds a file with the path '{}', expected one that stays inside", path);
 }
 
-ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::string& wanted, const std::string& where) {
+ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::string& wanted, const std::string& where,
+                              const ReadText& read) {
   std::vector<std::string> directories;
   GgufGroups groups;
   for (const std::string& path : paths) {
@@ -98,10 +120,15 @@ ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::
   }
   if (directories.empty()) return choose_gguf(groups, wanted, where);
   ModelFiles chosen{directories.front(), {}};
+  const std::set<std::string> all_paths(paths.begin(), paths.end());
+  refuse_module(chosen.directory, all_paths, where);
+  const std::string citius = chosen.directory + "citius.json";
+  const bool package = all_paths.contains(citius);
+  const std::set<std::string> listed = package ? package_files(read(citius), where + ": " + citius) : std::set<std::string>();
   for (const std::string& path : paths) {
-    if (path.starts_with(chosen.directory) && is_model_file(path.substr(chosen.directory.size()))) {
-      chosen.files.push_back(path);
-    }
+    if (!path.starts_with(chosen.directory)) continue;
+    const std::string inner = path.substr(chosen.directory.size());
+    if (package ? listed.contains(inner) : is_model_file(inner)) chosen.files.push_back(path);
   }
   return chosen;
 }

@@ -18,6 +18,8 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "base/version.h"
+#include "io/package.h"
+#include "io/package_digest.h"
 #include "store/fetch.h"
 #include "store/model_files.h"
 
@@ -91,7 +93,7 @@ PullResult describe(const std::string& name, const fs::path& directory) {
   result.path = entry_point(directory);
   result.bytes = directory_bytes(directory);
   if (fs::exists(directory / kSourceFile)) {
-    const json::value value = read_json(directory / kSourceFile, 1 << 20);
+    const json::value value = read_json(directory / kSourceFile, kMaxListBytes);
     const JsonObject object(value, (directory / kSourceFile).string());
     result.source = object.get_string("source", "");
     result.sha256 = object.get_string("sha256", "");
@@ -102,6 +104,22 @@ PullResult describe(const std::string& name, const fs::path& directory) {
 void check_digest(const std::string& got, const std::string& expected, const std::string& where) {
   if (!expected.empty() && got != expected) {
     fail_input(where, "SHA-256 differs, got {}, expected {}", got, expected);
+  }
+}
+
+// Compares what is stored with the digests of the time when it was pulled.
+void check_stored(const fs::path& directory) {
+  if (!fs::exists(directory / kSourceFile)) return;
+  const json::value value = read_json(directory / kSourceFile, kMaxListBytes);
+  const JsonObject object(value, (directory / kSourceFile).string());
+  if (!object.has("files")) return;
+  const JsonObject files = object.get_object("files");
+  for (const auto& item : files.object()) {
+    const std::string file(item.key()), expected = files.get_string(file);
+    const std::string got = sha256_file(directory / file);
+    if (got == expected) continue;
+    fail_input((directory / file).string(), "was changed after it was pulled, got digest {}, expected {}; --force fetches it again", got,
+               expected);
   }
 }
 
@@ -126,7 +144,8 @@ void copy_model(const fs::path& from, const std::string& wanted, const fs::path&
     if (paths.size() > 100'000) fail_input(from.string(), "has over 100000 files, expected a model");
   }
   std::sort(paths.begin(), paths.end());
-  const ModelFiles chosen = choose_model_files(paths, wanted, from.string());
+  const ModelFiles chosen =
+      choose_model_files(paths, wanted, from.string(), [&](const std::string& path) { return read_file(from / path, kMaxListBytes); });
   for (const std::string& path : chosen.files) {
     const fs::path file = to / path.substr(chosen.directory.size());
     fs::create_directories(file.parent_path());
@@ -206,6 +225,7 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
            result.source);
     }
     check_digest(result.sha256, options.sha256, name);
+    check_stored(directory);
     result.already = true;
     return result;
   }
@@ -218,11 +238,18 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
     make_directory(work);
     write_file(stamp, source.text);
   }
+  const fs::path content = work / "content";
   json::object facts{{"source", source.text}};
   for (const auto& [key, value] : fetch(source, options, work)) facts[key] = value;
+  if (is_package(content)) {
+    const json::value citius = read_json(content / "citius.json", kMaxListBytes);
+    check_package_digests(content, JsonObject(citius, (content / "citius.json").string()).object());
+  }
+  fs::remove(content / kSourceFile);  // where the source is another store's model
   facts["citius"] = version();
-  write_file(work / "content" / kSourceFile, json_text(facts, /*pretty=*/true) + "\n");
-  publish(work / "content", directory, work);
+  facts["files"] = file_digests(content);
+  write_file(content / kSourceFile, json_text(facts, /*pretty=*/true) + "\n");
+  publish(content, directory, work);
   return describe(name, directory);
 }
 

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "io/package_digest.h"
 #include "store/model_files.h"
 
 namespace citius {
@@ -54,8 +55,13 @@ TEST(ParseSource, WrongOnesAreRefused) {
   }
 }
 
+std::string no_text(const std::string& path) {
+  ADD_FAILURE() << "read " << path;
+  return "";
+}
+
 TEST(ModelFiles, WheelWithAGguf) {
-  const ModelFiles files = choose_model_files({"p/__init__.py", "p/m.Q4_1.gguf", "p-1.dist-info/RECORD"}, "", "w");
+  const ModelFiles files = choose_model_files({"p/__init__.py", "p/m.Q4_1.gguf", "p-1.dist-info/RECORD"}, "", "w", no_text);
   EXPECT_THAT(files.files, ElementsAre("p/m.Q4_1.gguf"));
   EXPECT_EQ(files.directory, "p/");
 }
@@ -64,21 +70,46 @@ TEST(ModelFiles, SentenceTransformersDirectory) {
   const ModelFiles files =
       choose_model_files({"p/model/config.json", "p/model/model.safetensors", "p/model/1_Pooling/config.json",
                           "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors", "p/model/pytorch_model.bin", "p/model/run.py",
-                          "p/model/onnx/model.onnx", "p/model/onnx/config.json", "p/model/vocab.txt", "p/config.json"},
-                         "", "w");
+                          "p/model/onnx/model.onnx", "p/model/onnx/config.json", "p/model/vocab.txt", "p/config.json",
+                          "p/model/modules.json", "p/model/additional_chat_templates/rag.jinja"},
+                         "", "w", no_text);
   EXPECT_THAT(files.files, ElementsAre("p/model/config.json", "p/model/model.safetensors", "p/model/1_Pooling/config.json",
-                                       "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors", "p/model/vocab.txt"));
+                                       "p/model/2_Dense/config.json", "p/model/2_Dense/model.safetensors", "p/model/vocab.txt",
+                                       "p/model/modules.json", "p/model/additional_chat_templates/rag.jinja"));
+}
+
+TEST(ModelFiles, ATransformerInAFolderOfItsOwnIsRefused) {
+  for (const std::string& above : {std::string(), std::string("p/")}) {
+    const std::vector<std::string> paths = {above + "modules.json", above + "0_Transformer/config.json",
+                                            above + "0_Transformer/model.safetensors", above + "1_Pooling/config.json"};
+    EXPECT_THAT(error_of([&] { choose_model_files(paths, "", "w", no_text); }, ErrorKind::kInput),
+                HasSubstr("transformer in '" + above + "0_Transformer/'"));
+  }
+}
+
+TEST(ModelFiles, APackageIsWhatItLists) {
+  const auto read = [](const std::string& path) {
+    EXPECT_EQ(path, "p/citius.json");
+    return std::string(R"({"files": {"config.json": "", "metadata.gguf": "", "model.safetensors": "", "pool/config.json": ""}})");
+  };
+  const ModelFiles files = choose_model_files({"p/citius.json", "p/config.json", "p/metadata.gguf", "p/model.safetensors", "p/notes.txt",
+                                               "p/pool/config.json", "p/pool/run.py", "p/report.html", "p/report.json"},
+                                              "", "w", read);
+  EXPECT_THAT(files.files, ElementsAre("p/citius.json", "p/config.json", "p/metadata.gguf", "p/model.safetensors", "p/pool/config.json",
+                                       "p/report.html", "p/report.json"));
+  error_of([&] { choose_model_files({"citius.json", "config.json", "model.safetensors"}, "", "w", [](const auto&) { return "[]"; }); },
+           ErrorKind::kInput);
 }
 
 TEST(ModelFiles, SplitAndSeveralGguf) {
   const std::vector<std::string> split = {"m-00002-of-00002.gguf", "m-00001-of-00002.gguf"};
-  EXPECT_THAT(choose_model_files(split, "", "w").files, ElementsAre("m-00001-of-00002.gguf", "m-00002-of-00002.gguf"));
+  EXPECT_THAT(choose_model_files(split, "", "w", no_text).files, ElementsAre("m-00001-of-00002.gguf", "m-00002-of-00002.gguf"));
   const std::vector<std::string> several = {"m-Q4_0.gguf", "m-Q8_0.gguf"};
-  EXPECT_THAT(error_of([&] { choose_model_files(several, "", "w"); }, ErrorKind::kInput), HasSubstr("--file"));
-  EXPECT_THAT(choose_model_files(several, "m-Q8_0.gguf", "w").files, ElementsAre("m-Q8_0.gguf"));
-  error_of([&] { choose_model_files(several, "m.gguf", "w"); }, ErrorKind::kInput);
-  error_of([] { choose_model_files({"a.py"}, "", "w"); }, ErrorKind::kInput);
-  error_of([] { choose_model_files({"a/config.json", "a/x.safetensors", "b/config.json", "b/x.safetensors"}, "", "w"); },
+  EXPECT_THAT(error_of([&] { choose_model_files(several, "", "w", no_text); }, ErrorKind::kInput), HasSubstr("--file"));
+  EXPECT_THAT(choose_model_files(several, "m-Q8_0.gguf", "w", no_text).files, ElementsAre("m-Q8_0.gguf"));
+  error_of([&] { choose_model_files(several, "m.gguf", "w", no_text); }, ErrorKind::kInput);
+  error_of([] { choose_model_files({"a.py"}, "", "w", no_text); }, ErrorKind::kInput);
+  error_of([] { choose_model_files({"a/config.json", "a/x.safetensors", "b/config.json", "b/x.safetensors"}, "", "w", no_text); },
            ErrorKind::kInput);
 }
 
@@ -160,6 +191,43 @@ TEST_F(StoreTest, DigestPin) {
   EXPECT_EQ(pull_path(file, options).sha256, options.sha256);
   options.sha256 = "12";
   error_of([&] { pull_path(file, options); }, ErrorKind::kUsage);
+}
+
+TEST_F(StoreTest, WhatIsStoredIsCheckedAgain) {
+  const fs::path file = path_ / "src" / "m.gguf";
+  write_file(file, "GGUF content");
+  const PullResult result = pull_path(file);
+  EXPECT_TRUE(pull_path(file).already);
+  write_file(result.path, "GGUF c0ntent");
+  EXPECT_THAT(error_of([&] { pull_path(file); }, ErrorKind::kInput), HasSubstr("changed after it was pulled"));
+  PullOptions options;
+  options.sha256 = sha256("GGUF content");
+  EXPECT_THAT(error_of([&] { pull_path(file, options); }, ErrorKind::kInput), HasSubstr("--force"));
+  options.force = true;
+  pull_path(file, options);
+  EXPECT_EQ(read_file(result.path, 100), "GGUF content");
+  // One store's model is a source for another.
+  PullOptions other;
+  other.name = "other";
+  const fs::path model = pull_path(make_model()).path;
+  EXPECT_FALSE(pull_path(model, other).already);
+  EXPECT_TRUE(pull_path(model, other).already);
+}
+
+TEST_F(StoreTest, APackageIsPulledWholeAndSound) {
+  const fs::path package = make_model();
+  write_file(package / "metadata.gguf", "GGUF");
+  const json::object files = file_digests(package);
+  write_file(package / "citius.json", sealed_citius({{"files", files}}));
+  write_file(package / "notes.txt", "mine");
+  const PullResult result = pull_path(package);
+  EXPECT_EQ(read_file(result.path / "metadata.gguf", 10), "GGUF");
+  EXPECT_FALSE(fs::exists(result.path / "notes.txt"));
+  write_file(package / "metadata.gguf", "GGUf");
+  PullOptions force;
+  force.force = true;
+  EXPECT_THAT(error_of([&] { pull_path(package, force); }, ErrorKind::kInput), HasSubstr("was changed after the package was written"));
+  EXPECT_EQ(read_file(result.path / "metadata.gguf", 10), "GGUF");
 }
 
 TEST_F(StoreTest, WheelIsUnpacked) {

@@ -95,11 +95,14 @@ std::string fetch_hub(const Source& source, const std::string& wanted, const std
     paths.push_back(JsonObject(item, api).get_string("rfilename"));
     check_inner_path(paths.back(), api);
   }
-  const ModelFiles chosen = choose_model_files(paths, wanted, source.text);
+  const auto address_of = [&](const std::string& path) {
+    return fmt::format("{}/{}/resolve/{}/{}", endpoint, source.location, commit, path);
+  };
+  const ModelFiles chosen = choose_model_files(
+      paths, wanted, source.text, [&](const std::string& path) { return http_text(address_of(path), kMaxListBytes, options); });
   for (const std::string& path : chosen.files) {
-    const std::string address = fmt::format("{}/{}/resolve/{}/{}", endpoint, source.location, commit, path);
     const std::string inner = path.substr(chosen.directory.size());
-    fetch_file(address, inner, directory / inner, options);
+    fetch_file(address_of(path), inner, directory / inner, options);
   }
   return commit;
 }

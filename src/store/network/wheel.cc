@@ -88,8 +88,8 @@ std::vector<std::string> checked_entries(zip_t* archive, uint64_t archive_bytes,
   return paths;
 }
 
-void unpack_entry(zip_t* archive, const std::string& path, const std::filesystem::path& file, Progress& progress, uint64_t& done,
-                  const std::string& where) {
+// Gives `sink` the content of an entry, block by block.
+void read_entry(zip_t* archive, const std::string& path, const std::string& where, const std::function<void(std::string_view)>& sink) {
   zip_stat_t stat;
   zip_stat_init(&stat);
   const int64_t index = zip_name_locate(archive, path.c_str(), ZIP_FL_ENC_RAW);
@@ -98,8 +98,6 @@ void unpack_entry(zip_t* archive, const std::string& path, const std::filesystem
   }
   const std::unique_ptr<zip_file_t, EntryCloser> entry(zip_fopen_index(archive, static_cast<zip_uint64_t>(index), 0));
   if (!entry) fail_input(where, "cannot open '{}': {}", path, zip_strerror(archive));
-  std::filesystem::create_directories(file.parent_path());
-  AtomicFile out(file);
   std::string buffer(size_t{1} << 20, '\0');
   uint64_t size = 0;
   for (;;) {
@@ -109,11 +107,18 @@ void unpack_entry(zip_t* archive, const std::string& path, const std::filesystem
     if (got == 0) break;
     size += static_cast<uint64_t>(got);
     if (size > stat.size) fail_input(where, "'{}' is longer than the {} bytes it claims", path, stat.size);
-    out.write(buffer.data(), static_cast<size_t>(got));
-    progress.update(done += static_cast<uint64_t>(got));
+    sink({buffer.data(), static_cast<size_t>(got)});
   }
   if (size != stat.size) fail_input(where, "'{}': got {} bytes, expected {}", path, size, stat.size);
-  out.commit();
+}
+
+std::string entry_text(zip_t* archive, const std::string& path, const std::string& where) {
+  std::string text;
+  read_entry(archive, path, where, [&](std::string_view part) {
+    text += part;
+    if (text.size() > kMaxListBytes) fail_input(where, "'{}' is too long, expected at most {} bytes", path, kMaxListBytes);
+  });
+  return text;
 }
 
 }  // namespace
@@ -150,11 +155,19 @@ void unpack_model(const std::filesystem::path& path, const std::string& wanted, 
     fail_input(where, "is not a sound zip archive: {}", message);
   }
   const std::vector<std::string> paths = checked_entries(archive.get(), std::filesystem::file_size(path), where);
-  const ModelFiles chosen = choose_model_files(paths, wanted, where);
+  const ModelFiles chosen =
+      choose_model_files(paths, wanted, where, [&](const std::string& file) { return entry_text(archive.get(), file, where); });
   Progress progress("unpack " + where, 0, ProgressUnit::kBytes);
   uint64_t done = 0;
   for (const std::string& file : chosen.files) {
-    unpack_entry(archive.get(), file, directory / file.substr(chosen.directory.size()), progress, done, where);
+    const std::filesystem::path target = directory / file.substr(chosen.directory.size());
+    std::filesystem::create_directories(target.parent_path());
+    AtomicFile out(target);
+    read_entry(archive.get(), file, where, [&](std::string_view part) {
+      out.write(part);
+      progress.update(done += part.size());
+    });
+    out.commit();
   }
   progress.finish();
 }
