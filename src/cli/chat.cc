@@ -12,7 +12,7 @@
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/text_task.h"
-#include "runtime/load_tokenizer.h"
+#include "io/gguf.h"
 #include "tokenizer/chat_template.h"
 
 namespace citius::cli {
@@ -30,7 +30,7 @@ std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ?
 
 std::optional<ChatTemplate> open_template(const Engine& engine) {
   if (!engine.checkpoint.is_gguf()) return ChatTemplate::from_directory(engine.checkpoint.path);
-  const std::optional<std::string> source = load_chat_template(engine.checkpoint);
+  const std::optional<std::string> source = engine.checkpoint.gguf->get_string("tokenizer.chat_template");
   if (!source) return std::nullopt;
   const SpecialIds& special = engine.tokenizer->special();
   return ChatTemplate(*source, token_text(*engine.tokenizer, special.bos), token_text(*engine.tokenizer, special.eos));

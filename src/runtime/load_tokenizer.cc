@@ -1,6 +1,7 @@
 #include "runtime/load_tokenizer.h"
 
-#include <filesystem>
+#include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -8,11 +9,6 @@
 
 namespace citius {
 namespace {
-
-namespace fs = std::filesystem;
-
-constexpr size_t kMaxTemplateBytes = size_t{4} << 20;
-constexpr size_t kMaxTokenizerConfigBytes = size_t{64} << 20;
 
 // Older files write -1 as u32 for "none".
 std::optional<uint32_t> token_id(const GgufFile& gguf, std::string_view key) {
@@ -63,29 +59,6 @@ GgufVocab read_vocab(const GgufFile& gguf) {
   return vocab;
 }
 
-[[noreturn]] void no_such_template(const std::string& where, std::string_view name) {
-  fail_input(where, "has no chat template named '{}'", name);
-}
-
-// "chat_template" of tokenizer_config.json or chat_template.json: one string, or a list of {name, template}.
-std::optional<std::string> template_of_config(const fs::path& path, std::string_view name) {
-  if (!is_there(path)) return std::nullopt;
-  const json::value document = read_json(path, kMaxTokenizerConfigBytes);
-  const JsonObject config(document, path.string());
-  if (!config.has("chat_template")) return std::nullopt;
-  if (!config.at("chat_template").is_array()) {
-    if (!name.empty() && name != "default") no_such_template(path.string(), name);
-    return config.get_string("chat_template");
-  }
-  const std::string_view wanted = name.empty() ? "default" : name;
-  for (const json::value& item : config.get_array("chat_template")) {
-    const JsonObject entry(item, path.string() + ": chat_template");
-    if (entry.get_string("name") == wanted) return entry.get_string("template");
-  }
-  if (name.empty()) return std::nullopt;
-  no_such_template(path.string(), name);
-}
-
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const Checkpoint& checkpoint) {
@@ -93,29 +66,12 @@ std::unique_ptr<Tokenizer> load_tokenizer(const Checkpoint& checkpoint) {
     if (!checkpoint.gguf->has_key("tokenizer.ggml.model")) return nullptr;
     return Tokenizer::from_gguf(read_vocab(*checkpoint.gguf));
   }
-  for (const char* name : {"tokenizer.json", "vocab.json", "vocab.txt"}) {
-    if (is_there(checkpoint.path / name)) return Tokenizer::from_directory(checkpoint.path);
-  }
-  return nullptr;
+  return has_tokenizer_files(checkpoint.path) ? Tokenizer::from_directory(checkpoint.path) : nullptr;
 }
 
-std::optional<std::string> load_chat_template(const Checkpoint& checkpoint, std::string_view name) {
-  const bool named = !name.empty() && name != "default";
-  if (checkpoint.is_gguf()) {
-    const std::string key = named ? "tokenizer.chat_template." + std::string(name) : "tokenizer.chat_template";
-    std::optional<std::string> text = checkpoint.gguf->get_string(key);
-    if (named && !text) no_such_template(checkpoint.path.string(), name);
-    return text;
-  }
-  const fs::path file =
-      named ? checkpoint.path / "additional_chat_templates" / (std::string(name) + ".jinja") : checkpoint.path / "chat_template.jinja";
-  if (named && name.find('/') != std::string_view::npos) no_such_template(checkpoint.path.string(), name);
-  if (is_there(file)) return read_file(file, kMaxTemplateBytes);
-  for (const char* config : {"tokenizer_config.json", "chat_template.json"}) {
-    if (auto text = template_of_config(checkpoint.path / config, name)) return text;
-  }
-  if (named) no_such_template(checkpoint.path.string(), name);
-  return std::nullopt;
+bool has_tokenizer_files(const std::filesystem::path& directory) {
+  constexpr const char* kNames[] = {"tokenizer.json", "vocab.json", "encoder.json", "vocab.txt"};
+  return std::any_of(std::begin(kNames), std::end(kNames), [&](const char* name) { return is_there(directory / name); });
 }
 
 }  // namespace citius
