@@ -44,10 +44,10 @@ json::object info_json(const InfoArgs& args, const Engine& engine, int64_t conte
   const MemoryPlan plan = plan_memory(engine, context, args.batch);
   json::object info;
   info["model"] = args.model;
-  info["container"] = bare                                ? "configuration"
-                      : engine.checkpoint.is_gguf()       ? "gguf"
-                      : engine.checkpoint.package.empty() ? "huggingface"
-                                                          : "package";
+  info["container"] = bare                                 ? "configuration"
+                      : !engine.checkpoint.package.empty() ? "package"
+                      : engine.checkpoint.is_gguf()        ? "gguf"
+                                                           : "huggingface";
   info["architecture"] = config.architecture;
   info["causal"] = config.causal;
   info["layers"] = config.num_layers;

@@ -26,7 +26,7 @@ struct TokenizeFlags {
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
   const std::filesystem::path path = resolve_model(name);
-  if (std::filesystem::is_directory(path)) return Tokenizer::from_directory(path);
+  if (std::filesystem::is_directory(path) && has_tokenizer_files(path)) return Tokenizer::from_directory(path);
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(open_checkpoint(path));
   if (tokenizer == nullptr) fail_input(path.string(), "has no tokenizer");
   return tokenizer;
@@ -95,7 +95,7 @@ void add_tokenize(CLI::App& app) {
   command.add_flag("--no-special-tokens", flags->no_special_tokens,
                    "Do not add [CLS], <s> and the like; with --decode, leave special tokens out of the text");
   command
-      .add_option_function<std::vector<int32_t>>(
+      .add_option_function<std::vector<std::string>>(
           "--decode",
           [flags](const std::vector<std::string>& ids) {
             for (const std::string& id : ids) flags->ids.push_back(parse_id(id));
