@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "base/error.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/text_task.h"
 #include "metrics/distribution.h"
@@ -34,6 +34,7 @@ class Reranker {
     options.max_length = flags.task.max_length;
     embedder_.emplace(engine, options);
     query_vector_ = embedder_->embed({&query_, 1})[0];
+    if (embedder_->truncated()[0] > 0) log_warning("the query was cut to {} tokens", embedder_->max_length());
   }
 
   struct Scores {

@@ -145,6 +145,9 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
         near(one["score"], score)
     best = lines(run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--top", 3, "--json", *EXACT).stdout)
     assert best == sorted(got, key=lambda one: -one["score"])[:3]
+    # By embeddings: the query too may be cut, and that is said.
+    long = run("rerank", GOLDEN / "fill_mask", "--query", "anna " * 60, "anna", "--max-length", 20)
+    assert "the query was cut to 20 tokens" in long.stderr and "inputs were cut" not in long.stderr, long.stderr
     out = folder / "scores.csv"
     run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--output", out)
     assert len(out.read_text().splitlines()) == len(TEXTS) + 1
