@@ -127,16 +127,57 @@ Vocabulary read_vocab_json(const std::filesystem::path& path) {
   return Vocabulary::from_pairs(std::move(pairs), vocab.where());
 }
 
-/// Byte-level BPE. The class in tokenizer_config.json tells the family: how words are cut and what stands around a text.
+std::optional<int32_t> find_token(const Parts& parts, std::string_view content) {
+  if (content.empty()) return std::nullopt;
+  for (const AddedToken& token : parts.added_tokens) {
+    if (token.content == content) return token.id;
+  }
+  return parts.model->vocabulary().find(content);
+}
+
+/// How words are cut and what stands around a text.
+enum class BpeFamily { kGpt2, kQwen2, kRoberta };
+
+/// Named in tokenizer_config.json as "tokenizer_class", or else in config.json as "model_type".
+constexpr struct {
+  std::string_view tokenizer_class, model_type;
+  BpeFamily family;
+} kBpeFamilies[] = {
+    {"GPT2Tokenizer", "gpt2", BpeFamily::kGpt2},          {"CodeGenTokenizer", "codegen", BpeFamily::kGpt2},
+    {"Qwen2Tokenizer", "qwen2", BpeFamily::kQwen2},       {"Qwen2Tokenizer", "qwen3", BpeFamily::kQwen2},
+    {"RobertaTokenizer", "roberta", BpeFamily::kRoberta}, {"LongformerTokenizer", "longformer", BpeFamily::kRoberta},
+    {"BartTokenizer", "bart", BpeFamily::kRoberta},
+};
+
+BpeFamily bpe_family(const std::filesystem::path& vocab, const json::object& config) {
+  std::string name = named_token(config, "tokenizer_class");
+  std::string_view key = "tokenizer_class";
+  if (name.ends_with("Fast")) name.resize(name.size() - 4);
+  const std::filesystem::path model = vocab.parent_path() / "config.json";
+  if (name.empty() && is_there(model)) {
+    const json::value root = read_json(model, size_t{16} << 20);
+    name = JsonObject(root, model.string()).get_string("model_type", "");
+    key = "model_type";
+  }
+  // These are the names of the files that GPT-2 itself was published with, without any configuration.
+  if (name.empty() && vocab.filename() == "encoder.json") return BpeFamily::kGpt2;
+  for (const auto& known : kBpeFamilies) {
+    if (name == (key == "model_type" ? known.model_type : known.tokenizer_class)) return known.family;
+  }
+  fail_input(vocab.string(),
+             "is of an unknown kind: {} is '{}', expected that of GPT-2, CodeGen, Qwen2, RoBERTa, Longformer or BART; "
+             "save the tokenizer as tokenizer.json",
+             key, name);
+}
+
+/// Byte-level BPE.
 Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesystem::path& merges, const json::object& config) {
   Parts parts;
   parts.where = vocab.string();
-  const std::string family = named_token(config, "tokenizer_class");
-  const bool qwen = family.starts_with("Qwen2");
-  const bool roberta = family.starts_with("Roberta") || family.starts_with("Longformer") || family.starts_with("Bart");
+  const BpeFamily family = bpe_family(vocab, config);
   parts.model = make_bpe(read_vocab_json(vocab), read_merges_file(merges), {}, parts.where);
   const bool prefix_space = get_flag(config, "add_prefix_space", false);
-  if (qwen) {
+  if (family == BpeFamily::kQwen2) {
     parts.normalizer = make_unicode_normalizer("NFC", parts.where);
     parts.pre_tokenizer = make_gguf_pre("qwen2", parts.where).pre_tokenizer;
   } else {
@@ -144,13 +185,23 @@ Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesys
   }
   parts.decoder = make_byte_level_decoder();
   add_config_tokens(config, {"<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>"}, parts);
-  const auto cls = parts.model->vocabulary().find("<s>"), sep = parts.model->vocabulary().find("</s>");
-  if (roberta) {
-    if (!cls || !sep) fail_input(parts.where, "the vocabulary lacks <s> or </s>, which {} puts around a text", family);
+  const Vocabulary& vocabulary = parts.model->vocabulary();
+  if (family == BpeFamily::kRoberta) {
+    const auto cls = vocabulary.find("<s>"), sep = vocabulary.find("</s>");
+    if (!cls || !sep) fail_input(parts.where, "lacks <s> or </s>, which RoBERTa and its kind put around a text");
     parts.post_processor = make_roberta_processing(*cls, *sep, /*trim_offsets=*/true, prefix_space);
     for (AddedToken& token : parts.added_tokens) token.lstrip |= token.content == "<mask>";
-  } else {
-    parts.post_processor = make_byte_level_processing(/*trim_offsets=*/false, prefix_space);
+    return parts;
+  }
+  parts.post_processor = make_byte_level_processing(/*trim_offsets=*/false, prefix_space);
+  if (family == BpeFamily::kGpt2 && get_flag(config, "add_bos_token", false)) {
+    const std::string given = named_token(config, "bos_token"), name = given.empty() ? "<|endoftext|>" : given;
+    const auto bos = find_token(parts, name);
+    if (!bos) fail_input(parts.where, "lacks '{}', which add_bos_token asks for", name);
+    std::vector<PostProcessorPtr> steps;
+    steps.push_back(std::move(parts.post_processor));
+    steps.push_back(make_template({{-1, 0, {*bos}}, {0, 0, {}}}, {{-1, 0, {*bos}}, {0, 0, {}}, {-1, 0, {*bos}}, {1, 0, {}}}));
+    parts.post_processor = make_post_processor_sequence(std::move(steps));
   }
   return parts;
 }
@@ -170,14 +221,6 @@ constexpr Role kRoles[] = {
     {"cls_token", &SpecialIds::cls, {"[CLS]", "", "", ""}},
     {"mask_token", &SpecialIds::mask, {"[MASK]", "<mask>", "", ""}},
 };
-
-std::optional<int32_t> find_token(const Parts& parts, std::string_view content) {
-  if (content.empty()) return std::nullopt;
-  for (const AddedToken& token : parts.added_tokens) {
-    if (token.content == content) return token.id;
-  }
-  return parts.model->vocabulary().find(content);
-}
 
 }  // namespace
 

@@ -22,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::filesystem::path& directory = list ? lists : pairs;
   put_file(directory / (list ? "vocab.txt" : "vocab.json"), take_file(input));
   if (!list) put_file(directory / "merges.txt", take_file(input));
-  put_file(directory / "tokenizer_config.json", input.empty() ? "{}" : input);
+  put_file(directory / "tokenizer_config.json", input.empty() ? R"({"tokenizer_class": "GPT2Tokenizer"})" : input);
   try {
     const auto tokenizer = Tokenizer::from_directory(directory);
     (void)tokenizer->decode(tokenizer->encode("Ab c\xC3\xA9 1").ids);

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "io/temp_dir.h"
 #include "tokenizer/support.h"
 
 namespace citius {
@@ -201,6 +202,40 @@ TEST(LongInput, NothingStalls) {
       if (encoding.ids.empty()) continue;
       EXPECT_LE(encoding.byte_offsets.back().end, static_cast<int32_t>(text.size()));
     }
+  }
+}
+
+// The ids are those of transformers 5.24 for these files.
+TEST(VocabularyFiles, TheClassOrTheModelTellsTheFamily) {
+  const TempDir dir;
+  dir.write("vocab.json", R"({"<s>":0,"<pad>":1,"</s>":2,"<unk>":3,"<mask>":4,"a":5,"b":6,"ab":7,"Ġ":8,"<|endoftext|>":9,"Ġab":10})");
+  dir.write("merges.txt", "#version: 0.2\na b\nĠ ab\n");
+  using Ids = std::vector<int32_t>;
+  const struct {
+    const char *config, *model;
+    Ids single, pair;
+  } cases[] = {
+      {R"({"tokenizer_class": "GPT2Tokenizer"})", "{}", {7, 10}, {7, 7}},
+      {R"({"tokenizer_class": "GPT2TokenizerFast", "add_bos_token": true})", "{}", {9, 7, 10}, {9, 7, 9, 7}},
+      {R"({"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": "<s>"})", "{}", {0, 7, 10}, {0, 7, 0, 7}},
+      {R"({"tokenizer_class": "RobertaTokenizerFast"})", R"({"model_type": "gpt2"})", {0, 7, 10, 2}, {0, 7, 2, 2, 7, 2}},
+      {"{}", R"({"model_type": "roberta"})", {0, 7, 10, 2}, {0, 7, 2, 2, 7, 2}},
+      {"{}", R"({"model_type": "gpt2"})", {7, 10}, {7, 7}},
+  };
+  for (const auto& [config, model, single, pair] : cases) {
+    SCOPED_TRACE(std::string(config) + " " + model);
+    dir.write("tokenizer_config.json", config);
+    dir.write("config.json", model);
+    const auto tokenizer = Tokenizer::from_directory(dir.path());
+    EXPECT_EQ(tokenizer->encode("ab ab").ids, single);
+    EXPECT_EQ(tokenizer->encode_pair("ab", "ab").ids, pair);
+  }
+  for (const auto& [config, model] :
+       {std::pair{R"({"tokenizer_class": "CLIPTokenizer"})", R"({"model_type": "gpt2"})"}, std::pair{"{}", R"({"model_type": "clip"})"},
+        std::pair{"{}", "{}"}, std::pair{R"({"tokenizer_class": "GPT2Tokenizer", "add_bos_token": true, "bos_token": "no"})", "{}"}}) {
+    dir.write("tokenizer_config.json", config);
+    dir.write("config.json", model);
+    EXPECT_THROW(Tokenizer::from_directory(dir.path()), Error) << config << " " << model;
   }
 }
 
