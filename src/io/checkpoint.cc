@@ -74,7 +74,10 @@ void open_package(Checkpoint& checkpoint) {
 Checkpoint open_directory(const fs::path& path) {
   if (!is_there(path / "config.json")) {
     if (const fs::path gguf = gguf_of_directory(path); !gguf.empty()) return open_gguf(gguf);
-    fail_input(path.string(), "has neither a config.json nor a .gguf file; expected a model directory");
+    const bool modules = is_there(path / "modules.json");
+    fail_input(
+        path.string(), "has neither a config.json nor a .gguf file; {}",
+        modules ? "expected the transformer's files beside modules.json, not in a folder of their own" : "expected a model directory");
   }
   Checkpoint checkpoint;
   checkpoint.path = path;

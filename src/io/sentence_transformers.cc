@@ -69,20 +69,27 @@ void read_modules(const std::filesystem::path& directory, SentenceTransformersCo
   const std::filesystem::path path = directory / "modules.json";
   const json::value root = read_json(path, kMaxBytes);
   if (!root.is_array()) fail_input(path.string(), "expected a list of modules");
+  size_t number = 0;
   for (const json::value& item : root.get_array()) {
     const JsonObject module(item, path.string());
-    const std::string type = last_part(module.get_string("type"));
-    const std::filesystem::path place = module_directory(directory, module.get_string("path", ""));
-    if (type == "transformer") continue;
+    const std::string type = last_part(module.get_string("type")), folder = module.get_string("path", "");
+    const std::filesystem::path place = module_directory(directory, folder);
+    if ((type == "transformer") != (number == 0) || (type == "pooling") != (number == 1)) {
+      fail_input(path.string(), "module {} is '{}', expected Transformer, Pooling, and then Dense and Normalize", number, type);
+    }
+    if (type == "transformer" && !folder.empty() && folder != ".") {
+      fail_input(path.string(), "has its transformer in '{}', expected it beside this file; move the files of that folder here", folder);
+    }
     if (type == "pooling") {
       config.pooling = read_pooling(place / "config.json");
     } else if (type == "dense") {
-      config.dense.push_back(read_dense(place));
+      config.steps.emplace_back(read_dense(place));
     } else if (type == "normalize") {
-      config.normalize = true;
-    } else {
+      config.steps.emplace_back();
+    } else if (type != "transformer") {
       fail_input(path.string(), "module '{}' is not supported, expected Transformer, Pooling, Dense or Normalize", type);
     }
+    ++number;
   }
 }
 
@@ -114,14 +121,14 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
 SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint) {
   if (!checkpoint.is_gguf()) {
     if (std::filesystem::is_directory(checkpoint.path)) return read_sentence_transformers(checkpoint.path);
-    return {{"mean"}, {}, false, {}, {}};
+    return {{"mean"}, {}, {}, {}};
   }
   const GgufFile& gguf = *checkpoint.gguf;
   const std::string key = gguf.get_string("general.architecture").value_or("") + ".pooling_type";
   const int64_t type = gguf.get_int(key).value_or(1);
   constexpr const char* kModes[] = {"", "mean", "cls", "lasttoken"};
   if (type < 1 || type > 3) fail_input(gguf.where(), "{} is {}, expected 1 (mean), 2 (CLS) or 3 (last token)", key, type);
-  return {{kModes[type]}, {}, /*normalize=*/true, {}, {}};
+  return {{kModes[type]}, {std::nullopt}, {}, {}};
 }
 
 }  // namespace citius

@@ -20,15 +20,14 @@ struct SentenceTransformersConfig {
     bool bias = true;
     std::string activation;  // "identity", "tanh", ...: the last part of the class name, in lower case
   };
-  std::vector<std::string> pooling;  // modes whose rows are concatenated, in order: "cls", "max", "mean", ...
-  std::vector<Dense> dense;
-  bool normalize = false;
-  std::optional<int64_t> max_seq_length;  // tokens, special ones included
-  std::string prompt;                     // put before every text
+  std::vector<std::string> pooling;         // modes whose rows are concatenated, in order: "cls", "max", "mean", ...
+  std::vector<std::optional<Dense>> steps;  // what follows the pooling, in order; without a Dense: division by the length
+  std::optional<int64_t> max_seq_length;    // tokens, special ones included
+  std::string prompt;                       // put before every text
 };
 
 /// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.
-/// Throws Error{kInput} for a damaged file or a module that is not supported.
+/// Throws Error{kInput} for a damaged file, a module that is not supported, or an order other than Transformer, Pooling, the rest.
 SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory);
 
 /// The same for any checkpoint: files beside the model, or the pooling type that a GGUF file names (vectors of length 1, as

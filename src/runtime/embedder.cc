@@ -33,10 +33,9 @@ Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
     if (!mode) fail_input(where, "pooling '{}' is not supported", name);
     pooling_.push_back(*mode);
   }
-  normalize_ = config.normalize;
   prompt_ = config.prompt;
   dimensions_ = engine.model().config().hidden_size * static_cast<int64_t>(pooling_.size());
-  load_dense(config);
+  for (const auto& dense : config.steps) steps_.push_back(dense ? std::optional(load_dense(*dense)) : std::nullopt);
   const int64_t asked = options.dimensions;
   if (asked < 0 || asked > dimensions_) {
     fail(ErrorKind::kUsage, "dimensions", "got {}, expected 1 to {}", asked, dimensions_);
@@ -57,30 +56,33 @@ Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
   }
 }
 
-void Embedder::load_dense(const SentenceTransformersConfig& config) {
-  for (const SentenceTransformersConfig::Dense& dense : config.dense) {
-    const std::string where = dense.directory.string();
-    if (dense.inputs != dimensions_) fail_input(where, "takes {} inputs, expected {}", dense.inputs, dimensions_);
-    const auto container = open_safetensors(dense.directory);
-    if (container == nullptr) fail_input(where, "model.safetensors is missing");
-    const WeightSource source(container);
-    const nn::LinearSpec spec{"linear.weight", dense.bias ? "linear.bias" : "", dense.outputs};
-    LoadContext load{*engine_.backend, {}, 0, {}};  // small: stays as given
-    dense_.push_back({nn::Linear::load(load, source, spec, dense.inputs), dense_activation(dense.activation, where)});
-    source.finish();
-    dimensions_ = dense.outputs;
-  }
+Embedder::Dense Embedder::load_dense(const SentenceTransformersConfig::Dense& dense) {
+  const std::string where = dense.directory.string();
+  if (dense.inputs != dimensions_) fail_input(where, "takes {} inputs, expected {}", dense.inputs, dimensions_);
+  const auto container = open_safetensors(dense.directory);
+  if (container == nullptr) fail_input(where, "model.safetensors is missing");
+  const WeightSource source(container);
+  const nn::LinearSpec spec{"linear.weight", dense.bias ? "linear.bias" : "", dense.outputs};
+  LoadContext load{*engine_.backend, {}, 0, {}};  // small: stays as given
+  Dense loaded{nn::Linear::load(load, source, spec, dense.inputs), dense_activation(dense.activation, where)};
+  source.finish();
+  dimensions_ = dense.outputs;
+  return loaded;
 }
 
 std::vector<float> Embedder::finish(const ForwardContext& ctx, const TensorView& hidden) const {
   const int64_t channels = hidden.shape[1];
   TensorView row = ctx.alloc({1, channels * static_cast<int64_t>(pooling_.size())});
   for (size_t i = 0; i < pooling_.size(); ++i) pool(pooling_[i], hidden, row.row(0) + static_cast<int64_t>(i) * channels);
-  for (const Dense& dense : dense_) row = dense.linear.forward(ctx, row, dense.activation);
+  for (const std::optional<Dense>& dense : steps_) {
+    if (dense) {
+      row = dense->linear.forward(ctx, row, dense->activation);
+    } else {
+      normalize_l2({row.row(0), static_cast<size_t>(row.shape[1])});
+    }
+  }
   require_finite(row, engine_.checkpoint.path.string(), "embeddings");
-  const std::span<float> values(row.row(0), static_cast<size_t>(row.shape[1]));
-  if (normalize_) normalize_l2(values);
-  std::vector<float> result(values.begin(), values.begin() + dimensions_);
+  std::vector<float> result(row.row(0), row.row(0) + dimensions_);
   if (options_.normalize) normalize_l2(result);
   return result;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,15 +41,14 @@ class Embedder {
     nn::Linear linear;
     ActivationKind activation;
   };
-  void load_dense(const SentenceTransformersConfig& config);
+  Dense load_dense(const SentenceTransformersConfig::Dense& dense);
   std::vector<float> finish(const ForwardContext& ctx, const TensorView& hidden) const;
 
   Engine& engine_;
   EmbedderOptions options_;
   Encoder encoder_;
   std::vector<PoolingMode> pooling_;
-  std::vector<Dense> dense_;
-  bool normalize_ = false;
+  std::vector<std::optional<Dense>> steps_;  // after the pooling; without a Dense: division by the length
   std::string prompt_;
   int64_t dimensions_ = 0;  // of the model
   int64_t max_length_ = 0;
