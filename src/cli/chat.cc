@@ -94,6 +94,7 @@ void run_chat(const ChatFlags& flags) {
   Outputs outputs(flags.output, /*embeddings=*/false);
   Engine engine = flags.model.open();
   if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
+  flags.generation.warn_of_ignored(engine);
   Chat chat(flags, engine);
   const bool interactive = !flags.input.has_text && flags.input.input.empty() && ::isatty(STDIN_FILENO) && !flags.output.json;
   if (interactive) return converse(chat);

@@ -1,22 +1,86 @@
 #include "cli/generation_flags.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace citius::cli {
 namespace {
 
 std::pair<int32_t, double> parse_bias(const std::string& text) {
   const size_t equals = text.find('=');
+  const char* const sign = text.data() + std::min(equals, text.size());
   int32_t id = 0;
+  double value = 0;
   char* end = nullptr;
-  const bool good = equals != std::string::npos && std::from_chars(text.data(), text.data() + equals, id).ptr == text.data() + equals;
-  const double value = good ? std::strtod(text.c_str() + equals + 1, &end) : 0;
-  if (!good || end == text.c_str() + equals + 1 || *end != '\0') {
+  const auto [id_end, error] = std::from_chars(text.data(), sign, id);
+  const bool good = equals != std::string::npos && error == std::errc() && id_end == sign;
+  if (good) value = std::strtod(sign + 1, &end);
+  if (!good || end == sign + 1 || *end != '\0' || !std::isfinite(value)) {
     fail(ErrorKind::kUsage, "--logit-bias", "got '{}', expected ID=VALUE, for example 50=-2.5", text);
   }
   return {id, value};
+}
+
+std::vector<int32_t> ids_of(const json::value& value, const std::string& where) {
+  std::vector<int32_t> ids;
+  if (!value.is_array()) fail_input(where, "got {}, expected a list of token ids", std::string_view(json::to_string(value.kind())));
+  for (const json::value& item : value.get_array()) {
+    if (!item.is_int64() || !std::in_range<int32_t>(item.get_int64()))
+      fail_input(where, "got {}, expected a token id", json::serialize(item));
+    ids.push_back(static_cast<int32_t>(item.get_int64()));
+  }
+  return ids;
+}
+
+// What the model's authors ban. A reply may always end: a ban on an end token alone is none, as in transformers.
+std::vector<std::vector<int32_t>> banned_by(const JsonObject& config) {
+  std::vector<std::vector<int32_t>> banned;
+  if (config.has("bad_words_ids")) {
+    for (const json::value& words : config.get_array("bad_words_ids")) {
+      banned.push_back(ids_of(words, config.where() + ": bad_words_ids"));
+    }
+    std::vector<int32_t> ends;
+    if (config.has("eos_token_id")) {
+      const json::value& eos = config.at("eos_token_id");
+      ends = ids_of(eos.is_array() ? eos : json::array{eos}, config.where() + ": eos_token_id");
+    }
+    std::erase_if(banned,
+                  [&](const auto& words) { return words.size() == 1 && std::find(ends.begin(), ends.end(), words[0]) != ends.end(); });
+  }
+  if (config.has("suppress_tokens")) {
+    for (const int32_t id : ids_of(config.at("suppress_tokens"), config.where() + ": suppress_tokens")) banned.push_back({id});
+  }
+  return banned;
+}
+
+// Keys of generation_config.json that change replies in transformers and that have no counterpart here, with the number at which
+// they do nothing; null, false and empty lists do nothing anywhere.
+constexpr std::pair<std::string_view, double> kWithoutCounterpart[] = {{"begin_suppress_tokens", 0},
+                                                                       {"diversity_penalty", 0},
+                                                                       {"epsilon_cutoff", 0},
+                                                                       {"eta_cutoff", 0},
+                                                                       {"exponential_decay_length_penalty", 0},
+                                                                       {"forced_bos_token_id", -1},
+                                                                       {"forced_eos_token_id", -1},
+                                                                       {"guidance_scale", 1},
+                                                                       {"min_length", 0},
+                                                                       {"min_new_tokens", 0},
+                                                                       {"no_repeat_ngram_size", 0},
+                                                                       {"num_beams", 1},
+                                                                       {"penalty_alpha", 0},
+                                                                       {"sequence_bias", 0},
+                                                                       {"top_h", 1}};
+
+bool does_nothing(const json::value& value, double neutral) {
+  if (value.is_number()) return value.to_number<double>() == neutral;
+  if (value.is_array()) return value.get_array().empty();
+  if (value.is_object()) return value.get_object().empty();
+  return !value.is_bool() || !value.get_bool();
 }
 
 json::array top_to_json(const Engine& engine, const std::vector<std::pair<int32_t, double>>& top) {
@@ -83,6 +147,16 @@ void GenerationFlags::check_shown(const OutputOptions& output) const {
   fail(ErrorKind::kUsage, echo ? "--echo" : "--logprobs", "expected --json or --output with it");
 }
 
+void GenerationFlags::warn_of_ignored(const Engine& engine) const {
+  std::vector<std::string_view> keys;
+  for (const auto& [key, neutral] : kWithoutCounterpart) {
+    const json::value* value = engine.checkpoint.generation_config.if_contains(key);
+    const bool replaced = key == "num_beams" && num_beams > 1;
+    if (value != nullptr && !replaced && !does_nothing(*value, neutral)) keys.push_back(key);
+  }
+  if (!keys.empty()) log_warning("generation_config.json: ignored, for there is nothing like it here: {}", fmt::join(keys, ", "));
+}
+
 GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int32_t> prompt) const {
   const JsonObject defaults(engine.checkpoint.generation_config, "generation_config.json");
   const bool samples = defaults.get_bool("do_sample", false) && num_beams == 1;
@@ -108,6 +182,7 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
     const auto [id, value] = parse_bias(text);
     o.logit_bias[id] += value;
   }
+  o.banned = banned_by(defaults);
   for (const std::string& word : banned) {
     if (word.empty()) fail(ErrorKind::kUsage, "--ban", "got an empty word");
     // A word is another token after a space than at the start of a text: both are banned.

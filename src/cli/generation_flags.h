@@ -30,10 +30,12 @@ struct GenerationFlags {
   /// Throws Error{kUsage} where log-probabilities are asked for and there is no place for them: only JSON and CSV show
   /// them.
   void check_shown(const OutputOptions& output) const;
+  /// One line on standard error that names what the model's generation_config.json asks for and nothing here does.
+  void warn_of_ignored(const Engine& engine) const;
   /// The request for a prompt. What was not given comes from the model's generation_config.json where it asks for
   /// sampling. The reply is greedy unless that does, a temperature was given, or top-k, top-p, min-p or typical-p
-  /// (temperature 1). At temperature 0 penalties count only where they were given. Beam search takes nothing from the
-  /// file.
+  /// (temperature 1). At temperature 0 penalties count only where they were given. What the file bans (bad_words_ids,
+  /// suppress_tokens) is banned always; of the rest beam search takes nothing.
   GenerationRequest request(const Engine& engine, std::vector<int32_t> prompt) const;
 };
 

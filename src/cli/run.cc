@@ -74,6 +74,7 @@ void run_run(const RunFlags& flags) {
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
   if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
+  flags.generation.warn_of_ignored(engine);
   Generator generator(engine);
   if (inputs.single() && !flags.output.json && flags.output.output.empty()) return stream(flags, engine, generator);
   size_t num_empty = 0;

@@ -3,6 +3,7 @@ transformers (tests/golden/generate/make.py); keys, log-probabilities, seeds, st
 
 import json
 import pathlib
+import shutil
 import tempfile
 
 from support import ROOT, results_before_all_input, run, run_json
@@ -62,9 +63,9 @@ def test_keys_and_logprobs():
     # Scoring prompt and reply at once gives the same numbers.
     text = run("tokenize", MODEL, "--decode", ",".join(map(str, got["prompt_tokens"] + got["tokens"]))).stdout
     assert text
-    only = reply("anna lives", "--echo", "--max-tokens", 0)
     for wrong in ("", "x", "99999999999"):
         run("tokenize", MODEL, "--decode", wrong, expect=2)
+    only = reply("anna lives", "--echo", "--max-tokens", 0)
     assert only["text"] == "" and only["tokens"] == [] and only["prompt_logprobs"] == got["prompt_logprobs"]
     assert only["prompt_top_logprobs"] == [None] + [[]] * (len(only["prompt_tokens"]) - 1) and "logprobs" not in only
     beams = reply("anna lives", "--beams", 3, "--logprobs", 1, "--echo")
@@ -92,10 +93,45 @@ def test_sampling():
         punished = reply("anna", "--logit-bias", "65=20", name, 50)["tokens"]
         assert punished[0] == 65 and punished[1] != 65, (name, punished)
     for flags in (["--temperature", -1], ["--top-p", 0], ["--min-p", 2], ["--top-k", -1], ["--beams", 2, "--top-k", 3],
-                  ["--beams", 2, "--temperature", 0.5], ["--logit-bias", "x"], ["--stop", ""], ["--ban", ""], ["--max-tokens", -1]):
+                  ["--beams", 2, "--temperature", 0.5], ["--logit-bias", "x"], ["--logit-bias", "99999999999=1000"],
+                  ["--logit-bias", "50=nan"], ["--logit-bias", "50=inf"], ["--logit-bias", "=1"], ["--stop", ""], ["--ban", ""], ["--max-tokens", -1]):
         run("run", MODEL, "--prompt", "x", *flags, expect=2)
     run("run", MODEL, "--prompt", "x", "--logit-bias", "330=1", expect=3)
     run("run", MODEL, "--prompt", "x " * 65, expect=3)
+
+
+def with_generation_config(config):
+    model = work / "model"
+    model.mkdir(exist_ok=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(MODEL / name, model)
+    (model / "generation_config.json").write_text(json.dumps(config))
+    return model
+
+
+def test_generation_config():
+    first, second = reply("anna")["tokens"][:2]
+
+    def tokens(config, *flags):
+        result = run("run", with_generation_config(config), "--prompt", "anna", "--max-tokens", 2, "--json", *flags, *EXACT)
+        return json.loads(result.stdout)["tokens"], result.stderr
+
+    assert tokens({}) == ([first, second], "")
+    for config in ({"suppress_tokens": [first]}, {"bad_words_ids": [[first]]}):
+        for flags in ([], ["--temperature", 0], ["--beams", 2]):
+            got, errors = tokens(config, *flags)
+            assert first not in got and not errors, (config, flags, got, errors)
+    got, _ = tokens({"bad_words_ids": [[first, second]]})
+    assert got[0] == first and got[1] != second
+    assert tokens({"bad_words_ids": [[first]], "eos_token_id": first})[0] == []  # a reply may always end
+    neutral = {"no_repeat_ngram_size": 0, "num_beams": 1, "forced_bos_token_id": None, "begin_suppress_tokens": [], "guidance_scale": 1.0}
+    assert tokens(neutral)[1] == ""
+    _, errors = tokens({"no_repeat_ngram_size": 3, "num_beams": 4, "forced_bos_token_id": 2, "begin_suppress_tokens": [5]})
+    assert errors.count("\n") == 1
+    assert all(key in errors for key in ("no_repeat_ngram_size", "num_beams", "forced_bos_token_id", "begin_suppress_tokens")), errors
+    assert "num_beams" not in tokens({"num_beams": 4, "min_length": 1}, "--beams", 2)[1]
+    for config in ({"suppress_tokens": "x"}, {"suppress_tokens": [1 << 40]}, {"suppress_tokens": [330]}, {"bad_words_ids": [1]}):
+        run("run", with_generation_config(config), "--prompt", "anna", expect=3)
 
 
 def test_inputs():
@@ -127,6 +163,6 @@ def test_plain():
     assert "no chat template" in run("chat", MODEL, "hi", expect=3).stderr
 
 
-for test in (test_as_transformers, test_keys_and_logprobs, test_sampling, test_inputs, test_results_before_all_input, test_plain):
+for test in (test_as_transformers, test_keys_and_logprobs, test_sampling, test_generation_config, test_inputs, test_results_before_all_input, test_plain):
     test()
     print("passed", test.__name__)
