@@ -13,30 +13,37 @@ bool present(const json::object& object, std::string_view key) {
   return value != nullptr && !value->is_null();
 }
 
-// {"rope_type": ..., "rope_theta": ..., ...} of transformers 5.
+// {"rope_type": ..., "rope_theta": ..., ...}: what stands in it goes before the same key beside it, except for the original length
+// (transformers' standardize_rope_params()).
 void split_rope_parameters(json::object& config, const JsonObject& parameters) {
   json::object scaling = parameters.object();
   for (const char* key : {"rope_theta", "partial_rotary_factor"}) {
     if (!parameters.has(key)) continue;
-    const double value = parameters.get_number(key);
-    if (!present(config, key)) config[key] = value;
+    config[key] = parameters.get_number(key);
     scaling.erase(key);
   }
   const std::string kind = parameters.get_string("rope_type", parameters.get_string("type", "default"));
-  if (kind != "default" && !present(config, "rope_scaling")) config["rope_scaling"] = std::move(scaling);
+  if (kind == "default") return;
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  if ((kind == "llama3" || kind == "yarn") && present(config, kOriginal)) scaling[kOriginal] = json::value(config[kOriginal]);
+  config["rope_scaling"] = std::move(scaling);
 }
 
 }  // namespace
 
 json::object normalize_config(json::object config, const std::string& where) {
-  if (present(config, "rope_parameters")) {
-    const JsonObject parameters = JsonObject(config, where).get_object("rope_parameters");
+  // transformers takes rope_scaling where a configuration has both.
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (!present(config, key)) continue;
+    const JsonObject parameters = JsonObject(config, where).get_object(key);
+    if (parameters.object().empty()) continue;
     const bool per_layer_type =
         std::any_of(parameters.object().begin(), parameters.object().end(), [](const auto& item) { return item.value().is_object(); });
     if (!per_layer_type) {
       const json::object copy = parameters.object();
       split_rope_parameters(config, JsonObject(copy, parameters.where()));
     }
+    break;
   }
   if (present(config, "dtype") && !present(config, "torch_dtype")) config["torch_dtype"] = json::value(config["dtype"]);
   return config;

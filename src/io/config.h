@@ -9,8 +9,8 @@
 namespace citius {
 
 /// Brings config.json of transformers 5 (rope_parameters, dtype) into the form of transformers 4 (rope_theta, rope_scaling,
-/// torch_dtype); keys that are there already are kept. Rotary settings per layer type are left as they are. Throws
-/// Error{kInput} where they are not well formed.
+/// torch_dtype). Where a rotary setting is given twice, the one that transformers takes is kept. Rotary settings per layer type are left
+/// as they are. Throws Error{kInput} where they are not well formed.
 json::object normalize_config(json::object config, const std::string& where);
 
 /// config.json keys made from GGUF metadata. Of an architecture that is not known only model_type is given.

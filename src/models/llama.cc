@@ -112,7 +112,9 @@ class Llama : public Model {
     const int64_t longest = nn::Rope::max_positions(json, config_.max_positions);
     const int64_t positions = load.max_context > 0 ? std::min(load.max_context, longest) : config_.max_positions;
     config_.max_positions = positions;
+    // No class of this family in transformers rotates a part only; GGUF files may.
     const double share = json.get_number("partial_rotary_factor", 1.0);
+    if (share != 1 && !root.is_gguf()) fail_input(json.where(), "partial_rotary_factor {} is not supported, expected 1", share);
     if (!(share > 0 && share <= 1)) fail_input(json.where(), "partial_rotary_factor: got {}, expected more than 0 and at most 1", share);
     const int64_t rotary = static_cast<int64_t>(static_cast<double>(config_.head_dim) * share);
     std::vector<float> factors;

@@ -25,11 +25,11 @@ std::vector<double> plain(double theta, int64_t rotary) {
 }
 
 // Llama 3.1: long wavelengths are stretched, short ones kept, those between blended.
-Frequencies llama3(const JsonObject& scaling, double theta, int64_t rotary) {
+Frequencies llama3(const JsonObject& scaling, double theta, int64_t rotary, double max_positions) {
   Frequencies result{plain(theta, rotary)};
   const double factor = scaling.get_number("factor");
   const double low = scaling.get_number("low_freq_factor"), high = scaling.get_number("high_freq_factor");
-  const double original = scaling.get_number("original_max_position_embeddings");
+  const double original = scaling.get_number("original_max_position_embeddings", max_positions);
   if (!(factor > 0) || !(high > low) || !(low > 0)) fail_input(scaling.where(), "llama3 factors are not increasing");
   for (double& inverse : result.inverse) {
     const double wavelength = 2 * std::numbers::pi / inverse;
@@ -47,13 +47,19 @@ Frequencies llama3(const JsonObject& scaling, double theta, int64_t rotary) {
 Frequencies yarn(const JsonObject& scaling, double theta, int64_t rotary, double max_positions) {
   const double original = scaling.get_number("original_max_position_embeddings", max_positions);
   const double factor = scaling.get_number("factor", max_positions / original);
-  const double beta_fast = scaling.get_number("beta_fast", 32), beta_slow = scaling.get_number("beta_slow", 1);
+  // The referee takes zeros here as not given.
+  const auto nonzero = [&](const char* key, double fallback) {
+    const double value = scaling.get_number(key, 0);
+    return value != 0 ? value : fallback;
+  };
+  const double beta_fast = nonzero("beta_fast", 32), beta_slow = nonzero("beta_slow", 1);
+  const double mscale = nonzero("mscale", 0), mscale_all = nonzero("mscale_all_dim", 0);
   auto scale = [](double s, double m) { return s <= 1 ? 1.0 : 0.1 * m * std::log(s) + 1.0; };
   Frequencies result{plain(theta, rotary)};
   if (scaling.has("attention_factor")) {
     result.magnitude = scaling.get_number("attention_factor");
-  } else if (scaling.has("mscale") && scaling.has("mscale_all_dim")) {
-    result.magnitude = scale(factor, scaling.get_number("mscale")) / scale(factor, scaling.get_number("mscale_all_dim"));
+  } else if (mscale != 0 && mscale_all != 0) {
+    result.magnitude = scale(factor, mscale) / scale(factor, mscale_all);
   } else {
     result.magnitude = scale(factor, 1);
   }
@@ -80,7 +86,7 @@ Frequencies frequencies(const JsonObject& config, int64_t rotary, int64_t positi
   const std::string kind = scaling.get_string("rope_type", scaling.get_string("type", "default"));
   const double max_positions = config.get_number("max_position_embeddings", 2048);
   if (kind == "default") return {plain(theta, rotary)};
-  if (kind == "llama3") return llama3(scaling, theta, rotary);
+  if (kind == "llama3") return llama3(scaling, theta, rotary, max_positions);
   if (kind == "yarn") return yarn(scaling, theta, rotary, max_positions);
   if (kind == "linear") {
     Frequencies result{plain(theta, rotary)};

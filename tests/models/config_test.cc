@@ -1,0 +1,123 @@
+// Configurations that say the same in other words, or leave to the defaults of transformers' classes what another one spells out, give
+// the same states; what no class of transformers computes is refused. The states of the first spelling are held to transformers in
+// tests/heads/golden_test.cc.
+#include "io/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "io/temp_dir.h"
+#include "models/model.h"
+
+namespace citius {
+namespace {
+
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+const std::filesystem::path kModels = CITIUS_TEST_DIR "/golden/models";
+
+using Patch = std::function<void(json::object& config)>;
+
+// Hidden states of eighty tokens, the longest window and block of keys crossed.
+std::vector<float> states(const Checkpoint& checkpoint) {
+  constexpr int32_t kLength = 80;
+  const std::unique_ptr<Backend> backend = make_backend("ref", {1, ""});
+  const LoadedModel loaded = load_model(checkpoint, *backend);
+  const ModelConfig& config = loaded.model->config();
+  std::vector<int32_t> tokens, positions(kLength), blocks(kLength);
+  for (int32_t i = 0; i < kLength; ++i) tokens.push_back(i * 7 % static_cast<int32_t>(config.vocab_size));
+  std::iota(positions.begin(), positions.end(), 0);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  const SequenceSpan span{0, kLength, 0, blocks.data()};
+  nn::KvCache kv(config.causal ? config.num_layers : 1, kLength / kKvBlock + 1, config.kv_heads, config.head_dim, KvType::kF32);
+  Arena arena;
+  const TensorView final = loaded.model->forward({*backend, arena, Compute::kExact, nullptr}, {tokens, positions, {}, {&span, 1}}, kv);
+  return {final.row(0), final.row(0) + final.shape.num_elements()};
+}
+
+std::vector<float> states(const std::string& model, const Patch& patch = {}) {
+  Checkpoint checkpoint = open_checkpoint(kModels / model);
+  json::object config = read_json(kModels / model / "config.json").as_object();
+  if (patch) patch(config);
+  checkpoint.config = normalize_config(std::move(config), model);
+  return states(checkpoint);
+}
+
+Patch set(const char* key, json::value value) {
+  return [key, value](json::object& config) { config[key] = value; };
+}
+
+json::object& rope(json::object& config) {
+  return config[config.contains("rope_parameters") ? "rope_parameters" : "rope_scaling"].as_object();
+}
+
+TEST(RopeSettings, TheOriginalLengthBesideThemGoesFirst) {
+  for (const char* model : {"llama_rope_yarn", "llama_rope_llama3", "qwen2_yarn"}) {
+    const std::vector<float> expected = states(model);
+    const auto move = [](json::object& config, json::value inside) {
+      config["original_max_position_embeddings"] = rope(config).at("original_max_position_embeddings");
+      rope(config)["original_max_position_embeddings"] = std::move(inside);
+    };
+    EXPECT_EQ(states(model, [&](json::object& config) { move(config, 500); }), expected) << model;
+    EXPECT_EQ(states(model, [&](json::object& config) { move(config, nullptr); }), expected) << model;
+    EXPECT_NE(states(model, [&](json::object& config) { rope(config)["original_max_position_embeddings"] = 500; }), expected) << model;
+    const auto absent = states(model, [&](json::object& config) { rope(config).erase("original_max_position_embeddings"); });
+    EXPECT_EQ(states(model, [&](json::object& config) { rope(config)["original_max_position_embeddings"] = 96; }), absent) << model;
+  }
+}
+
+TEST(RopeSettings, TheNestedBaseGoesFirst) {
+  const std::vector<float> expected = states("mistral");
+  EXPECT_EQ(states("mistral", set("rope_theta", 77.0)), expected);
+  EXPECT_NE(states("mistral", [](json::object& config) { rope(config)["rope_theta"] = 77.0; }), expected);
+  const std::vector<float> yarn = states("llama_rope_yarn", set("rope_theta", 500.0));
+  EXPECT_NE(yarn, states("llama_rope_yarn"));
+  EXPECT_EQ(states("llama_rope_yarn", [](json::object& config) { rope(config)["rope_theta"] = 500.0; }), yarn);
+}
+
+TEST(RopeSettings, ScalingGoesBeforeParameters) {
+  const json::object scaling{{"type", "linear"}, {"factor", 2.0}};
+  const auto expected = states("llama", set("rope_scaling", scaling));
+  EXPECT_NE(expected, states("llama"));
+  EXPECT_EQ(states("llama",
+                   [&](json::object& config) {
+                     config["rope_scaling"] = scaling;
+                     config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 77.0}};
+                   }),
+            expected);
+  EXPECT_EQ(states("llama", set("rope_scaling", json::object())), states("llama"));
+}
+
+TEST(RopeSettings, ZerosOfYarnAreNotGiven) {
+  const std::vector<float> expected = states("llama_rope_yarn");
+  for (const char* key : {"beta_fast", "beta_slow"}) {
+    EXPECT_EQ(states("llama_rope_yarn", [&](json::object& config) { rope(config)[key] = 0; }), expected) << key;
+  }
+  const auto with_scales = [](double mscale, double all) {
+    return states("llama_rope_yarn", [&](json::object& config) {
+      rope(config)["mscale"] = mscale;
+      rope(config)["mscale_all_dim"] = all;
+    });
+  };
+  EXPECT_EQ(with_scales(0.5, 0.0), expected);
+  EXPECT_EQ(with_scales(0.0, 0.5), expected);
+  EXPECT_NE(with_scales(0.5, 0.7), expected);
+}
+
+TEST(RopeSettings, PartialRotationIsRefused) {
+  EXPECT_EQ(states("llama", set("partial_rotary_factor", 1.0)), states("llama"));
+  EXPECT_THAT([] { states("llama", set("partial_rotary_factor", 0.5)); }, ThrowsMessage<Error>(HasSubstr("partial_rotary_factor")));
+  EXPECT_THAT([] { states("mistral", [](json::object& config) { rope(config)["partial_rotary_factor"] = 0.5; }); },
+              ThrowsMessage<Error>(HasSubstr("partial_rotary_factor")));
+}
+
+}  // namespace
+}  // namespace citius
