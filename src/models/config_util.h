@@ -45,6 +45,22 @@ inline void divide_heads(const JsonObject& config, ModelConfig& model) {
   model.head_dim = model.hidden_size / model.heads;
 }
 
+/// layer_types of a model of `num_layers` layers: which of them see a sliding window only.
+inline std::vector<bool> read_sliding_layers(const JsonObject& config, int64_t num_layers) {
+  const std::vector<std::string> types = config.get_strings("layer_types");
+  if (static_cast<int64_t>(types.size()) != num_layers) {
+    fail_input(config.where(), "layer_types: got {} entries, expected {}", types.size(), num_layers);
+  }
+  std::vector<bool> sliding;
+  for (const std::string& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      fail_input(config.where(), "layer type '{}' is not supported, expected full_attention or sliding_attention", type);
+    }
+    sliding.push_back(type == "sliding_attention");
+  }
+  return sliding;
+}
+
 /// The sizes that encoders of BERT's line name alike, and what none of them is supported with.
 inline void read_encoder_sizes(const JsonObject& config, ModelConfig& model) {
   model.hidden_size = get_size(config, "hidden_size");

@@ -124,17 +124,22 @@ class Llama : public Model {
     rope_ = nn::Rope(json, rotary, positions, interleaved, factors);
   }
 
-  // Sliding windows: Mistral names one for all layers; Qwen switches it on and names the first layer that has it.
+  // Sliding windows, with the defaults of transformers' classes: Llama has none, whatever its configuration names; Mistral has one for
+  // all layers; Qwen switches it on and names the layers that have it, or the first of them.
   int64_t window(const JsonObject& json, int64_t layer) const {
-    if (!json.has("sliding_window")) return 0;
-    const int64_t size = json.get_int("sliding_window");
-    if (json.has("layer_types")) {
-      const std::vector<std::string> types = json.get_strings("layer_types");
-      return static_cast<size_t>(layer) < types.size() && types[static_cast<size_t>(layer)] == "sliding_attention" ? size : 0;
+    const bool is_mistral = config_.architecture == "mistral";
+    if (config_.architecture == "llama") return 0;
+    int64_t size = 0;
+    if (is_mistral || json.get_bool("use_sliding_window", false)) {
+      if (!json.object().contains("sliding_window")) size = 4096;
+      if (json.has("sliding_window")) size = get_size(json, "sliding_window");  // null means none
     }
-    if (config_.architecture == "mistral") return size;
-    if (!json.get_bool("use_sliding_window", false)) return 0;
-    return layer >= json.get_int("max_window_layers", 0) ? size : 0;
+    if (is_mistral) return size;
+    if (!json.has("layer_types")) return layer >= json.get_int("max_window_layers", 28) ? size : 0;
+    const bool slides = read_sliding_layers(json, config_.num_layers)[static_cast<size_t>(layer)];
+    if (slides && size == 0)
+      fail_input(json.where(), "layer_types names sliding_attention, expected use_sliding_window and a size with it");
+    return slides ? size : 0;
   }
 
   Layer load_layer(LoadContext& load, const WeightSource& source, const Names& names, const JsonObject& json, int64_t index) {

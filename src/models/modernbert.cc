@@ -115,15 +115,7 @@ class ModernBert : public Model {
 
   bool is_local(const JsonObject& json, int64_t index) const {
     if (!json.has("layer_types")) return index % get_size(json, "global_attn_every_n_layers") != 0;
-    const std::vector<std::string> types = json.get_strings("layer_types");
-    if (static_cast<int64_t>(types.size()) != config_.num_layers) {
-      fail_input(json.where(), "layer_types: got {} entries, expected {}", types.size(), config_.num_layers);
-    }
-    const std::string& type = types[static_cast<size_t>(index)];
-    if (type != "full_attention" && type != "sliding_attention") {
-      fail_input(json.where(), "layer type '{}' is not supported, expected full_attention or sliding_attention", type);
-    }
-    return type == "sliding_attention";
+    return read_sliding_layers(json, config_.num_layers)[static_cast<size_t>(index)];
   }
 
   nn::Norm load_norm(const WeightSource& source, const std::string& name) const {

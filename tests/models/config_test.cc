@@ -119,5 +119,40 @@ TEST(RopeSettings, PartialRotationIsRefused) {
               ThrowsMessage<Error>(HasSubstr("partial_rotary_factor")));
 }
 
+TEST(SlidingWindows, OfMistralDoNotFollowLayerTypes) {
+  EXPECT_EQ(states("mistral", set("layer_types", {"full_attention", "sliding_attention"})), states("mistral"));
+  // Absent it is 4096 tokens, longer than these.
+  EXPECT_EQ(states("mistral", [](json::object& config) { config.erase("sliding_window"); }),
+            states("mistral", set("sliding_window", nullptr)));
+  EXPECT_NE(states("mistral"), states("mistral", set("sliding_window", nullptr)));
+}
+
+TEST(SlidingWindows, AreNothingToLlama) {
+  const auto with_window = [](json::object& config) {
+    config["sliding_window"] = 5;
+    config["use_sliding_window"] = true;
+    config["layer_types"] = {"sliding_attention", "sliding_attention"};
+  };
+  EXPECT_EQ(states("llama", with_window), states("llama"));
+}
+
+TEST(SlidingWindows, OfQwenHaveItsDefaults) {
+  const std::vector<float> none = states("qwen2_window", set("use_sliding_window", false));
+  EXPECT_NE(states("qwen2_window"), none);
+  // The first layer with a window is 28, and there are three.
+  EXPECT_EQ(states("qwen2_window", [](json::object& config) { config.erase("max_window_layers"); }), none);
+  EXPECT_EQ(states("qwen2_window", [](json::object& config) { config.erase("sliding_window"); }), none);
+  EXPECT_EQ(states("qwen2_window", set("sliding_window", nullptr)), none);
+  EXPECT_EQ(states("qwen2_window", set("layer_types", {"full_attention", "sliding_attention", "sliding_attention"})),
+            states("qwen2_window"));
+}
+
+TEST(SlidingWindows, BadLayerTypesAreRefused) {
+  EXPECT_THAT([] { states("qwen3_window", set("layer_types", {"full_attention"})); }, ThrowsMessage<Error>(HasSubstr("layer_types")));
+  EXPECT_THAT([] { states("qwen3_window", set("layer_types", {"full_attention", "chunked_attention"})); },
+              ThrowsMessage<Error>(HasSubstr("chunked_attention")));
+  EXPECT_THAT([] { states("qwen3_window", set("use_sliding_window", false)); }, ThrowsMessage<Error>(HasSubstr("use_sliding_window")));
+}
+
 }  // namespace
 }  // namespace citius
