@@ -69,6 +69,7 @@ class GgufConfig {
     if (gguf_.get_int(key("expert_count")).value_or(0) > 0) {
       fail_input(gguf_.where(), "is a mixture of {} experts, which is not supported", *gguf_.get_int(key("expert_count")));
     }
+    refuse_scales();
     set_vocabulary();
     if (model_type == "bert") {
       config_["hidden_act"] = "gelu";
@@ -104,6 +105,30 @@ class GgufConfig {
   }
   void copy_number(std::string_view from, std::string_view to) {
     if (const auto value = gguf_.get_number(key(from))) config_[to] = *value;
+  }
+
+  // Numbers that change what llama.cpp computes, with the value that changes nothing.
+  void refuse_scales() const {
+    constexpr std::pair<const char*, double> kNeutral[] = {
+        {"rope.scaling.attn_factor", 1},
+        {"rope.scaling.yarn_attn_factor", 1},
+        {"rope.scaling.yarn_ext_factor", 1},
+        {"rope.scaling.yarn_log_multiplier", 0},
+        {"attention.scale", 0},
+        {"attention.output_scale", 1},
+        {"attention.temperature_scale", 0},
+        {"attention.clamp_kqv", 0},
+        {"attention.max_alibi_bias", 0},
+        {"attn_logit_softcapping", 0},
+        {"final_logit_softcapping", 0},
+        {"logit_scale", 1},
+        {"embedding_scale", 1},
+        {"residual_scale", 1},
+    };
+    for (const auto& [name, neutral] : kNeutral) {
+      const double value = gguf_.get_number(key(name)).value_or(neutral);
+      if (value != neutral) fail_input(gguf_.where(), "{} is not supported, got {}, expected {}", key(name), value, neutral);
+    }
   }
 
   void set_vocabulary() {

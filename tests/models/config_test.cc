@@ -154,5 +154,48 @@ TEST(SlidingWindows, BadLayerTypesAreRefused) {
   EXPECT_THAT([] { states("qwen3_window", set("use_sliding_window", false)); }, ThrowsMessage<Error>(HasSubstr("use_sliding_window")));
 }
 
+void append(std::string& out, const std::string& text) {
+  const uint64_t size = text.size();
+  out.append(reinterpret_cast<const char*>(&size), sizeof size);
+  out += text;
+}
+
+// A GGUF file with one number more in its metadata, and a text that keeps the alignment of its data.
+std::string with_number(const std::string& file, const std::string& key, float value) {
+  constexpr uint32_t kF32 = 6, kString = 8;
+  constexpr size_t kHeader = 24, kAlignment = 32;
+  std::string added;
+  append(added, key);
+  added.append(reinterpret_cast<const char*>(&kF32), sizeof kF32);
+  added.append(reinterpret_cast<const char*>(&value), sizeof value);
+  append(added, "pad");
+  added.append(reinterpret_cast<const char*>(&kString), sizeof kString);
+  const size_t end = added.size() + sizeof(uint64_t);
+  append(added, std::string((end + kAlignment - 1) / kAlignment * kAlignment - end, '.'));
+  std::string result = file.substr(0, kHeader) + added + file.substr(kHeader);
+  uint64_t count = 0;
+  std::memcpy(&count, result.data() + 16, sizeof count);
+  count += 2;
+  std::memcpy(result.data() + 16, &count, sizeof count);
+  return result;
+}
+
+TEST(GgufScales, AreRefusedUnlessTheyChangeNothing) {
+  const TempDir dir;
+  const std::string file = read_file(kModels / "llama_rope_yarn/model.gguf", size_t{1} << 24);
+  const auto with = [&](const std::string& key, float value) {
+    dir.write("model.gguf", with_number(file, key, value));
+    return states(open_checkpoint(dir.path() / "model.gguf"));
+  };
+  const std::vector<float> expected = states(open_checkpoint(kModels / "llama_rope_yarn/model.gguf"));
+  for (const char* key : {"llama.rope.scaling.attn_factor", "llama.rope.scaling.yarn_attn_factor", "llama.rope.scaling.yarn_ext_factor",
+                          "llama.logit_scale", "llama.embedding_scale", "llama.residual_scale"}) {
+    EXPECT_EQ(with(key, 1), expected) << key;
+    EXPECT_THAT([&] { with(key, 0.5f); }, ThrowsMessage<Error>(HasSubstr(key)));
+  }
+  EXPECT_EQ(with("llama.attention.scale", 0), expected);
+  EXPECT_THAT([&] { with("llama.attention.scale", 0.9f); }, ThrowsMessage<Error>(HasSubstr("llama.attention.scale")));
+}
+
 }  // namespace
 }  // namespace citius
