@@ -2,6 +2,7 @@
 // GGUF) and its forward pass; registry.cc lists them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -73,8 +74,6 @@ class Model {
   virtual ~Model() = default;
 
   const ModelConfig& config() const { return config_; }
-  /// Every weight matrix that was loaded.
-  const std::vector<WeightRecord>& weights() const { return weights_; }
 
   /// Hidden states [T, C] after the last layer (and the final norm, where the architecture has one). Tokens and positions
   /// must be in range. Reads and writes `kv` at the blocks that the sequences name.
@@ -88,12 +87,11 @@ class Model {
   /// read them may leave them; any other tensor that nobody asked for is an error.
   virtual std::vector<std::string> pretraining_tensors() const = 0;
 
+  /// Takes no sequence longer than `positions` from now on.
+  void limit_positions(int64_t positions) { config_.max_positions = std::min(config_.max_positions, positions); }
+
  protected:
   ModelConfig config_;
-
- private:
-  friend struct ModelLoader;
-  std::vector<WeightRecord> weights_;
 };
 
 struct ModelOptions {

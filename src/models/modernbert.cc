@@ -18,7 +18,7 @@ class ModernBert : public Model {
  public:
   ModernBert(LoadContext& load, const Checkpoint& checkpoint, const WeightSource& root) {
     const JsonObject json(checkpoint.config, checkpoint.path.string());
-    read_config(load, json);
+    read_config(json);
     const WeightSource source = root.has("model.embeddings.tok_embeddings.weight") ? root.scope("model") : root;
     const int64_t C = config_.hidden_size;
     words_ = nn::Embedding::load(load, source, "embeddings.tok_embeddings.weight", config_.vocab_size, C);
@@ -78,11 +78,10 @@ class ModernBert : public Model {
   std::vector<std::string> pretraining_tensors() const override { return {"head.", "decoder."}; }
 
  private:
-  void read_config(LoadContext& load, const JsonObject& json) {
+  void read_config(const JsonObject& json) {
     config_.architecture = json.get_string("model_type");
     read_encoder_sizes(json, config_);
     config_.max_positions = get_size(json, "max_position_embeddings");
-    if (load.max_context > 0) config_.max_positions = std::min(load.max_context, config_.max_positions);
     window_ = get_size(json, "local_attention") / 2;
     epsilon_ = get_epsilon(json, "norm_eps", 1e-5);
     activation_ = parse_activation(json, json.get_string("hidden_activation", "gelu"));

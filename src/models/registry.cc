@@ -26,6 +26,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
       fail(ErrorKind::kUsage, "--context", "got {}, expected at most {} (the positions that the model was made for)", options.max_context,
            longest);
     }
+    if (options.max_context > 0) loaded.model->limit_positions(options.max_context);
     return loaded;
   }
   std::string known;

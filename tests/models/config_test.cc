@@ -154,6 +154,19 @@ TEST(SlidingWindows, BadLayerTypesAreRefused) {
   EXPECT_THAT([] { states("qwen3_window", set("use_sliding_window", false)); }, ThrowsMessage<Error>(HasSubstr("use_sliding_window")));
 }
 
+TEST(Context, LimitsEveryArchitecture) {
+  for (const auto& entry : std::filesystem::directory_iterator(kModels)) {
+    if (!entry.is_directory()) continue;
+    const std::unique_ptr<Backend> backend = make_backend("ref", {1, ""});
+    const Checkpoint checkpoint = open_checkpoint(entry.path());
+    ModelOptions options;
+    options.max_context = 8;
+    EXPECT_EQ(load_model(checkpoint, *backend, options).model->config().max_positions, 8) << entry.path();
+    options.max_context = 1 << 20;
+    EXPECT_THAT([&] { load_model(checkpoint, *backend, options); }, ThrowsMessage<Error>(HasSubstr("--context"))) << entry.path();
+  }
+}
+
 void append(std::string& out, const std::string& text) {
   const uint64_t size = text.size();
   out.append(reinterpret_cast<const char*>(&size), sizeof size);
