@@ -57,8 +57,9 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
   if (vocab > loaded.model->config().vocab_size) {
-    fail_input(checkpoint.path.string(), "the tokenizer has {} tokens, the model's embedding only {}", vocab,
-               loaded.model->config().vocab_size);
+    // As transformers does: who runs the model refuses an id that the embedding lacks.
+    log_warning("{}: the tokenizer has {} tokens, the model's embedding only {}: texts with one of the others are refused",
+                checkpoint.path.string(), vocab, loaded.model->config().vocab_size);
   }
   if (tokenizer != nullptr) tokenizer->accept_ids(static_cast<size_t>(loaded.model->config().vocab_size));
   Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};

@@ -36,7 +36,8 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
   for (const json::object* config : {&engine.checkpoint.generation_config, &engine.checkpoint.config}) {
     if (const json::value* value = config->if_contains("eos_token_id")) add_end_token(*value, vocab, ids);
   }
-  if (engine.tokenizer != nullptr && engine.tokenizer->special().eos >= 0) ids.push_back(engine.tokenizer->special().eos);
+  const int32_t eos = engine.tokenizer != nullptr ? engine.tokenizer->special().eos : -1;
+  if (eos >= 0 && eos < vocab) ids.push_back(eos);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
