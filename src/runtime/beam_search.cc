@@ -1,5 +1,5 @@
-// Beam search with the rules of transformers' generate(): 2 · beams candidates a step, finished replies ranked by
-// sum of log-probabilities / length^penalty, an end as soon as no running beam can overtake (early_stopping = false).
+// Beam search with the rules of transformers' generate(): so many candidates a step that a beam is left for each whatever ends, finished
+// replies ranked by sum of log-probabilities / length^penalty, an end as soon as no running beam can overtake (early_stopping = false).
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -83,7 +83,7 @@ class BeamSearch {
       rows.push_back(row - 1);
     }
     const TensorView logits = decoder_.logits(decoder_.forward(steps), rows);
-    const size_t count = 2 * num_beams();
+    const size_t count = std::max<size_t>(2, 1 + end_tokens_.size()) * num_beams();
     std::vector<Candidate> candidates;
     for (size_t i = 0; i < beams_.size(); ++i) {
       const float* begin = logits.row(static_cast<int64_t>(i));

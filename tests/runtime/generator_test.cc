@@ -74,5 +74,26 @@ TEST(Generator, APromptThatWasSeenIsNotComputedAgain) {
   expect_same(first.logprobs, again.logprobs);
 }
 
+// tests/golden/generate/make.py: so many end tokens that most candidates of a step end their reply.
+TEST(BeamSearch, LeavesABeamForEachWhateverEnds) {
+  const std::filesystem::path golden = CITIUS_TEST_DIR "/golden/generate";
+  const json::value document = read_json(golden / "expected_ends.json");
+  const JsonObject expected(document, "expected_ends.json");
+  Checkpoint checkpoint = open_checkpoint(golden);
+  checkpoint.generation_config["eos_token_id"] = expected.at("ends");
+  EngineOptions options;
+  options.compute = Compute::kExact;
+  Engine engine = open_engine(std::move(checkpoint), options);
+  Generator generator(engine);
+  for (const json::value& item : expected.get_array("replies")) {
+    GenerationRequest request;
+    request.prompt = json::value_to<std::vector<int32_t>>(item.at("prompt"));
+    request.max_tokens = expected.get_int("max_tokens");
+    request.num_beams = item.at("beams").to_number<int64_t>();
+    request.length_penalty = expected.get_number("length_penalty");
+    EXPECT_EQ(generator.generate({&request, 1})[0].tokens, json::value_to<std::vector<int32_t>>(item.at("tokens")));
+  }
+}
+
 }  // namespace
 }  // namespace citius

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes a tiny random Llama with its tokenizer, and what transformers' generate() replies with it: greedy, beam search,
-penalties, banned words, stop strings (expected.json). Run with transformers 5; the tokenizer is trained only where there is none."""
+penalties, banned words, stop strings (expected.json), and beams where every third token ends a reply (expected_ends.json). Run with
+transformers 5; the tokenizer is trained only where there is none."""
 import json
 import math
 from pathlib import Path
@@ -57,6 +58,16 @@ def main():
                                    **options)[0, ids.shape[1]:].tolist()
             expected.append({"prompt": prompt, "options": case, "tokens": reply[: reply.index(1)] if 1 in reply else reply})
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
+    ends = [1] + list(range(2, len(words), 3))
+    replies = []
+    for beams in (2, 3, 4):
+        for prompt in PROMPTS:
+            ids = words.encode(prompt, return_tensors="pt")
+            reply = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=LENGTH, do_sample=False, pad_token_id=1,
+                                   eos_token_id=ends, num_beams=beams, length_penalty=3.0)[0, ids.shape[1]:].tolist()
+            length = next((i for i, token in enumerate(reply) if token in ends), len(reply))
+            replies.append({"prompt": ids[0].tolist(), "beams": beams, "tokens": reply[:length]})
+    (HERE / "expected_ends.json").write_text(json.dumps({"ends": ends, "length_penalty": 3.0, "max_tokens": LENGTH, "replies": replies}) + "\n")
 
 
 if __name__ == "__main__":
