@@ -75,7 +75,7 @@ void run_run(const RunFlags& flags) {
   Engine engine = flags.model.open();
   if (engine.tokenizer == nullptr) fail_input(flags.model.model, "has no tokenizer");
   flags.generation.warn_of_ignored(engine);
-  Generator generator(engine);
+  Generator generator(engine, {.sequences = inputs.single() ? 1 : static_cast<int64_t>(kRows)});
   if (inputs.single() && !flags.output.json && flags.output.output.empty()) return stream(flags, engine, generator);
   size_t num_empty = 0;
   answer_texts(inputs, outputs, "run", kRows, /*max_length=*/0, [&](std::span<const InputRow> rows) {

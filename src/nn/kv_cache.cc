@@ -13,7 +13,7 @@ KvCache::KvCache(int64_t num_layers, int64_t num_blocks, int64_t heads, int64_t 
   KvLayer layer{nullptr, type, num_blocks, heads, head_dim};
   const size_t layer_bytes = (layer.block_bytes() * static_cast<size_t>(num_blocks) + 63) / 64 * 64;
   require_memory(fmt::format("room for the keys and values of {} tokens", num_blocks * kKvBlock),
-                 static_cast<double>(layer_bytes) * static_cast<double>(num_layers), "lower the context or the batch");
+                 static_cast<double>(layer_bytes) * static_cast<double>(num_layers), "lower the context, the batch or the beams");
   bytes_ = layer_bytes * static_cast<size_t>(num_layers);
   memory_.reset(static_cast<std::byte*>(std::aligned_alloc(64, bytes_)));
   if (memory_ == nullptr) fail(ErrorKind::kResource, "keys and values", "cannot allocate {} bytes", bytes_);

@@ -129,6 +129,14 @@ double ms_between(Clock::time_point a, Clock::time_point b) { return std::chrono
 
 }  // namespace
 
+// Blocks that the beams of a search may hold at once: the prompt's full blocks, which they share, and what each has of its own. While
+// beams are replaced the last, unfilled block of every one is there twice.
+int64_t Generator::beam_blocks(const GenerationRequest& request) const {
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  const int64_t reply = std::clamp<int64_t>(request.max_tokens, 0, decoder_.max_length() - prompt);
+  return prompt / kKvBlock + request.num_beams * ((prompt % kKvBlock + reply + kKvBlock - 1) / kKvBlock + 1);
+}
+
 GenerationResult Generator::beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit) {
   // The text of a reply up to the first stop string, and whether there is one.
   const auto text_of = [&](std::span<const int32_t> tokens) {
@@ -140,16 +148,23 @@ GenerationResult Generator::beam_search(const GenerationRequest& request, const 
     return std::pair(text.finish(), !goes_on);
   };
   const bool has_text = engine_.tokenizer != nullptr;
+  decoder_.make_room(beam_blocks(request));
   std::vector<int32_t> ends = end_tokens_;
-  ends.insert(ends.end(), request.stop_tokens.begin(), request.stop_tokens.end());
-  BeamSearch search(decoder_, request, std::move(ends),
-                    [&](std::span<const int32_t> tokens) { return has_text && !request.stop.empty() && text_of(tokens).second; });
+  for (int32_t id : request.stop_tokens) {
+    if (std::find(ends.begin(), ends.end(), id) == ends.end()) ends.push_back(id);
+  }
   GenerationResult result;
   const Clock::time_point start = Clock::now();
-  bool goes_on = search.step();
-  const Clock::time_point first = Clock::now();
-  while (goes_on && emit("")) goes_on = search.step();
-  const Finished best = search.best();
+  Clock::time_point first = start;
+  const auto search = [&] {
+    BeamSearch beams(decoder_, request, std::move(ends),
+                     [&](std::span<const int32_t> tokens) { return has_text && !request.stop.empty() && text_of(tokens).second; });
+    bool goes_on = beams.step();
+    first = Clock::now();
+    while (goes_on && emit("")) goes_on = beams.step();
+    return beams.best();
+  };
+  const Finished best = search();  // the beams' blocks are free again
   result.tokens = best.tokens;
   result.finish_reason = best.stopped ? "stop" : "length";
   if (has_text) result.text = text_of(best.tokens).first;

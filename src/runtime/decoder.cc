@@ -21,11 +21,19 @@ CausalLmHead load_head(Engine& engine) {
 }  // namespace
 
 Decoder::Decoder(Engine& engine, int64_t kv_tokens)
-    : engine_(engine),
-      head_(load_head(engine)),
-      blocks_(blocks_for(kv_tokens)),
-      kv_(engine.model().config().num_layers, blocks_.num_blocks(), engine.model().config().kv_heads, engine.model().config().head_dim,
-          engine.options.kv_type) {}
+    : engine_(engine), head_(load_head(engine)), blocks_(blocks_for(kv_tokens)), kv_(make_cache(blocks_.num_blocks())) {}
+
+nn::KvCache Decoder::make_cache(int64_t num_blocks) const {
+  const ModelConfig& config = engine_.model().config();
+  return nn::KvCache(config.num_layers, num_blocks, config.kv_heads, config.head_dim, engine_.options.kv_type);
+}
+
+void Decoder::make_room(int64_t num_blocks) {
+  if (num_blocks <= blocks_.num_blocks()) return;
+  CHECK(blocks_.num_free() == blocks_.num_blocks());
+  kv_ = make_cache(num_blocks);
+  blocks_ = KvBlocks(num_blocks);
+}
 
 int32_t Decoder::create() {
   sequences_[next_sequence_];

@@ -40,6 +40,9 @@ class Decoder {
   int64_t max_length() const { return engine_.model().config().max_positions; }
   /// Who else takes blocks takes them here.
   KvBlocks& blocks() { return blocks_; }
+  /// Room for `num_blocks` blocks at once. What is cached is lost where there was less; no sequence may hold any then. Throws
+  /// Error{kResource}, and changes nothing, where the memory is not to be had.
+  void make_room(int64_t num_blocks);
 
   /// Appends the steps' tokens to their sequences (each named once) and returns hidden states [T, C], rows in the order
   /// of the steps. Valid until the next call of forward(). Throws Error{kInput} for tokens out of range or a sequence
@@ -59,6 +62,7 @@ class Decoder {
     std::vector<int32_t> blocks;
     int64_t length = 0;
   };
+  nn::KvCache make_cache(int64_t num_blocks) const;
   void check(std::span<const int32_t> tokens, int64_t length) const;
   void reserve(std::span<const Step> steps);
 

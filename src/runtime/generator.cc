@@ -43,15 +43,18 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
   return ids;
 }
 
-// One sequence of the longest length. Where nobody asked for a length, no more of it than half the memory that is left holds.
-int64_t default_kv_tokens(const Engine& engine) {
+// Sequences of the length that was asked for; where nobody asked, one of the longest. No more of it than half the memory that is left
+// holds, but one of the length asked for in any case.
+int64_t default_kv_tokens(const Engine& engine, int64_t sequences) {
   constexpr int64_t kLeast = 4096;
   const ModelConfig& config = engine.model().config();
-  const int64_t wanted = std::max(config.max_positions, kLeast);
-  if (engine.options.context > 0) return wanted;
+  const bool asked = engine.options.context > 0;
+  const int64_t length = (config.max_positions + kKvBlock - 1) / kKvBlock * kKvBlock;
+  const int64_t least = asked ? length : kLeast, wanted = asked ? length * sequences : std::max(length, kLeast);
   const int64_t values = 2 * config.num_layers * config.kv_heads * config.head_dim;
   const int64_t token_bytes = values * (engine.options.kv_type == KvType::kF32 ? 4 : 2);
-  const int64_t fits = std::max(kLeast, available_memory() / 2 / token_bytes);
+  if (asked) return fits;
+  const int64_t fits = std::max(least, available_memory() / 2 / token_bytes);
   if (fits >= wanted) return wanted;
   log_note("room for {} of the {} tokens that the model takes: half of the memory left holds no more; --context asks for another length",
            fits, wanted);
@@ -86,7 +89,7 @@ struct Generator::Run {
 
 Generator::Generator(Engine& engine, const GeneratorOptions& options)
     : engine_(engine),
-      decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine)),
+      decoder_(engine, options.kv_tokens > 0 ? options.kv_tokens : default_kv_tokens(engine, options.sequences)),
       scheduler_(decoder_.blocks(), {.step_tokens = options.prefill_chunk, .max_running = std::min<int64_t>(256, options.prefill_chunk)}),
       end_tokens_(find_end_tokens(engine)) {}
 

@@ -46,7 +46,8 @@ using OnText = std::function<bool(size_t request, const std::string& piece)>;
 
 struct GeneratorOptions {
   int64_t prefill_chunk = 512;  // tokens of prompts that one step takes at most
-  int64_t kv_tokens = 0;        // room for keys and values; 0: one sequence of the full context, at least 4096
+  int64_t sequences = 1;        // of the context asked for that there shall be room for; they wait where memory has less
+  int64_t kv_tokens = 0;        // room for keys and values; 0: as `sequences` and the context say. Beam search makes more where it needs it
 };
 
 class Generator {
@@ -75,6 +76,7 @@ class Generator {
   GenerationResult beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit);
   StreamDecoder reply_decoder(const GenerationRequest& request) const;
   void score_reply(const GenerationRequest& request, GenerationResult& result);
+  int64_t beam_blocks(const GenerationRequest& request) const;
 
   Engine& engine_;
   Decoder decoder_;

@@ -1,16 +1,19 @@
 // Requests together, in little room and with prompts that begin alike, give what each gives alone.
 #include "runtime/generator.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "support/tiny_model.h"
 
 namespace citius {
 namespace {
 
-Engine tiny_engine() {
+Engine tiny_engine(int64_t context = 0) {
   EngineOptions options;
   options.num_threads = 2;
+  options.context = context;
   return open_engine(test::tiny_llama(), options);
 }
 
@@ -72,6 +75,49 @@ TEST(Generator, APromptThatWasSeenIsNotComputedAgain) {
   EXPECT_EQ(generator.counters().tokens - fed, fed - kKvBlock);
   EXPECT_EQ(first.tokens, again.tokens);
   expect_same(first.logprobs, again.logprobs);
+}
+
+TEST(Generator, HasRoomForWhatTheContextAskedForTakes) {
+  Engine engine = tiny_engine(/*context=*/70);
+  const ModelConfig& config = engine.model().config();
+  const auto block = static_cast<size_t>(config.num_layers * 2 * config.kv_heads * config.head_dim * 4 * kKvBlock);
+  EXPECT_EQ(Generator(engine).decoder().kv_bytes(), 2 * block);
+  EXPECT_EQ(Generator(engine, {.sequences = 3}).decoder().kv_bytes(), 6 * block);
+  Engine other = tiny_engine();
+  EXPECT_GE(Generator(other).decoder().kv_bytes(), 4096 / kKvBlock * block);
+}
+
+GenerationRequest beam_request(int64_t beams) {
+  GenerationRequest request = requests()[0];
+  request.sampling = {};
+  request.max_tokens = 40;
+  request.num_beams = beams;
+  request.prompt_logprobs = true;
+  return request;
+}
+
+TEST(BeamSearch, MakesTheRoomItNeeds) {
+  Engine engine = tiny_engine();
+  GeneratorOptions options;
+  options.kv_tokens = 4 * kKvBlock;
+  Generator little(engine, options);
+  const GenerationRequest beams = beam_request(7), greedy = beam_request(1);
+  const GenerationResult before = little.generate({&greedy, 1})[0];
+  const GenerationResult result = little.generate({&beams, 1})[0];
+  Engine other = tiny_engine();
+  options.kv_tokens = 256 * kKvBlock;
+  Generator large(other, options);
+  const GenerationResult expected = large.generate({&beams, 1})[0];
+  EXPECT_FALSE(result.tokens.empty());
+  EXPECT_EQ(result.tokens, expected.tokens);
+  expect_same(result.logprobs, expected.logprobs);
+  EXPECT_EQ(little.decoder().blocks().num_free(), little.decoder().blocks().num_blocks());
+  // What memory cannot hold is refused before anything runs, and what was there stays usable.
+  const GenerationRequest many = beam_request(10'000'000);
+  const int64_t steps = little.counters().steps;
+  EXPECT_THAT([&] { little.generate({&many, 1}); }, testing::ThrowsMessage<Error>(testing::HasSubstr("beams")));
+  EXPECT_EQ(little.counters().steps, steps);
+  EXPECT_EQ(little.generate({&greedy, 1})[0].tokens, before.tokens);
 }
 
 // tests/golden/generate/make.py: so many end tokens that most candidates of a step end their reply.
