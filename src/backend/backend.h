@@ -27,7 +27,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  /// "ref" or "cpu".
+  /// "ref", "cpu" or "plan".
   virtual std::string name() const = 0;
   /// Instruction set in use, e.g. "avx512_vnni"; "scalar" for the reference.
   virtual std::string isa() const = 0;
@@ -39,6 +39,8 @@ class Backend {
   virtual std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) = 0;
 
   virtual KernelChoice explain(const PackedWeight& weight, Compute compute) const = 0;
+  /// Most bytes that ops have needed so far beside weights, results and keys and values: prepared activations and scratch.
+  virtual size_t workspace_bytes() const = 0;
 
   virtual void linear(const LinearArgs& args) = 0;
   virtual void norm(const NormArgs& args) = 0;
@@ -55,7 +57,8 @@ struct BackendOptions {
   std::string isa;      // empty: CITIUS_ISA, or the best this machine has
 };
 
-/// Makes the backend of this name ("cpu" or "ref"). Throws Error{kUsage} for an unknown name or an ISA the machine lacks.
+/// Makes the backend of this name: "cpu", "ref", or "plan", which computes nothing and counts what "cpu" would need. Throws Error{kUsage}
+/// for an unknown name or an ISA the machine lacks.
 std::unique_ptr<Backend> make_backend(const std::string& name, const BackendOptions& options = {});
 /// The instruction sets that were compiled in and that this machine can run, best first.
 std::vector<std::string> available_isas();

@@ -1,6 +1,7 @@
 // Which backends there are.
 #include "backend/backend.h"
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/plan_backend.h"
 #include "backend/cpu/target.h"
 #include "backend/ref/ref_backend.h"
 #include "base/error.h"
@@ -12,6 +13,7 @@ std::unique_ptr<Backend> make_backend(const std::string& name, const BackendOpti
   if (name == "ref") {
     return std::make_unique<ref::RefBackend>(options.num_threads > 0 ? options.num_threads : default_num_threads());
   }
+  if (name == "plan") return std::make_unique<cpu::PlanBackend>(options);
   fail(ErrorKind::kUsage, "backend", "unknown backend, got '{}', expected cpu or ref", name);
 }
 

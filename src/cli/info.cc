@@ -39,7 +39,7 @@ std::map<std::pair<std::string, std::string>, Stored> group_weights(const Engine
   return groups;
 }
 
-json::object info_json(const InfoArgs& args, const Engine& engine, int64_t context, bool bare) {
+json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bool bare) {
   const ModelConfig& config = engine.model().config();
   const MemoryPlan plan = plan_memory(engine, context, args.batch);
   json::object info;
@@ -102,11 +102,11 @@ std::string info_text(const json::object& info) {
 
 void run_info(const InfoArgs& args) {
   EngineOptions options;
-  options.backend = "ref";  // keeps the weights as they are stored: nothing is packed for a look
+  options.backend = "plan";  // packs and computes nothing
   Checkpoint checkpoint = open_checkpoint(resolve_model(args.model));
   const bool bare = checkpoint.weights == nullptr;
   if (bare) checkpoint.weights = zero_weights(checkpoint.config, args.model);
-  const Engine engine = open_engine(std::move(checkpoint), options);
+  Engine engine = open_engine(std::move(checkpoint), options);
   const ModelConfig& config = engine.model().config();
   const int64_t context = args.context > 0 ? args.context : std::min<int64_t>(config.max_positions, 4096);
   const json::object info = info_json(args, engine, context, bare);

@@ -4,6 +4,11 @@
 #include <map>
 #include <set>
 
+#include "base/check.h"
+#include "heads/causal_lm.h"
+#include "runtime/encoder.h"
+#include "runtime/generator.h"
+
 namespace citius {
 namespace {
 
@@ -95,19 +100,54 @@ Work work_of(const Engine& engine, const Workload& workload) {
   return work;
 }
 
-MemoryPlan plan_memory(const Engine& engine, int64_t context, int64_t batch) {
-  const ModelConfig& config = engine.model().config();
+namespace {
+
+// The language-model head of a model that has one and of a checkpoint that holds it.
+std::optional<CausalLmHead> load_head(LoadedModel& loaded) {
+  const std::optional<HeadLayout> layout = loaded.model->head_layout(HeadKind::kCausalLm);
+  if (!layout) return std::nullopt;
+  const std::string& weight = layout->steps.at(0).weight;
+  if (!weight.empty() && !loaded.source.has(weight + ".weight")) return std::nullopt;
+  return CausalLmHead::load(loaded);
+}
+
+// Activations and prepared activations grow in proportion to the tokens, scratch does not: two small sizes tell any other.
+template <typename Measure>
+double extrapolate(int64_t tokens, const Measure& measure) {
+  constexpr int64_t kStep = 16;  // rows of which every allocation is a whole number of cache lines
+  const auto small = static_cast<double>(measure(kStep)), twice = static_cast<double>(measure(2 * kStep));
+  return small + (twice - small) * static_cast<double>(tokens - kStep) / static_cast<double>(kStep);
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
+  CHECK(engine.backend->name() == "plan");
+  const Model& model = engine.model();
+  const std::optional<CausalLmHead> head = load_head(engine.loaded);
+  // A decoder keeps all sequences and feeds a chunk of them at a time, an encoder takes as many whole sequences as fill a batch.
+  const bool causal = model.config().causal;
+  const int64_t at_once = causal ? batch : std::min(batch, std::max<int64_t>(1, Encoder::kBatchTokens / context));
+  const int64_t tokens = causal ? std::min(GeneratorOptions().prefill_chunk, batch * context) : at_once * context;
   MemoryPlan plan;
-  plan.weight_bytes = weight_totals(engine).resident_bytes;
-  const auto sequences = static_cast<double>(batch);
-  plan.kv_bytes = kv_bytes_per_token(config, engine.options.kv_type) * rounded_to_blocks(static_cast<double>(context)) * sequences;
-  // The widest moment of a layer: its input, the residual, queries, keys and values, attention's output, and the two
-  // halves of the feed-forward layer, in fp32 for one chunk of prefill (decoders) or one whole batch (encoders).
-  const double tokens = config.causal ? std::min<double>(512, static_cast<double>(context)) : static_cast<double>(context) * sequences;
-  const double row = 4.0 * static_cast<double>(config.hidden_size) +
-                     static_cast<double>((2 * config.heads + 2 * config.kv_heads) * config.head_dim) +
-                     2.0 * static_cast<double>(config.intermediate_size);
-  plan.workspace_bytes = 4 * (tokens * row + (config.causal ? sequences * static_cast<double>(config.vocab_size) : 0));
+  plan.weight_bytes = static_cast<double>(engine.loaded.load.packed_bytes);
+  plan.kv_bytes = kv_bytes_per_token(model.config(), engine.options.kv_type) * rounded_to_blocks(static_cast<double>(context)) *
+                  static_cast<double>(at_once);
+  plan.workspace_bytes = extrapolate(tokens, [&](int64_t count) {
+    const std::vector<int32_t> zeros(static_cast<size_t>(count), 0);
+    std::vector<SequenceSpan> sequences;  // of one token, which every model takes
+    for (int32_t i = 0; i < count; ++i) sequences.push_back({i, i + 1, 0, zeros.data()});
+    nn::KvCache kv(/*num_layers=*/1, /*num_blocks=*/1, model.config().kv_heads, model.config().head_dim, engine.options.kv_type);
+    Arena arena;
+    model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {zeros, zeros, {}, sequences}, kv);
+    return arena.peak_bytes() + engine.backend->workspace_bytes();
+  });
+  if (head) {
+    Arena arena;
+    const ForwardContext ctx{*engine.backend, arena, engine.options.compute, nullptr};
+    head->forward(ctx, ctx.alloc({std::min(batch, Generator::kLogitRows), model.config().hidden_size}));
+    plan.workspace_bytes += static_cast<double>(arena.peak_bytes());
+  }
   return plan;
 }
 

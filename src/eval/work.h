@@ -28,13 +28,16 @@ struct Work {
 };
 Work work_of(const Engine& engine, const Workload& workload);
 
-/// What is needed to run `batch` sequences of `context` tokens.
+/// What it takes to run `batch` sequences of `context` tokens: a decoder generates (runtime/generator.h), an encoder encodes
+/// (runtime/encoder.h).
 struct MemoryPlan {
-  double weight_bytes = 0;
+  double weight_bytes = 0;  // as packed
   double kv_bytes = 0;
-  double workspace_bytes = 0;
+  double workspace_bytes = 0;  // activations, in the form that kernels want them too, and scratch
   double total() const { return weight_bytes + kv_bytes + workspace_bytes; }
 };
-MemoryPlan plan_memory(const Engine& engine, int64_t context, int64_t batch);
+/// The engine must be opened on the backend "plan". Loads the language-model head where there is one, which is a weight too. Not in the
+/// plan: norms, biases and rotary tables, and task heads.
+MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch);
 
 }  // namespace citius

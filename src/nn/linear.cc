@@ -18,7 +18,7 @@ Linear Linear::load(LoadContext& load, const WeightSource& source, const LinearS
 
 Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names, std::vector<float> bias) {
   Linear linear;
-  linear.weight_ = load.backend.pack(parts);
+  linear.weight_ = load.pack(parts);
   linear.bias_ = std::move(bias);
   linear.names_ = std::move(names);
   const std::string kernel = load.backend.explain(*linear.weight_, Compute::kFast).name;

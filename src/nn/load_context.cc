@@ -53,4 +53,10 @@ OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& nam
   return matrix;
 }
 
+std::unique_ptr<PackedWeight> LoadContext::pack(std::span<const OwnedMatrix> parts) {
+  std::unique_ptr<PackedWeight> weight = backend.pack(parts);
+  packed_bytes += weight->bytes();
+  return weight;
+}
+
 }  // namespace citius

@@ -31,9 +31,12 @@ struct LoadContext {
   FormatPolicy policy;      // empty keeps every weight as given
   int64_t max_context = 0;  // positions to prepare for; 0: what the model was made for
   std::vector<WeightRecord> records;
+  size_t packed_bytes = 0;  // of all weights so far, as the backend holds them
 
   /// Reads a matrix and converts it where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
   OwnedMatrix read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);
+  /// backend.pack(), counted.
+  std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts);
 };
 
 }  // namespace citius

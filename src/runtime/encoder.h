@@ -18,7 +18,8 @@ struct EncoderInput {
 class Encoder {
  public:
   /// One call of the model takes up to `batch_tokens` tokens (a longer sequence goes alone).
-  explicit Encoder(Engine& engine, int64_t batch_tokens = 4096);
+  static constexpr int64_t kBatchTokens = 4096;
+  explicit Encoder(Engine& engine, int64_t batch_tokens = kBatchTokens);
 
   /// Runs all inputs. `visit` sees the index of each input with its hidden states [T, C], in order; they are valid during
   /// the call only, and `ctx` may be used to run a head on them. Throws Error{kInput} for an empty or too long input.
@@ -26,6 +27,8 @@ class Encoder {
   void run(std::span<const EncoderInput> inputs, const Visit& visit, const Observer* observer = nullptr);
 
   int64_t max_length() const { return engine_.model().config().max_positions; }
+  size_t kv_bytes() const { return kv_ == nullptr ? 0 : kv_->bytes(); }
+  size_t workspace_bytes() const { return arena_.peak_bytes(); }
 
  private:
   void check(const EncoderInput& input) const;

@@ -10,12 +10,12 @@
 namespace citius {
 namespace {
 
-// Compares a package with its digests; then replays its receipt, unless the reference backend itself is in use, weights are converted (the
+// Compares a package with its digests; then replays its receipt, unless another backend is in use, weights are converted (the
 // receipt is of the formats as stored), and tells where its measurements were taken on other hardware.
 void check_package(Engine& engine) {
   check_package_digests(engine.checkpoint.path, engine.checkpoint.package);
   const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
-  if (package.has("receipt") && engine.backend->name() != "ref" && !engine.options.policy) {
+  if (package.has("receipt") && engine.backend->name() == "cpu" && !engine.options.policy) {
     check_receipt(engine, package.get_object("receipt").object());
   }
   if (!package.has("measurements")) return;
@@ -50,8 +50,8 @@ Engine open_engine(const std::filesystem::path& path, const EngineOptions& optio
 Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(checkpoint);
-  // The reference backend reads weights where they are stored; any other packs a copy.
-  if (checkpoint.weights != nullptr && backend->name() != "ref") {
+  // The other backends read weights where they are stored.
+  if (checkpoint.weights != nullptr && backend->name() == "cpu") {
     require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
   }
   LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context});

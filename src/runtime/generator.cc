@@ -17,8 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
-// Logits of a vocabulary are large: prompt scores are taken a few rows at a time.
-constexpr int64_t kLogitRows = 32;
 // Prompt ids the text decoder sees before the reply, so that the reply's first token keeps its leading space.
 constexpr size_t kContextIds = 4;
 
@@ -53,9 +51,9 @@ int64_t default_kv_tokens(const Engine& engine, int64_t sequences) {
   const int64_t least = asked ? length : kLeast, wanted = asked ? length * sequences : std::max(length, kLeast);
   const int64_t values = 2 * config.num_layers * config.kv_heads * config.head_dim;
   const int64_t token_bytes = values * (engine.options.kv_type == KvType::kF32 ? 4 : 2);
-  if (asked) return fits;
   const int64_t fits = std::max(least, available_memory() / 2 / token_bytes);
   if (fits >= wanted) return wanted;
+  if (asked) return fits;
   log_note("room for {} of the {} tokens that the model takes: half of the memory left holds no more; --context asks for another length",
            fits, wanted);
   return fits;

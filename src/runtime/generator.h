@@ -52,6 +52,9 @@ struct GeneratorOptions {
 
 class Generator {
  public:
+  /// Logits of a vocabulary are large: they are taken a few rows at a time.
+  static constexpr int64_t kLogitRows = 32;
+
   explicit Generator(Engine& engine, const GeneratorOptions& options = {});
 
   /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room;
@@ -73,10 +76,10 @@ class Generator {
   void step(Run& run);
   void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count);
   void choose(Active& active, std::span<const float> logits);
+  int64_t beam_blocks(const GenerationRequest& request) const;
   GenerationResult beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit);
   StreamDecoder reply_decoder(const GenerationRequest& request) const;
   void score_reply(const GenerationRequest& request, GenerationResult& result);
-  int64_t beam_blocks(const GenerationRequest& request) const;
 
   Engine& engine_;
   Decoder decoder_;

@@ -113,7 +113,14 @@ void Scheduler::admit(double now_s, int64_t budget) {
 }
 
 // Whether a sequence that needs so many blocks may begin: every running one is left a block to grow.
-bool Scheduler::has_room(int64_t num_blocks) const { return running_.empty() || num_blocks + std::ssize(running_) <= blocks_.num_free(); }
+// Whoever runs and does not have all its blocks yet may take one more soon.
+bool Scheduler::has_room(int64_t num_blocks) const {
+  const auto growing = std::count_if(running_.begin(), running_.end(), [&](Id id) {
+    const SequenceRequest& request = sequences_.at(id).request;
+    return std::ssize(sequences_.at(id).blocks) < blocks_for(std::ssize(request.prompt) + request.max_tokens);
+  });
+  return running_.empty() || num_blocks + growing <= blocks_.num_free();
+}
 
 // Takes what is known of the sequence's beginning. False where the rest of its tokens would not find room.
 bool Scheduler::begin(Id id) {

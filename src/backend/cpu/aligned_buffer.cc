@@ -31,7 +31,10 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
 }
 
 void AlignedBuffer::reserve(size_t bytes) {
-  if (bytes > bytes_) *this = AlignedBuffer(bytes + bytes / 4);
+  if (bytes <= bytes_) return;
+  // Mapped with a quarter to spare, of which no page is touched before it is asked for.
+  if (bytes > memory_.get_deleter().bytes) *this = AlignedBuffer(bytes + bytes / 4);
+  bytes_ = bytes;
 }
 
 void Unmap::operator()(uint8_t* memory) const { munmap(memory, bytes); }

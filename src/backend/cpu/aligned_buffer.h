@@ -20,6 +20,7 @@ class AlignedBuffer {
   explicit AlignedBuffer(size_t bytes);
 
   uint8_t* data() const { return memory_.get(); }
+  /// Most bytes asked for.
   size_t bytes() const { return bytes_; }
   /// Makes room for `bytes`; what was in it is lost where it grows.
   void reserve(size_t bytes);

@@ -75,6 +75,9 @@ void CpuBackend::kv_write(const KvWriteArgs& args) {
   });
 }
 
+// Whole vectors, so that every thread's part is aligned.
+int64_t attention_scratch_floats(int64_t group, int64_t head_dim) { return (attention_scratch(group, head_dim) + 15) / 16 * 16; }
+
 void CpuBackend::attention(const AttentionArgs& args) {
   const KvLayer& kv = *args.kv;
   const int64_t H = args.q.shape[1], D = kv.head_dim;
@@ -105,7 +108,7 @@ void CpuBackend::attention(const AttentionArgs& args) {
       }
     }
   }
-  const int64_t scratch = (attention_scratch(shape.group, D) + 15) / 16 * 16;
+  const int64_t scratch = attention_scratch_floats(shape.group, D);
   scratch_.reserve(static_cast<size_t>(scratch * pool_.num_threads()) * sizeof(float));
   auto* memory = reinterpret_cast<float*>(scratch_.data());
   const auto kernel = kv.type == KvType::kF32 ? target_.ops->attention_f32 : target_.ops->attention_bf16;

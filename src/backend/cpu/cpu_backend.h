@@ -10,6 +10,9 @@
 
 namespace citius::cpu {
 
+/// Scratch of one thread in attention, for a group of heads that share keys and values.
+int64_t attention_scratch_floats(int64_t group, int64_t head_dim);
+
 class CpuBackend final : public Backend {
  public:
   /// Throws Error{kUsage} for an instruction set that is unknown or that this machine lacks.
@@ -21,6 +24,7 @@ class CpuBackend final : public Backend {
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override { return linear_.pack(parts); }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override { return linear_.explain(weight, compute); }
+  size_t workspace_bytes() const override { return linear_.workspace_bytes() + scratch_.bytes(); }
 
   void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;

@@ -46,12 +46,36 @@ CpuLinear::CpuLinear(ThreadPool& pool, const Target& target)
 std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) { return pack_matrix(parts, *target_.linear, pool_); }
 
 KernelChoice CpuLinear::explain(const PackedWeight& weight, Compute compute) const {
-  const FormatKernels& kernels = packed_tiles(weight).kernels();
-  const std::string isa(target_.name);
+  return explain_kernels(target_, packed_tiles(weight).kernels(), compute);
+}
+
+KernelChoice explain_kernels(const Target& target, const FormatKernels& kernels, Compute compute) {
+  const std::string isa(target.name);
   const bool same = kernels.fast == kernels.exact;
   if (same || compute == Compute::kFast) return {fmt::format("{}/{}", isa, kernels.name), {}};
   return {fmt::format("{}/decode-f32", isa),
           {fmt::format("{}/{}: rounds activations, which exact mode does not allow", isa, kernels.name)}};
+}
+
+namespace {
+
+// Of a row of prepared activations: bytes of codes, numbers of scales and auxiliary values.
+struct IntegerStrides {
+  int64_t codes, scales, aux;
+};
+
+IntegerStrides integer_strides(const ActivationPlan& plan, int64_t cols) {
+  return {round_up(cols, 64) / 4 * plan.quad_bytes, plan.group == 0 ? 1 : cols / plan.group,
+          plan.aux_group == 0 ? 1 : cols / plan.aux_group};
+}
+
+}  // namespace
+
+size_t activation_bytes(const ActivationPlan& plan, int64_t rows, int64_t cols) {
+  if (plan.bf16) return static_cast<size_t>(rows * round_up(cols, 16) * 4);
+  if (!plan.integer) return 0;
+  const IntegerStrides strides = integer_strides(plan, cols);
+  return static_cast<size_t>(rows * (strides.codes + strides.scales * 4 + strides.aux * 4) + 3 * 64);
 }
 
 Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& plan) {
@@ -59,9 +83,9 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
   const int64_t cols = args.x.shape[1];
   const float* x = args.x.row(0);
   Activations a{.x = x, .x_stride = args.x.stride};
+  activations_.reserve(activation_bytes(plan, rows, cols));
   if (plan.bf16) {
     a.x_stride = round_up(cols, 16);
-    activations_.reserve(static_cast<size_t>(rows * a.x_stride * 4));
     float* rounded = reinterpret_cast<float*>(activations_.data());
     a.x = rounded;
     pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
@@ -77,10 +101,10 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
                       .aux = plan.aux,
                       .offset = plan.offset,
                       .wide = plan.wide};
-    task.code_stride = round_up(cols, 64) / 4 * plan.quad_bytes;
-    task.scale_stride = plan.group == 0 ? 1 : cols / plan.group;
-    task.aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
-    activations_.reserve(static_cast<size_t>(rows * (task.code_stride + task.scale_stride * 4 + task.aux_stride * 4) + 3 * 64));
+    const IntegerStrides strides = integer_strides(plan, cols);
+    task.code_stride = strides.codes;
+    task.scale_stride = strides.scales;
+    task.aux_stride = strides.aux;
     Slices slices(activations_.data());
     task.codes = slices.take<int8_t>(rows * task.code_stride);
     task.scales = slices.take<float>(rows * task.scale_stride);

@@ -12,12 +12,18 @@
 
 namespace citius::cpu {
 
+/// The kernel that multiplies by weights of a format.
+KernelChoice explain_kernels(const Target& target, const FormatKernels& kernels, Compute compute);
+/// Bytes of x [rows, cols] as `plan` prepares it; 0 where kernels read it as it is.
+size_t activation_bytes(const ActivationPlan& plan, int64_t rows, int64_t cols);
+
 class CpuLinear {
  public:
   CpuLinear(ThreadPool& pool, const Target& target);
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts);
   KernelChoice explain(const PackedWeight& weight, Compute compute) const;
+  size_t workspace_bytes() const { return activations_.bytes() + scratch_.bytes(); }
   /// One product at a time.
   void run(const LinearArgs& args);
 

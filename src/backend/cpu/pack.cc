@@ -116,10 +116,14 @@ void pack_tile(Format format, const std::byte* const* rows, int64_t cols, uint8_
   }
 }
 
+size_t packed_bytes(Format format, int64_t rows, int64_t cols) {
+  return static_cast<size_t>((rows + kTile - 1) / kTile * tile_layout(format, cols).bytes);
+}
+
 PackedTiles::PackedTiles(Format format, int64_t rows, int64_t cols, const LinearKernels& kernels)
     : PackedWeight(format, rows, cols), kernels_(kernels) {
   const TileLayout layout = tile_layout(format, cols);
-  memory_ = AlignedBuffer(static_cast<size_t>(num_tiles() * layout.bytes));
+  memory_ = AlignedBuffer(packed_bytes(format, rows, cols));
   tiles_ = {memory_.data(), layout.bytes, layout.codes_offset, rows, cols};
 }
 
@@ -134,7 +138,7 @@ void PackedTiles::decode(int64_t row, float* out) const {
   }
 }
 
-std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool) {
+MatrixSize size_of_parts(std::span<const OwnedMatrix> parts) {
   CHECK(!parts.empty());
   const Format format = parts[0].matrix.format;
   const int64_t cols = parts[0].matrix.cols;
@@ -147,6 +151,11 @@ std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, con
     }
     num_rows += part.matrix.rows;
   }
+  return {format, num_rows, cols};
+}
+
+std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool) {
+  const auto [format, num_rows, cols] = size_of_parts(parts);
   std::vector<const std::byte*> rows(static_cast<size_t>((num_rows + kTile - 1) / kTile * kTile), nullptr);
   size_t next = 0;
   for (const OwnedMatrix& part : parts) {
@@ -155,7 +164,7 @@ std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, con
   auto weight = std::make_unique<PackedTiles>(format, num_rows, cols, kernels);
   pool.parallel_for(weight->num_tiles(), /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) {
-      pack_tile(format, rows.data() + tile * kTile, cols, weight->tile(tile));
+      pack_tile(weight->format(), rows.data() + tile * kTile, weight->cols(), weight->tile(tile));
     }
   });
   return weight;

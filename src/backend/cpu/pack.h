@@ -18,6 +18,17 @@ struct TileLayout {
 };
 TileLayout tile_layout(Format format, int64_t cols);
 
+/// Bytes of a packed matrix.
+size_t packed_bytes(Format format, int64_t rows, int64_t cols);
+
+/// What a weight is that is packed of several parts.
+struct MatrixSize {
+  Format format;
+  int64_t rows, cols;
+};
+/// Throws Error{kInput} where parts differ in format or width, or are wider than the kernels can sum.
+MatrixSize size_of_parts(std::span<const OwnedMatrix> parts);
+
 /// Writes one tile; `rows` holds 16 encoded rows, null where the matrix has no more. The layout is lossless. `out` is zeroed.
 void pack_tile(Format format, const std::byte* const* rows, int64_t cols, uint8_t* out);
 

@@ -16,6 +16,7 @@ class RefBackend : public Backend {
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override;
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override;
+  size_t workspace_bytes() const override { return 0; }
 
   void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;

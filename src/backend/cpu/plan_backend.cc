@@ -1,0 +1,50 @@
+#include "backend/cpu/plan_backend.h"
+
+#include <algorithm>
+
+#include "backend/cpu/cpu_backend.h"
+
+namespace citius::cpu {
+namespace {
+
+// Rows of zeros in the room that tiles would take.
+class PlannedWeight final : public PackedWeight {
+ public:
+  PlannedWeight(Format format, int64_t rows, int64_t cols) : PackedWeight(format, rows, cols) {}
+  size_t bytes() const override { return packed_bytes(format(), rows(), cols()); }
+  void decode(int64_t, float* out) const override { std::fill_n(out, cols(), 0.0f); }
+};
+
+}  // namespace
+
+PlanBackend::PlanBackend(const BackendOptions& options)
+    : target_(choose_target(options.isa)), num_threads_(options.num_threads > 0 ? options.num_threads : default_num_threads()), pool_(1) {}
+
+const FormatKernels& PlanBackend::kernels(const PackedWeight& weight) const {
+  return target_.linear->formats[static_cast<size_t>(weight.format())];
+}
+
+std::unique_ptr<PackedWeight> PlanBackend::pack(std::span<const OwnedMatrix> parts) {
+  const MatrixSize size = size_of_parts(parts);
+  return std::make_unique<PlannedWeight>(size.format, size.rows, size.cols);
+}
+
+KernelChoice PlanBackend::explain(const PackedWeight& weight, Compute compute) const {
+  return explain_kernels(target_, kernels(weight), compute);
+}
+
+size_t PlanBackend::workspace_bytes() const {
+  return activation_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * num_threads_);
+}
+
+void PlanBackend::linear(const LinearArgs& args) {
+  if (args.compute == Compute::kExact) return;
+  activation_bytes_ = std::max(activation_bytes_, activation_bytes(kernels(*args.weight).plan, args.x.shape[0], args.x.shape[1]));
+}
+
+void PlanBackend::attention(const AttentionArgs& args) {
+  const size_t floats = static_cast<size_t>(attention_scratch_floats(args.q.shape[1] / args.kv->heads, args.kv->head_dim));
+  attention_bytes_ = std::max(attention_bytes_, floats * sizeof(float) * static_cast<size_t>(num_threads_));
+}
+
+}  // namespace citius::cpu
