@@ -1,5 +1,7 @@
 #include "io/sentence_transformers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -93,27 +95,43 @@ void read_modules(const std::filesystem::path& directory, SentenceTransformersCo
   }
 }
 
-}  // namespace
-
-SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory) {
-  SentenceTransformersConfig config;
-  if (is_there(directory / "modules.json")) read_modules(directory, config);
-  if (config.pooling.empty()) config.pooling = {"mean"};
-  const std::filesystem::path limits = directory / "sentence_bert_config.json";
-  if (is_there(limits)) {
+// The length limit: in the first of the files that sentence-transformers looks for, named after the models of its first versions.
+void read_limits(const std::filesystem::path& directory, SentenceTransformersConfig& config) {
+  for (const char* name : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
+    const std::filesystem::path limits = directory / fmt::format("sentence_{}_config.json", name);
+    if (!is_there(limits)) continue;
     const json::value root = read_json(limits, kMaxBytes);
     const JsonObject object(root, limits.string());
+    if (object.object().empty()) continue;
     if (object.has("max_seq_length")) config.max_seq_length = object.get_int("max_seq_length");
     if (config.max_seq_length && *config.max_seq_length < 3)
       fail_input(limits.string(), "max_seq_length {} is too small", *config.max_seq_length);
     if (object.get_bool("do_lower_case", false)) fail_input(limits.string(), "do_lower_case is not supported; lower the text beforehand");
+    return;
   }
+}
+
+}  // namespace
+
+SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory) {
+  SentenceTransformersConfig config;
+  if (is_there(directory / "modules.json")) {
+    read_modules(directory, config);
+    if (config.pooling.empty()) fail_input((directory / "modules.json").string(), "has no Pooling module, expected one");
+  } else {
+    config.pooling = {"mean"};
+  }
+  read_limits(directory, config);
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
   if (is_there(prompts)) {
     const json::value root = read_json(prompts, kMaxBytes);
     const JsonObject object(root, prompts.string());
     if (object.has("default_prompt_name"))
       config.prompt = object.get_object("prompts").get_string(object.get_string("default_prompt_name"));
+    if (object.has("truncate_dim")) config.truncate_dim = object.get_int("truncate_dim");
+    if (config.truncate_dim && *config.truncate_dim < 1) {
+      fail_input(prompts.string(), "truncate_dim: got {}, expected 1 or more", *config.truncate_dim);
+    }
   }
   return config;
 }

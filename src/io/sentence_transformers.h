@@ -24,6 +24,7 @@ struct SentenceTransformersConfig {
   std::vector<std::optional<Dense>> steps;  // what follows the pooling, in order; without a Dense: division by the length
   std::optional<int64_t> max_seq_length;    // tokens, special ones included
   std::string prompt;                       // put before every text
+  std::optional<int64_t> truncate_dim;      // components of a vector that are kept, where nobody asks for another number
 };
 
 /// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.

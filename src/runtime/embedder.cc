@@ -40,7 +40,11 @@ Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
   if (asked < 0 || asked > dimensions_) {
     fail(ErrorKind::kUsage, "dimensions", "got {}, expected 1 to {}", asked, dimensions_);
   }
-  if (asked > 0) dimensions_ = asked;
+  if (asked > 0) {
+    dimensions_ = asked;
+  } else if (config.truncate_dim) {
+    dimensions_ = std::min(dimensions_, *config.truncate_dim);
+  }
   max_length_ = encoder_.max_length();
   if (config.max_seq_length) {
     max_length_ = std::min(max_length_, *config.max_seq_length);

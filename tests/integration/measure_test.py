@@ -190,6 +190,10 @@ def test_embed():
     shutil.copytree(BERT, folder)
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 7}')
     assert "cut to 7 tokens" in run("embed", folder, "--json", " ".join(["anna"] * 100)).stderr
+    whole = run_json("embed", folder, "anna", *EXACT)["embedding"]
+    (folder / "config_sentence_transformers.json").write_text('{"truncate_dim": 5}')
+    assert run_json("embed", folder, "anna", *EXACT)["embedding"] == whole[:5]
+    assert run_json("embed", folder, "anna", "--dimensions", 6, *EXACT)["embedding"] == whole[:6]
     run("embed", BERT, "x", "--output", work / "vectors.txt", expect=2)
     run("run", LLAMA, "--prompt", "x", "--output", work / "vectors.npy", expect=2)
 
