@@ -20,7 +20,7 @@ int64_t group_size(Format format) {
 
 std::vector<PackagePart> package_parts(const std::string& name, Format format, int64_t rows, int64_t cols) {
   if (format_is_float(format)) return {};
-  if (format == Format::kInt8) {
+  if (format_is_per_row(format)) {
     return {{name, DType::kI8, {rows, cols}}, {name + "_scale", DType::kF32, {rows, 1}}};
   }
   const int64_t group = group_size(format);
@@ -132,7 +132,7 @@ void join_groups(const EncodedMatrix& m, std::byte* out, const std::vector<const
 std::vector<std::vector<std::byte>> split_matrix(const EncodedMatrix& matrix, const std::vector<PackagePart>& parts) {
   std::vector<std::vector<std::byte>> bytes;
   for (const PackagePart& part : parts) bytes.emplace_back(part_bytes(part));
-  if (matrix.format == Format::kInt8) {
+  if (format_is_per_row(matrix.format)) {
     for (int64_t row = 0; row < matrix.rows; ++row) {
       std::memcpy(bytes[1].data() + row * 4, matrix.row(row), 4);
       std::memcpy(bytes[0].data() + row * matrix.cols, matrix.row(row) + 4, static_cast<size_t>(matrix.cols));
@@ -148,9 +148,9 @@ std::vector<std::vector<std::byte>> split_matrix(const EncodedMatrix& matrix, co
 OwnedMatrix join_matrix(Format format, int64_t rows, int64_t cols, const std::vector<const SafetensorsEntry*>& parts,
                         std::shared_ptr<const void> owner, const std::string& where) {
   EncodedMatrix matrix{format, rows, cols, parts[0]->bytes.data()};
-  if (format != Format::kInt8 && group_size(format) == 0) return {matrix, std::move(owner)};  // rows as they are
+  if (!format_is_per_row(format) && group_size(format) == 0) return {matrix, std::move(owner)};  // rows as they are
   auto storage = std::make_shared<std::vector<std::byte>>(matrix.row_bytes() * static_cast<size_t>(rows));
-  if (format == Format::kInt8) {
+  if (format_is_per_row(format)) {
     for (int64_t row = 0; row < rows; ++row) {
       std::byte* out = storage->data() + static_cast<size_t>(row) * matrix.row_bytes();
       std::memcpy(out, parts[1]->bytes.data() + row * 4, 4);
@@ -163,9 +163,11 @@ OwnedMatrix join_matrix(Format format, int64_t rows, int64_t cols, const std::ve
     join_groups(matrix, storage->data(), parts, where);
   }
   matrix.data = storage->data();
-  if (format == Format::kInt8 || is_int8_group(format)) {
-    for (std::byte code : parts[0]->bytes) {
-      if (code == std::byte{0x80}) fail_input(where, "a code is -128, expected -127 to 127");
+  if (format_is_per_row(format) || is_int8_group(format)) {
+    const int most = format == Format::kInt7 ? 63 : 127;
+    for (const std::byte byte : parts[0]->bytes) {
+      const int code = static_cast<int8_t>(byte);
+      if (code < -most || code > most) fail_input(where, "a code is {}, expected {} to {}", code, -most, most);
     }
   }
   return {matrix, storage};

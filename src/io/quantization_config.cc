@@ -25,7 +25,7 @@ json::object weight_scheme(Format format) {
 
 // What int8 does to its inputs. compressed-tensors takes int8 weights without it for packed ones.
 json::value activation_scheme(Format format) {
-  if (format != Format::kInt8) return nullptr;
+  if (!format_is_per_row(format)) return nullptr;
   return json::object{{"num_bits", 8}, {"type", "int"}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
 }
 
@@ -36,7 +36,7 @@ std::optional<json::object> compressed_tensors_config(const std::vector<Quantize
   std::map<Format, json::array> targets;
   bool four_bits = false, eight_bits = false;
   for (const QuantizedWeight& weight : weights) {
-    const bool eight = weight.format == Format::kInt8 || is_int8_group(weight.format);
+    const bool eight = format_is_per_row(weight.format) || is_int8_group(weight.format);
     if (!eight && group_size(weight.format) == 0) return std::nullopt;
     if (weight.transposed || !weight.name.ends_with(".weight")) return std::nullopt;
     (eight ? eight_bits : four_bits) = true;

@@ -36,7 +36,8 @@ quant::BlockCodec block_codec(Format format) {
     case Format::kF32:
     case Format::kF16:
     case Format::kBF16:
-    case Format::kInt8: return {};
+    case Format::kInt8:
+    case Format::kInt7: return {};
     case Format::kInt8G32: return quant::int8_group_codec<32>();
     case Format::kInt8G64: return quant::int8_group_codec<64>();
     case Format::kInt8G128: return quant::int8_group_codec<128>();
@@ -114,7 +115,7 @@ int64_t format_block_elements(Format format) { return std::max<int64_t>(info_of(
 size_t format_row_bytes(Format format, int64_t cols) {
   const FormatInfo& info = info_of(format);
   CHECK(cols >= 0);
-  if (format == Format::kInt8) return sizeof(float) + static_cast<size_t>(cols);
+  if (format_is_per_row(format)) return sizeof(float) + static_cast<size_t>(cols);
   CHECK(cols % info.elements == 0);
   return static_cast<size_t>(cols / info.elements) * info.bytes;
 }
@@ -125,12 +126,15 @@ double format_bits_per_weight(Format format, int64_t cols) {
 
 bool format_is_float(Format format) { return format == Format::kF32 || format == Format::kF16 || format == Format::kBF16; }
 
+bool format_is_per_row(Format format) { return format == Format::kInt8 || format == Format::kInt7; }
+
 ActivationFormat format_activation(Format format) {
   switch (format) {
     case Format::kF32:
     case Format::kF16: return ActivationFormat::kF32;
     case Format::kBF16: return ActivationFormat::kBF16;
-    case Format::kInt8: return ActivationFormat::kInt8PerToken;
+    case Format::kInt8:
+    case Format::kInt7: return ActivationFormat::kInt8PerToken;
     case Format::kInt8G64:
     case Format::kInt4G64:
     case Format::kInt4ZG64: return ActivationFormat::kInt8G64;
@@ -151,7 +155,8 @@ void decode_row(Format format, const std::byte* row, int64_t cols, float* out) {
     case Format::kBF16:
       for (int64_t i = 0; i < cols; ++i) out[i] = bf16_to_f32(quant::load_u16(bytes + 2 * i));
       return;
-    case Format::kInt8: quant::decode_int8_row(bytes, cols, out); return;
+    case Format::kInt8:
+    case Format::kInt7: quant::decode_int8_row(bytes, cols, out); return;
     default: break;
   }
   const FormatInfo& info = info_of(format);
@@ -164,7 +169,7 @@ void encode_row(Format format, const float* values, int64_t cols, std::byte* row
   auto* bytes = reinterpret_cast<uint8_t*>(row);
   if (format_is_float(format)) return encode_plain_row(format, values, cols, bytes);
   check_finite(format, values, cols);
-  if (format == Format::kInt8) return quant::encode_int8_row(values, cols, bytes);
+  if (format_is_per_row(format)) return quant::encode_int8_row(values, cols, format == Format::kInt7 ? 63 : 127, bytes);
   const FormatInfo& info = info_of(format);
   CHECK(cols % info.elements == 0);
   const auto encode = codec_of(format).encode;
@@ -176,7 +181,7 @@ void encode_row(Format format, const float* values, int64_t cols, std::byte* row
   }
 }
 
-bool can_encode(Format format) { return format_is_float(format) || format == Format::kInt8 || codec_of(format).encode != nullptr; }
+bool can_encode(Format format) { return format_is_float(format) || format_is_per_row(format) || codec_of(format).encode != nullptr; }
 
 OwnedMatrix convert_matrix(const EncodedMatrix& source, Format target) {
   if (source.cols % format_block_elements(target) != 0) {

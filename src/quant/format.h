@@ -50,6 +50,9 @@ size_t format_row_bytes(Format format, int64_t cols);
 double format_bits_per_weight(Format format, int64_t cols);
 /// True for f32, f16 and bf16.
 bool format_is_float(Format format);
+/// Whether a row has one scale, and one signed byte a weight: int8, and int7, whose codes are within ±63. Two of their products with
+/// an int8 activation fit 16 bits, which instruction sets without a four-way dot product gain a third from.
+bool format_is_per_row(Format format);
 /// What the fast mode uses with this format. kF32 for f32 and f16, kBF16 for bf16, kInt8PerToken for int8; groups of 32
 /// for the GGUF formats.
 ActivationFormat format_activation(Format format);

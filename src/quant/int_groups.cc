@@ -93,11 +93,11 @@ void decode_int8_row(const uint8_t* row, int64_t cols, float* out) {
   for (int64_t i = 0; i < cols; ++i) out[i] = scale * static_cast<float>(q[i]);
 }
 
-void encode_int8_row(const float* values, int64_t cols, uint8_t* row) {
-  const float scale = largest_magnitude(values, cols) / 127;
+void encode_int8_row(const float* values, int64_t cols, int most, uint8_t* row) {
+  const float scale = largest_magnitude(values, cols) / static_cast<float>(most);
   store_u32(row, std::bit_cast<uint32_t>(scale));
   const float inverse = inverse_or_zero(scale);
-  for (int64_t i = 0; i < cols; ++i) row[4 + i] = static_cast<uint8_t>(quantize(values[i], inverse, -127, 127));
+  for (int64_t i = 0; i < cols; ++i) row[4 + i] = static_cast<uint8_t>(quantize(values[i], inverse, -most, most));
 }
 
 template <int N>

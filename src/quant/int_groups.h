@@ -27,9 +27,9 @@ struct Int4ZGroup {
   uint8_t nibbles[N / 2];
 };
 
-/// A whole row of format int8: { f32 scale; int8 q[cols] }.
+/// A whole row of format int8 or int7: { f32 scale; int8 q[cols] }, codes within ±`most`.
 void decode_int8_row(const uint8_t* row, int64_t cols, float* out);
-void encode_int8_row(const float* values, int64_t cols, uint8_t* row);
+void encode_int8_row(const float* values, int64_t cols, int most, uint8_t* row);
 
 /// Codecs for N = 32, 64 and 128.
 template <int N>

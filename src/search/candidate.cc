@@ -110,8 +110,8 @@ namespace {
 // the kinds with the fastest products first for encoders.
 constexpr Format kDecoderBodies[] = {Format::kInt4G32, Format::kInt8G32,   Format::kInt4ZG32, Format::kInt4G128, Format::kInt8,
                                      Format::kInt4G64, Format::kInt4ZG128, Format::kInt8G128, Format::kInt8G64,  Format::kInt4ZG64};
-constexpr Format kEncoderBodies[] = {Format::kInt8,     Format::kInt8G128, Format::kInt8G32, Format::kInt8G64, Format::kInt4G32,
-                                     Format::kInt4G128, Format::kInt4ZG32, Format::kBF16,    Format::kF16};
+constexpr Format kEncoderBodies[] = {Format::kInt8,    Format::kInt7,     Format::kInt8G128, Format::kInt8G32, Format::kInt8G64,
+                                     Format::kInt4G32, Format::kInt4G128, Format::kInt4ZG32, Format::kBF16,    Format::kF16};
 // Where bytes decide: fewest first.
 constexpr Format kSmallBodies[] = {Format::kQ3K,     Format::kInt4G128, Format::kIQ4XS,    Format::kInt4ZG128, Format::kInt4G64,
                                    Format::kInt4G32, Format::kIQ4NL,    Format::kInt4ZG32, Format::kQ4K,       Format::kQ5K,

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -62,9 +63,10 @@ std::vector<std::byte> random_matrix(Format format, int64_t rows, int64_t cols, 
           std::memcpy(row + k * 2, &half, 2);
         }
       }
-    } else if (format == Format::kInt8) {
+    } else if (format_is_per_row(format)) {
       const float value = scale(random);
       std::memcpy(row, &value, 4);
+      for (size_t i = 4; format == Format::kInt7 && i < row_bytes; ++i) row[i] = static_cast<std::byte>(random() % 127 - 63);
     } else {
       const size_t block_bytes = format_row_bytes(format, format_block_elements(format));
       for (size_t at = 0; at < row_bytes; at += block_bytes) {
@@ -94,7 +96,8 @@ struct Part {
 Part code_bytes(Format format) {
   const size_t size = format_row_bytes(format, format_block_elements(format));
   switch (format) {
-    case Format::kInt8: return {4, size};
+    case Format::kInt8:
+    case Format::kInt7: return {4, size};
     case Format::kInt4ZG32:
     case Format::kInt4ZG64:
     case Format::kInt4ZG128: return {3, size};
@@ -115,8 +118,9 @@ Part code_bytes(Format format) {
 std::vector<std::byte> with_codes(Format format, std::vector<std::byte> bytes, int64_t rows, int64_t cols, std::byte code) {
   const Part part = code_bytes(format);
   const size_t row_bytes = format_row_bytes(format, cols);
-  const size_t block = format == Format::kInt8 ? row_bytes : format_row_bytes(format, format_block_elements(format));
-  const size_t end = format == Format::kInt8 ? row_bytes : part.to;
+  if (format == Format::kInt7) code = static_cast<std::byte>(std::clamp(static_cast<int>(static_cast<int8_t>(code)), -63, 63));
+  const size_t block = format_is_per_row(format) ? row_bytes : format_row_bytes(format, format_block_elements(format));
+  const size_t end = format_is_per_row(format) ? row_bytes : part.to;
   for (size_t at = 0; at < row_bytes * static_cast<size_t>(rows); at += block) {
     for (size_t i = part.from; i < end; ++i) bytes[at + i] = code;
   }
@@ -377,7 +381,7 @@ TEST_P(LinearTest, ResidentBytesAreThoseOfTheFile) {
 }
 
 TEST_P(LinearTest, ZeroAndNanInputs) {
-  for (const Format format : {Format::kInt8, Format::kQ8_0, Format::kQ4_1, Format::kInt4ZG32}) {
+  for (const Format format : {Format::kInt8, Format::kInt7, Format::kQ8_0, Format::kQ4_1, Format::kInt4ZG32}) {
     const Fixture f(format, 33, 64, 1);
     const auto weight = f.pack(linear_);
     std::vector<float> x(2 * 64, 0.0f);

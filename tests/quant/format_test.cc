@@ -122,6 +122,7 @@ TEST(Format, NamesAndSizes) {
   }
   EXPECT_EQ(parse_format("q9_9"), std::nullopt);
   EXPECT_EQ(format_row_bytes(Format::kInt8, 100), 104u);
+  EXPECT_EQ(format_row_bytes(Format::kInt7, 100), 104u);
   EXPECT_EQ(format_row_bytes(Format::kQ4K, 512), 288u);
   EXPECT_DOUBLE_EQ(format_bits_per_weight(Format::kQ8_0, 64), 8.5);
 }
@@ -130,13 +131,13 @@ TEST(Format, NamesAndSizes) {
 // rounding and for outliers. A wrong shift or scale gives errors near 1.
 TEST(Format, EncodersAreAccurate) {
   const std::map<Format, double> bounds = {
-      {Format::kF32, 0},          {Format::kF16, 5e-4},      {Format::kBF16, 4e-3},      {Format::kInt8, 0.03},
-      {Format::kInt8G32, 0.009},  {Format::kInt8G64, 0.011}, {Format::kInt8G128, 0.013}, {Format::kInt4G32, 0.13},
-      {Format::kInt4G64, 0.16},   {Format::kInt4G128, 0.20}, {Format::kInt4ZG32, 0.12},  {Format::kInt4ZG64, 0.145},
-      {Format::kInt4ZG128, 0.19}, {Format::kQ4_0, 0.13},     {Format::kQ4_1, 0.12},      {Format::kQ5_0, 0.065},
-      {Format::kQ5_1, 0.06},      {Format::kQ8_0, 0.009},    {Format::kQ2K, 0.36},       {Format::kQ3K, 0.20},
-      {Format::kQ4K, 0.10},       {Format::kQ5K, 0.05},      {Format::kQ6K, 0.028},      {Format::kIQ4NL, 0.10},
-      {Format::kIQ4XS, 0.10},     {Format::kMXFP4, 0.16}};
+      {Format::kF32, 0},          {Format::kF16, 5e-4},       {Format::kBF16, 4e-3},     {Format::kInt8, 0.03},
+      {Format::kInt7, 0.06},      {Format::kInt8G32, 0.009},  {Format::kInt8G64, 0.011}, {Format::kInt8G128, 0.013},
+      {Format::kInt4G32, 0.13},   {Format::kInt4G64, 0.16},   {Format::kInt4G128, 0.20}, {Format::kInt4ZG32, 0.12},
+      {Format::kInt4ZG64, 0.145}, {Format::kInt4ZG128, 0.19}, {Format::kQ4_0, 0.13},     {Format::kQ4_1, 0.12},
+      {Format::kQ5_0, 0.065},     {Format::kQ5_1, 0.06},      {Format::kQ8_0, 0.009},    {Format::kQ2K, 0.36},
+      {Format::kQ3K, 0.20},       {Format::kQ4K, 0.10},       {Format::kQ5K, 0.05},      {Format::kQ6K, 0.028},
+      {Format::kIQ4NL, 0.10},     {Format::kIQ4XS, 0.10},     {Format::kMXFP4, 0.16}};
   const std::vector<float> values = random_weights(7, 4096);
   for (Format format : all_formats()) {
     const double error = relative_error(decode(format, encode(format, values), values.size()), values);

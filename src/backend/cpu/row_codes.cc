@@ -18,8 +18,8 @@ void read_nibbles(const uint8_t* p, int64_t count, uint8_t* codes) {
   }
 }
 
-void read_signed(const uint8_t* p, int64_t count, uint8_t* codes) {
-  for (int64_t i = 0; i < count; ++i) codes[i] = p[i] ^ 0x80;
+void read_signed(const uint8_t* p, int64_t count, int offset, uint8_t* codes) {
+  for (int64_t i = 0; i < count; ++i) codes[i] = static_cast<uint8_t>(p[i] + offset);
 }
 
 // 16 bytes of nibbles with the fifth bits in a word before them.
@@ -116,7 +116,7 @@ void read_block(Format format, const uint8_t* p, int64_t elements, uint8_t* code
     case Format::kInt8G32:
     case Format::kInt8G64:
     case Format::kInt8G128:
-    case Format::kQ8_0: return read_signed(p + 2, elements, codes);
+    case Format::kQ8_0: return read_signed(p + 2, elements, 128, codes);
     case Format::kInt4G32:
     case Format::kInt4G64:
     case Format::kInt4G128:
@@ -187,6 +187,7 @@ int64_t record_bytes(Format format) {
 int code_bits(Format format) {
   switch (format) {
     case Format::kInt8:
+    case Format::kInt7:
     case Format::kInt8G32:
     case Format::kInt8G64:
     case Format::kInt8G128:
@@ -202,19 +203,19 @@ int code_bits(Format format) {
 }
 
 int64_t scale_bytes(Format format, int64_t cols) {
-  if (format == Format::kInt8) return kTile * 4;
+  if (format_is_per_row(format)) return kTile * 4;
   return cols / format_block_elements(format) * record_bytes(format);
 }
 
 void read_row(Format format, const std::byte* row, int64_t cols, uint8_t* codes) {
-  if (format == Format::kInt8) return read_signed(bytes_of(row) + 4, cols, codes);
+  if (format_is_per_row(format)) return read_signed(bytes_of(row) + 4, cols, format == Format::kInt7 ? 64 : 128, codes);
   const int64_t elements = format_block_elements(format);
   const size_t bytes = format_row_bytes(format, elements);
   for (int64_t k = 0; k < cols; k += elements, row += bytes) read_block(format, bytes_of(row), elements, codes + k);
 }
 
 void store_scales(Format format, const std::byte* row, int64_t cols, int n, uint8_t* scales) {
-  if (format == Format::kInt8) {
+  if (format_is_per_row(format)) {
     std::memcpy(scales + n * 4, row, 4);
     return;
   }

@@ -125,9 +125,10 @@ struct Mxfp4 {
   }
 };
 
-/// int8 with one scale an output. Record: f32 scale[16] for all inputs.
-struct Int8PerRow {
-  static constexpr int kBits = 8, kGroup = 0, kSuper = 0, kRecord = 64, kOffset = 128;
+/// Signed bytes with one scale an output. Record: f32 scale[16] for all inputs.
+template <int kCodeOffset>
+struct PerRow {
+  static constexpr int kBits = 8, kGroup = 0, kSuper = 0, kRecord = 64, kOffset = kCodeOffset;
   static constexpr Shift kShift = Shift::kNone;
   static constexpr const uint8_t* kLookup = nullptr;
   static void scales(const uint8_t* record, int64_t, F32x16& scale, F32x16&) { scale = load_f32(reinterpret_cast<const float*>(record)); }

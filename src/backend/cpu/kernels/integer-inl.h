@@ -11,7 +11,7 @@ namespace {
 
 /// The largest code that a dot product sees.
 template <typename F>
-inline constexpr int kMostCode = F::kLookup != nullptr ? 2 * F::kOffset : (1 << F::kBits) - 1;
+inline constexpr int kMostCode = F::kLookup != nullptr || F::kGroup == 0 ? 2 * F::kOffset - 1 : (1 << F::kBits) - 1;
 
 /// Steps whose products fit 16 bits before they must be widened: two products of a code and ±127 a step. A power of two, at
 /// most a block; 0 where the instruction set has a dot product that needs no such care, or codes are too large.
@@ -51,6 +51,9 @@ struct GroupSum {
     if constexpr (kNarrow == 0) {
       wide = dot(wide, w, x);
       pin(wide);
+    } else if constexpr (kNarrow == 1) {
+      wide = widen_add(wide, dot_narrow(zero_i16(), w, x));
+      pin(wide);
     } else {
       narrow = dot_narrow(narrow, w, x);
       pin(narrow);
@@ -62,7 +65,7 @@ struct GroupSum {
   }
   I32x16 finish(const int32_t* from) {
     if constexpr (kNarrow == 0) return wide;
-    if constexpr (F::kGroup / 4 % (kNarrow == 0 ? 1 : kNarrow) != 0) wide = widen_add(wide, narrow);
+    if constexpr (kNarrow > 1 && F::kGroup / 4 % (kNarrow == 0 ? 1 : kNarrow) != 0) wide = widen_add(wide, narrow);
     return F::kOffset != 0 ? wide + set_i32(*from) : wide;
   }
 };
@@ -264,42 +267,42 @@ void run_groups(const LinearTask& t) {
   });
 }
 
-/// One scale an output and one a token: a single int32 accumulator over all inputs.
-struct Int8Tile {
+/// One scale an output and one a token: a single integer sum over all inputs.
+template <typename F>
+struct RowTile {
   template <int kRows, int kVectors>
   [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_stride, int64_t steps, const CodeRows& a, float* sums) {
-    I32x16 sum[kRows][kVectors];
+    static_assert(GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
+    GroupSum<F> sum[kRows][kVectors];
     for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = set_i32(a.aux[r * a.aux_stride]);
+      for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride);
     }
-    const uint8_t* w = tile + Int8PerRow::kRecord;
+    const uint8_t* w = tile + F::kRecord;
     for (int64_t s = 0; s < steps; ++s) {
       U8x64 codes[kVectors];
       for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w + v * tile_stride + s * 64);
       for (int r = 0; r < kRows; ++r) {
-        const auto input = load_wide_quad(a.codes + r * a.code_stride + s * kWideQuadBytes);
-        for (int v = 0; v < kVectors; ++v) {
-          sum[r][v] = dot(sum[r][v], codes[v], input);
-          pin(sum[r][v]);
-        }
+        const auto input = GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes);
+        for (int v = 0; v < kVectors; ++v) sum[r][v].add(0, codes[v], input);
       }
     }
     for (int v = 0; v < kVectors; ++v) {
       const F32x16 w_scale = load_f32(reinterpret_cast<const float*>(tile + v * tile_stride));
       for (int r = 0; r < kRows; ++r) {
         const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride]);
-        store_f32(sums + r * kSumStride + v * kTile, to_f32(sum[r][v]) * scale);
+        store_f32(sums + r * kSumStride + v * kTile, to_f32(sum[r][v].finish(a.aux + r * a.aux_stride)) * scale);
       }
     }
   }
 };
 
-void run_int8(const LinearTask& t) {
+template <typename F>
+void run_rows(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kInt8Vectors>(t, [&](const Panel& p) {
     for_row_tiles(t, p, kInt8Rows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
-      dispatch<Int8Tile, kInt8Rows, kInt8Vectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
-                                                  code_rows<Int8PerRow>(t.a, p.row + r, 0, 0, 0), scratch.sums + r * kSumStride);
+      dispatch<RowTile<F>, kInt8Rows, kInt8Vectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
+                                                    code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums + r * kSumStride);
     });
   });
 }

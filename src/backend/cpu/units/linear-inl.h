@@ -36,6 +36,17 @@ FormatKernels group_kernels(const char* name) {
   return kernels;
 }
 
+template <typename F>
+FormatKernels row_kernels(const char* name) {
+  FormatKernels kernels{name, {}, run_rows<F>, run_exact<F>, decode_integers<F>};
+  kernels.plan = {.integer = true,
+                  .aux = AuxKind::kOffset,
+                  .offset = F::kOffset,
+                  .wide = GroupSum<F>::kNarrow == 0,
+                  .quad_bytes = GroupSum<F>::kQuadBytes};
+  return kernels;
+}
+
 LinearKernels make_kernels() {
   LinearKernels kernels;
   FormatKernels* f = kernels.formats;
@@ -43,8 +54,8 @@ LinearKernels make_kernels() {
   f[kF16] = {"f16-tile", {}, run_float<F16Weights>, run_float<F16Weights>, decode_floats<F16Weights>};
   f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, run_bf16, run_float<Bf16Weights<false>>, decode_floats<Bf16Weights<false>>};
   f[kBF16].plan.bf16 = true;
-  f[kInt8] = {"int8-row", {}, run_int8, run_exact<Int8PerRow>, decode_integers<Int8PerRow>};
-  f[kInt8].plan = {.integer = true, .aux = AuxKind::kOffset, .offset = 128, .wide = true, .quad_bytes = kWideQuadBytes};
+  f[kInt8] = row_kernels<PerRow<128>>("int8-row");
+  f[kInt7] = row_kernels<PerRow<64>>("int7-row");
   f[kInt8G32] = f[kQ8_0] = group_kernels<Symmetric<32, 8, 128>>("int8-group32");
   f[kInt8G64] = group_kernels<Symmetric<64, 8, 128>>("int8-group64");
   f[kInt8G128] = group_kernels<Symmetric<128, 8, 128>>("int8-group128");
