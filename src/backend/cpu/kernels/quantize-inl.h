@@ -39,7 +39,8 @@ inline void store_aux(const QuantizeTask& t, int64_t row, int64_t index, int32_t
   const int64_t at = row * t.aux_stride + index;
   switch (t.aux) {
     case AuxKind::kNone: break;
-    case AuxKind::kOffset: static_cast<int32_t*>(t.aux_out)[at] = -t.offset * sum; break;
+    // Unsigned, because a NaN among the inputs gives any sum; the scale is NaN then, and with it the result.
+    case AuxKind::kOffset: static_cast<uint32_t*>(t.aux_out)[at] = 0u - static_cast<uint32_t>(t.offset) * static_cast<uint32_t>(sum); break;
     case AuxKind::kSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum); break;
     case AuxKind::kScaledSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum) * scale; break;
   }
