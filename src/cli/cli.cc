@@ -26,6 +26,19 @@ int cli_main(int argc, char** argv) {
   app.set_version_flag("--version", version());
   app.footer("citius COMMAND --help tells more. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input.");
   for (const cli::AddCommand add : cli::commands()) add(app);
+  std::string known;
+  bool found = argc < 2 || argv[1][0] == '-';
+  for (CLI::App* const command : app.get_subcommands({})) {
+    known += (known.empty() ? "" : ", ") + command->get_name();
+    found = found || command->get_name() == argv[1];
+    // An option that may be repeated takes one value each time, not the arguments after it.
+    for (CLI::Option* const option : command->get_options()) {
+      if (!option->get_positional()) option->allow_extra_args(false);
+    }
+  }
+  if (!found) {
+    return say(("[command] got '" + std::string(argv[1]) + "', expected one of " + known).c_str(), exit_code(ErrorKind::kUsage));
+  }
   catch_interrupts();
   try {
     app.parse(argc, argv);

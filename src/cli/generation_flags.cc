@@ -211,10 +211,12 @@ json::object to_json(const Engine& engine, const GenerationRequest& request, con
   out["num_prompt_tokens"] = request.prompt.size();
   out["prefill_ms"] = result.prefill_ms;
   out["decode_ms"] = result.decode_ms;
-  if (result.prefill_ms > 0) out["prefill_tokens_per_s"] = 1e3 * static_cast<double>(request.prompt.size()) / result.prefill_ms;
-  if (result.decode_ms > 0 && result.tokens.size() > 1) {
-    out["decode_tokens_per_s"] = 1e3 * static_cast<double>(result.tokens.size() - 1) / result.decode_ms;
-  }
+  // Always there: the columns of a table are those of its first row.
+  const auto rate = [](size_t tokens, double ms) {
+    return tokens > 0 && ms > 0 ? json::value(1e3 * static_cast<double>(tokens) / ms) : json::value(nullptr);
+  };
+  out["prefill_tokens_per_s"] = rate(request.prompt.size(), result.prefill_ms);
+  out["decode_tokens_per_s"] = rate(std::max<size_t>(result.tokens.size(), 1) - 1, result.decode_ms);
   return out;
 }
 

@@ -278,7 +278,7 @@ class Optimizer {
     candidate.plan = plan;
     if (!journal.find(candidate)) {
       if (out_of_time()) {
-        candidate.reason = fmt::format("not measured: the time limit of {:g} s was reached", options_.max_seconds);
+        candidate.reason = fmt::format("not measured: too little of the {:g} s was left for it", options_.max_seconds);
         return candidate;
       }
       if (on_step_) on_step_(plan.name + ": load", 0);

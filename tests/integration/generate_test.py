@@ -97,6 +97,12 @@ def test_sampling():
                   ["--logit-bias", "50=nan"], ["--logit-bias", "50=inf"], ["--logit-bias", "=1"], ["--stop", ""], ["--ban", ""], ["--max-tokens", -1]):
         run("run", MODEL, "--prompt", "x", *flags, expect=2)
     run("run", MODEL, "--prompt", "x", "--logit-bias", "330=1", expect=3)
+    # A repeatable option takes one value, not the arguments after it.
+    assert run("run", "--stop", "zz", MODEL, "anna", "--max-tokens", 2, *EXACT).stdout == run("run", MODEL, "anna", "--max-tokens", 2, *EXACT).stdout
+    table, prompts = work / "rates.csv", work / "prompts.txt"
+    prompts.write_text("anna\nthe river\n")
+    run("run", MODEL, "--input", prompts, "--max-tokens", 1, "--output", table, *EXACT)
+    assert table.read_text().splitlines()[0].endswith("decode_tokens_per_s") and run("nosuch", expect=2).stderr.count("'nosuch'") == 1
     run("run", MODEL, "--prompt", "x " * 65, expect=3)
 
 
