@@ -31,8 +31,8 @@ std::string candidate_line(const Report& report, const Candidate& candidate) {
   std::string quality;
   for (const auto& [name, estimate] : candidate.quality) quality += fmt::format("{} {:.4f}  ", name, estimate.value);
   const std::string outcome = &candidate == &report.choice() ? "chosen" : candidate.reason;
-  return fmt::format("{:<44} {:>22} {:>9.1f} {}/s  {}{}\n", candidate.plan.name, speedup_text(candidate), candidate.units_per_s,
-                     report.unit, quality, outcome);
+  const std::string rate = candidate.measured ? fmt::format("{:.1f}", candidate.units_per_s) : "-";
+  return fmt::format("{:<44} {:>22} {:>9} {}/s  {}{}\n", candidate.plan.name, speedup_text(candidate), rate, report.unit, quality, outcome);
 }
 
 std::string summary(const Report& report, const std::string& out) {
