@@ -8,7 +8,9 @@ namespace citius::cli {
 
 void ModelFlags::add_to(CLI::App& app) {
   app.add_option("MODEL", model, "Directory, .gguf file, package, or name in the store")->required();
-  app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")->capture_default_str();
+  app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")
+      ->check(CLI::IsMember({"cpu", "ref"}))
+      ->capture_default_str();
   app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the cores this process may use)")
       ->check(CLI::Range(1, 1024));
   app.add_option("--compute", compute, "fast, or exact (weights as given, fp32 activations)")

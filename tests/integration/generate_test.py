@@ -97,6 +97,7 @@ def test_sampling():
                   ["--logit-bias", "50=nan"], ["--logit-bias", "50=inf"], ["--logit-bias", "=1"], ["--stop", ""], ["--ban", ""], ["--max-tokens", -1]):
         run("run", MODEL, "--prompt", "x", *flags, expect=2)
     run("run", MODEL, "--prompt", "x", "--logit-bias", "330=1", expect=3)
+    run("run", MODEL, "--prompt", "x", "--backend", "plan", expect=2)  # it computes nothing
     # A repeatable option takes one value, not the arguments after it.
     assert run("run", "--stop", "zz", MODEL, "anna", "--max-tokens", 2, *EXACT).stdout == run("run", MODEL, "anna", "--max-tokens", 2, *EXACT).stdout
     table, prompts = work / "rates.csv", work / "prompts.txt"
