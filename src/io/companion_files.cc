@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "io/sentence_transformers.h"
 
 namespace citius {
 namespace {
@@ -24,11 +25,6 @@ constexpr const char* kNames[] = {"generation_config.json",
                                   "chat_template.jinja",
                                   "chat_template.json",
                                   "modules.json",
-                                  "sentence_bert_config.json",
-                                  "sentence_roberta_config.json",
-                                  "sentence_distilbert_config.json",
-                                  "sentence_mpnet_config.json",
-                                  "sentence_xlm-roberta_config.json",
                                   "config_sentence_transformers.json",
                                   "LICENSE",
                                   "LICENSE.txt",
@@ -58,6 +54,9 @@ std::vector<fs::path> companion_files(const fs::path& directory) {
   std::vector<fs::path> files;
   std::error_code error;
   for (const char* name : kNames) {
+    if (fs::is_regular_file(directory / name, error)) files.emplace_back(name);
+  }
+  for (const char* name : kLengthLimitFiles) {
     if (fs::is_regular_file(directory / name, error)) files.emplace_back(name);
   }
   const fs::path templates = "additional_chat_templates";

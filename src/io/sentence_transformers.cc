@@ -1,7 +1,5 @@
 #include "io/sentence_transformers.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "base/error.h"
@@ -95,10 +93,9 @@ void read_modules(const std::filesystem::path& directory, SentenceTransformersCo
   }
 }
 
-// The length limit: in the first of the files that sentence-transformers looks for, named after the models of its first versions.
 void read_limits(const std::filesystem::path& directory, SentenceTransformersConfig& config) {
-  for (const char* name : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
-    const std::filesystem::path limits = directory / fmt::format("sentence_{}_config.json", name);
+  for (const char* name : kLengthLimitFiles) {
+    const std::filesystem::path limits = directory / name;
     if (!is_there(limits)) continue;
     const json::value root = read_json(limits, kMaxBytes);
     const JsonObject object(root, limits.string());

@@ -12,6 +12,12 @@
 
 namespace citius {
 
+/// Files that may hold the length limit, in the order in which sentence-transformers looks for them; named after the models of its
+/// first versions.
+inline constexpr const char* kLengthLimitFiles[] = {
+    "sentence_bert_config.json",   "sentence_roberta_config.json",     "sentence_distilbert_config.json", "sentence_camembert_config.json",
+    "sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json"};
+
 struct SentenceTransformersConfig {
   struct Dense {
     std::filesystem::path directory;  // holds model.safetensors with linear.weight and linear.bias

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "io/companion_files.h"
 #include "io/temp_dir.h"
 
 namespace citius {
@@ -21,6 +22,7 @@ TEST(SentenceTransformers, LengthLimitHasManyNames) {
     EXPECT_EQ(read_sentence_transformers(dir.path()).max_seq_length, 5) << name;
     dir.write(file, R"({"max_seq_length": 5, "do_lower_case": true})");
     EXPECT_THAT([&] { read_sentence_transformers(dir.path()); }, ThrowsMessage<Error>(HasSubstr("do_lower_case"))) << name;
+    EXPECT_THAT(companion_files(dir.path()), testing::Contains(file));  // a package takes it along
   }
   const TempDir dir;
   dir.write("sentence_roberta_config.json", R"({"max_seq_length": 5})");
