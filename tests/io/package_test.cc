@@ -122,6 +122,21 @@ TEST_F(Package, StoresCompressedTensors) {
   EXPECT_FALSE(open_checkpoint(out()).config.contains("quantization_config"));
 }
 
+// Products of a larger code would not fit where the kernels sum them.
+TEST_F(Package, RefusesCodesOutOfRange) {
+  const auto join = [](Format format, int code) {
+    const int8_t codes[4] = {1, static_cast<int8_t>(code), 0, -1};
+    const float scale = 0.5f;
+    const SafetensorsEntry parts[2] = {{DType::kI8, {1, 4}, std::as_bytes(std::span(codes))},
+                                       {DType::kF32, {1, 1}, std::as_bytes(std::span(&scale, 1))}};
+    join_matrix(format, 1, 4, {&parts[0], &parts[1]}, nullptr, "w");
+  };
+  for (const int code : {-63, 63}) EXPECT_NO_THROW(join(Format::kInt7, code));
+  for (const int code : {-64, 64, -128}) EXPECT_THROW(join(Format::kInt7, code), Error) << code;
+  EXPECT_NO_THROW(join(Format::kInt8, -127));
+  EXPECT_THROW(join(Format::kInt8, -128), Error);
+}
+
 TEST_F(Package, RefusesWhatItMustNotReplace) {
   dir_.write("precious/notes.txt", "keep");
   EXPECT_THROW(write_package(dir_.path() / "precious", source_, {}, threads_), Error);
