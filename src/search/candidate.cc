@@ -143,9 +143,11 @@ std::vector<FormatPlan> uniform_plans(const CandidateSpace& space) {
     plans.push_back(std::move(plan));
   }
   if (!space.language_model) return plans;
+  // A body of few bits loses much where it is rounded a second time: what leaves it alone comes first.
+  auto place = space.bits_per_weight < 8 ? plans.begin() : plans.end();
   for (Format output : {Format::kInt8G32, Format::kQ6K, Format::kInt4ZG32}) {
     if (format_bits_per_weight(output, kCols) >= space.output_bits) continue;
-    plans.push_back(plan_of(fmt::format("body as given, output {}", format_name(output)), std::nullopt, output));
+    place = plans.insert(place, plan_of(fmt::format("body as given, output {}", format_name(output)), std::nullopt, output)) + 1;
   }
   if (space.bits_per_weight > 16 && !memory) plans.push_back(plan_of("bf16", Format::kBF16, Format::kBF16));
   return plans;
