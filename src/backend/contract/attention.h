@@ -51,7 +51,7 @@ struct KvWriteArgs {
 /// Keys are walked in pieces of kKvBlock, anchored at token 0, ascending: within a piece scores s_j (one fp32 accumulator,
 /// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m), l = l · exp(m_old - m) + Σ e_j
 /// (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for
-/// ascending j. out = o / l. Masked or unwritten keys and values are never multiplied. The result of a row depends on its
+/// ascending j. out = o / l. Masked or unwritten keys and values never reach the result. The result of a row depends on its
 /// query and the visible keys alone.
 /// q, out: [T, H, D] fp32, strided along T; out must not overlap q.
 struct AttentionArgs {
