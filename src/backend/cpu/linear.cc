@@ -100,7 +100,7 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
                       .aux_group = plan.aux_group,
                       .aux = plan.aux,
                       .offset = plan.offset,
-                      .wide = plan.wide};
+                      .quad_bytes = plan.quad_bytes};
     const IntegerStrides strides = integer_strides(plan, cols);
     task.code_stride = strides.codes;
     task.scale_stride = strides.scales;

@@ -91,7 +91,7 @@ struct QuantizeTask {
   int64_t aux_group = 0;  // inputs per auxiliary value; 0: all. Divides `group`
   AuxKind aux = AuxKind::kNone;
   int offset = 0;
-  bool wide = false;  // four inputs as simd's store_wide_quads() writes them, not as four bytes
+  int64_t quad_bytes = 4;  // of four codes: 4, or simd's kWideQuadBytes as store_wide_quads() writes them
   int8_t* codes = nullptr;
   int64_t code_stride = 0;  // bytes; at least those of cols rounded up to kBlock, the rest is zero
   float* scales = nullptr;
@@ -108,8 +108,7 @@ struct ActivationPlan {
   int64_t aux_group = 0;
   AuxKind aux = AuxKind::kNone;
   int offset = 0;
-  bool wide = false;       // codes as the instruction set's dot() takes them
-  int64_t quad_bytes = 4;  // of four codes
+  int64_t quad_bytes = 4;  // of four codes, as the instruction set's dot() takes them
 };
 
 struct FormatKernels {

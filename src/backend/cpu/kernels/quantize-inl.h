@@ -67,7 +67,7 @@ void quantize_rows(const QuantizeTask& t) {
   }
 }
 
-void quantize(const QuantizeTask& t) { t.wide ? quantize_rows<true>(t) : quantize_rows<false>(t); }
+void quantize(const QuantizeTask& t) { t.quad_bytes == 4 ? quantize_rows<false>(t) : quantize_rows<true>(t); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME

@@ -26,7 +26,6 @@ FormatKernels group_kernels(const char* name) {
   kernels.plan.aux_group = F::kGroup;
   kernels.plan.offset = F::kOffset;
   kernels.plan.quad_bytes = GroupSum<F>::kQuadBytes;
-  kernels.plan.wide = GroupSum<F>::kNarrow == 0;
   if (F::kOffset != 0) kernels.plan.aux = AuxKind::kOffset;
   if (F::kShift == Shift::kMin) kernels.plan.aux = AuxKind::kScaledSum;
   if (F::kShift == Shift::kZero) kernels.plan.aux = AuxKind::kSum;
@@ -39,11 +38,7 @@ FormatKernels group_kernels(const char* name) {
 template <typename F>
 FormatKernels row_kernels(const char* name) {
   FormatKernels kernels{name, {}, run_rows<F>, run_exact<F>, decode_integers<F>};
-  kernels.plan = {.integer = true,
-                  .aux = AuxKind::kOffset,
-                  .offset = F::kOffset,
-                  .wide = GroupSum<F>::kNarrow == 0,
-                  .quad_bytes = GroupSum<F>::kQuadBytes};
+  kernels.plan = {.integer = true, .aux = AuxKind::kOffset, .offset = F::kOffset, .quad_bytes = GroupSum<F>::kQuadBytes};
   return kernels;
 }
 
