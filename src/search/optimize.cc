@@ -65,7 +65,10 @@ class Optimizer {
     Journal journal(out.string() + ".partial", journal_key(options_, digest_, report_.budget, report_.machine));
     prepare_items(journal);
     measure_base(journal);
-    for (const FormatPlan& plan : uniform_plans(space_)) try_plan(plan, journal);
+    is_new({});  // as given
+    for (const FormatPlan& plan : uniform_plans(space_)) {
+      if (is_new(plan)) try_plan(plan, journal);
+    }
     try_mixtures(journal);
     choose_and_verify(
         report_, budget_, [this](const FormatPlan& plan, double confidence) { return measure_again(plan, confidence); },
@@ -273,6 +276,15 @@ class Optimizer {
     if (!base.passed) base.reason = *violation(budget_, base.quality);
   }
 
+  // Whether a plan gives some weight another format than the model as given and every plan before: formats that do not fit the
+  // width of a weight fall back to the same one.
+  bool is_new(const FormatPlan& plan) {
+    const FormatPolicy policy = make_policy(plan, space_.target);
+    std::map<std::string, Format> formats;  // by name: every runner of the base reads its output layer again
+    for (const WeightRecord& record : base_engine_.loaded.load.records) formats.emplace(record.name, policy(record));
+    return seen_.insert(std::move(formats)).second;
+  }
+
   const Candidate& try_plan(const FormatPlan& plan, Journal& journal) {
     Candidate& candidate = report_.candidates.emplace_back();
     candidate.plan = plan;
@@ -323,7 +335,9 @@ class Optimizer {
     find_sensitivity(coarse_plan, journal);
     std::vector<int64_t> worst;
     for (const auto& [layer, harm] : report_.sensitivity) worst.push_back(layer);
-    for (const FormatPlan& plan : mixed_plans(coarse_plan, finer, worst, space_.target.num_layers)) try_plan(plan, journal);
+    for (const FormatPlan& plan : mixed_plans(coarse_plan, finer, worst, space_.target.num_layers)) {
+      if (is_new(plan)) try_plan(plan, journal);
+    }
   }
 
   void find_sensitivity(const FormatPlan& coarse, Journal& journal) {
@@ -416,7 +430,8 @@ class Optimizer {
   Budget budget_;
   Workload workload_;
   std::unique_ptr<QualityReference> reference_;
-  std::string digest_;  // of the model
+  std::set<std::map<std::string, Format>> seen_;  // of the weights under every plan so far
+  std::string digest_;                            // of the model
   size_t num_choose_ = 0;
   size_t num_items_ = 0;
   Report report_;

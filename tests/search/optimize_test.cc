@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "io/package_digest.h"
+#include "runtime/decoder.h"
 #include "search/environment.h"
 #include "search/package_writer.h"
 #include "search/remeasure.h"
@@ -75,6 +76,28 @@ TEST_F(Optimize, ABudgetThatNothingMeetsLeavesTheModelAsGiven) {
     EXPECT_FALSE(candidate.reason.empty());
   }
   EXPECT_EQ(kernels_of(strict.out, {}), kernels_of(strict.model, {}));
+}
+
+// The model is so narrow that most formats fall back to the same few.
+TEST_F(Optimize, NoPlanIsTriedTwiceUnderTwoNames) {
+  for (const char* goal : {"memory", "latency"}) {
+    OptimizeOptions wide = options("kl<=100");
+    wide.goal = goal;
+    wide.out = directory_ / goal;
+    const Report report = optimize(wide);
+    Engine source = open_engine(wide.model);
+    const Decoder decoder(source, kKvBlock);  // loads the output layer
+    std::set<std::vector<Format>> seen;
+    const auto is_new = [&](const FormatPlan& plan) {
+      const FormatPolicy policy = make_policy(plan, plan_target(source.model()));
+      std::vector<Format> formats;
+      for (const WeightRecord& record : source.loaded.load.records) formats.push_back(policy(record));
+      return seen.insert(std::move(formats)).second;
+    };
+    EXPECT_TRUE(is_new({}));
+    EXPECT_FALSE(report.candidates.empty());
+    for (const Candidate& candidate : report.candidates) EXPECT_TRUE(is_new(candidate.plan)) << goal << " " << candidate.plan.name;
+  }
 }
 
 TEST_F(Optimize, WrongBudgetAndForeignDirectoryAreUsage) {
