@@ -8,9 +8,9 @@ namespace citius {
 namespace {
 
 // The one piece of state a signal handler can reach.
-volatile std::sig_atomic_t stop_requested = 0;
+volatile std::sig_atomic_t stop_signal = 0;
 
-void on_signal(int) { stop_requested = 1; }
+void on_signal(int number) { stop_signal = number; }
 
 }  // namespace
 
@@ -26,7 +26,14 @@ void catch_interrupts() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-bool interrupted() { return stop_requested != 0; }
+bool interrupted() { return stop_signal != 0; }
+
+bool take_ctrl_c() {
+  if (stop_signal != SIGINT) return false;
+  stop_signal = 0;
+  catch_interrupts();
+  return true;
+}
 
 void check_interrupted() {
   if (interrupted()) throw Error(ErrorKind::kInterrupted, "interrupted");

@@ -9,6 +9,8 @@ namespace citius {
 void catch_interrupts();
 /// Whether the user asked to stop.
 bool interrupted();
+/// Whether Ctrl-C, not SIGTERM, asked to stop. Forgets it: the next Ctrl-C is caught again.
+bool take_ctrl_c();
 /// Throws Error{kInterrupted} where the user asked to stop.
 void check_interrupted();
 

@@ -74,7 +74,7 @@ class Chat {
 };
 
 void converse(Chat& chat) {
-  std::fprintf(stderr, "/reset begins anew, /quit or Ctrl-D ends\n");
+  std::fprintf(stderr, "/reset begins anew, Ctrl-C stops a reply, /quit or Ctrl-D ends\n");
   for (std::string line; std::fprintf(stderr, "> "), std::getline(std::cin, line);) {
     if (line == "/quit") return;
     if (line == "/reset") {
@@ -82,7 +82,7 @@ void converse(Chat& chat) {
     } else if (!line.empty()) {
       chat.say(line, /*stream=*/true);
       print("\n");
-      if (interrupted()) fail(ErrorKind::kInterrupted, "chat", "interrupted");
+      if (!take_ctrl_c()) check_interrupted();
     }
   }
   std::fprintf(stderr, "\n");

@@ -44,11 +44,13 @@ void add_input_options(CLI::App& command, InputOptions& options) {
         options.has_text = true;
       },
       "The text. Without it and without --input, standard input is read, one text a line");
-  command.add_option("-i,--input", options.input, "File of texts: .jsonl and .csv/.tsv by column, anything else one text a line");
+  command.add_option("-i,--input", options.input,
+                     "File of texts: .jsonl and .csv/.tsv by column, anything else one text a line; - is standard input");
   command.add_option("--text-column", options.text_column, "Column or key of the text in --input (default: text)");
 }
 
 Inputs::Inputs(const InputOptions& options, const std::vector<std::string>& fields) {
+  const bool standard_input = options.input.empty() || options.input == "-";
   if (options.has_text && !options.input.empty()) {
     fail(ErrorKind::kUsage, "--input", "got a text argument too; expected one of both");
   }
@@ -62,7 +64,7 @@ Inputs::Inputs(const InputOptions& options, const std::vector<std::string>& fiel
     ready_.push_back({options.text, std::vector<std::string>(fields.size()), 0});
     return;
   }
-  if (options.input.empty()) {
+  if (standard_input) {
     where_ = "standard input";
     parser_ = make_parser(where_, "", options, fields);
     fd_ = STDIN_FILENO;

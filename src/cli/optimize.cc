@@ -52,6 +52,16 @@ std::string summary(const Report& report, const std::string& out) {
   return text + fmt::format("package: {}\nreport:  {}/report.html\n", out, out);
 }
 
+Report search(const OptimizeOptions& options) {
+  StepProgress progress;
+  try {
+    return optimize(options, [&](const std::string& step, double share) { progress(step, share); });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInterrupted) throw;
+    fail(ErrorKind::kInterrupted, "optimize", "interrupted; what was measured is kept, the same command goes on from there");
+  }
+}
+
 void run_optimize(const OptimizeArgs& args) {
   OptimizeOptions options;
   options.model = resolve_model(args.model);
@@ -66,8 +76,7 @@ void run_optimize(const OptimizeArgs& args) {
     options.texts = read_texts(args.data, args.text_column, /*whole=*/true);
     options.plain = !is_table(args.data);
   }
-  StepProgress progress;
-  const Report report = optimize(options, [&](const std::string& step, double share) { progress(step, share); });
+  const Report report = search(options);
   args.json ? print_json(report_json(report)) : print(summary(report, args.out));
   if (!report.changed() && !report.base.passed) {
     fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}", report.budget, report.base.reason);

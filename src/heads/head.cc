@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 #include "base/error.h"
@@ -77,14 +78,16 @@ Head Head::load(LoadedModel& loaded, HeadKind kind, int64_t outputs) {
   Head head;
   head.where_ = where;
   head.pooling_ = layout->pooling;
+  // The last step with a weight of its own tells: a pooler before it belongs to other tasks too.
+  for (const HeadStep& step : std::views::reverse(layout->steps)) {
+    if (step.optional || step.weight.empty()) continue;
+    if (source.has(step.weight + ".weight")) break;
+    fail_input(where, "has no {} head: tensor '{}.weight' is missing; was the model made for another task?", head_name(kind), step.weight);
+  }
   for (size_t i = 0; i < layout->steps.size(); ++i) {
     const HeadStep& step = layout->steps[i];
     if (step.optional && !source.has(step.weight + ".weight")) continue;
     const bool last = i + 1 == layout->steps.size();
-    if (last && !step.weight.empty() && !source.has(step.weight + ".weight")) {
-      fail_input(where, "has no {} head: tensor '{}.weight' is missing; was the model made for another task?", head_name(kind),
-                 step.weight);
-    }
     Step loaded_step;
     loaded_step.activation = step.activation;
     if (step.kind == HeadStep::Kind::kNorm) {

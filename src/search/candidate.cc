@@ -50,13 +50,10 @@ json::object to_json(const Candidate& candidate) {
   object["name"] = candidate.plan.name;
   object["formats"] = plan_json(candidate.plan);
   object["measured"] = candidate.measured;
-  if (candidate.measured) {
-    object["speedup"] = candidate.speedup.value;
-    object["speedup_interval"] = interval_json(candidate.speedup);
-  } else {
-    object["speedup"] = nullptr;
-    object["speedup_interval"] = nullptr;
-  }
+  const auto measured = [&](json::value value) { return candidate.measured ? std::move(value) : json::value(nullptr); };
+  const auto share = [](double value) { return value > 0 ? json::value(value) : json::value(nullptr); };
+  object["speedup"] = measured(candidate.speedup.value);
+  object["speedup_interval"] = measured(interval_json(candidate.speedup));
   json::object quality, intervals;
   for (const auto& [name, estimate] : candidate.quality) {
     quality[name] = number_or_null(estimate.value);
@@ -67,14 +64,14 @@ json::object to_json(const Candidate& candidate) {
   object["items"] = candidate.num_items;
   object["passed"] = candidate.passed;
   object["reason"] = candidate.reason;
-  object["weight_bytes"] = candidate.weight_bytes;
-  object["round_ms"] = candidate.median_ms;
-  object["latency_ms"] = json::object{{"p50", candidate.p50_ms}, {"p90", candidate.p90_ms}, {"p99", candidate.p99_ms}};
-  object["units_per_s"] = candidate.units_per_s;
-  object["round_bytes"] = candidate.round_bytes;
-  object["round_operations"] = candidate.round_operations;
-  object["share_of_bandwidth"] = candidate.share_of_bandwidth > 0 ? json::value(candidate.share_of_bandwidth) : json::value(nullptr);
-  object["share_of_peak"] = candidate.share_of_peak > 0 ? json::value(candidate.share_of_peak) : json::value(nullptr);
+  object["weight_bytes"] = measured(candidate.weight_bytes);
+  object["round_ms"] = measured(candidate.median_ms);
+  object["latency_ms"] = measured(json::object{{"p50", candidate.p50_ms}, {"p90", candidate.p90_ms}, {"p99", candidate.p99_ms}});
+  object["units_per_s"] = measured(candidate.units_per_s);
+  object["round_bytes"] = measured(candidate.round_bytes);
+  object["round_operations"] = measured(candidate.round_operations);
+  object["share_of_bandwidth"] = share(candidate.share_of_bandwidth);
+  object["share_of_peak"] = share(candidate.share_of_peak);
   json::array kernels;
   for (const std::string& kernel : candidate.kernels) kernels.emplace_back(kernel);
   object["kernels"] = std::move(kernels);

@@ -183,6 +183,8 @@ std::string roofline_section(const Report& report) {
       draw(plot), report.machine.contains("threads") ? json::serialize(report.machine.at("threads")) : std::string("its"));
 }
 
+std::string share_text(double share) { return share > 0 ? fmt::format("{:.0f} %", 100 * share) : "-"; }
+
 std::string candidate_row(const Report& report, const Candidate& candidate, size_t number) {
   const bool chosen = &candidate == &report.choice();
   const auto measured = [&](const std::string& text) { return candidate.measured ? text : std::string(); };
@@ -196,7 +198,7 @@ std::string candidate_row(const Report& report, const Candidate& candidate, size
       chosen ? " class=chosen" : "", number, escape_html(candidate.plan.name), measured(interval_text(candidate.speedup, 2)),
       measured(fmt::format("{:.1f} <span class=soft>{:.2f} ms</span>", candidate.units_per_s, candidate.p50_ms)),
       measured(fmt::format("{:.1f}", candidate.weight_bytes / 1e6)),
-      measured(fmt::format("{:.0f} / {:.0f} %", 100 * candidate.share_of_bandwidth, 100 * candidate.share_of_peak)),
+      measured(fmt::format("{} / {}", share_text(candidate.share_of_bandwidth), share_text(candidate.share_of_peak))),
       quality_text(candidate.quality), outcome);
 }
 

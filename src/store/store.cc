@@ -293,7 +293,7 @@ PullResult pull(const Source& source, const PullOptions& options) {
     fail(ErrorKind::kUsage, "--sha256", "got '{}', expected 64 hexadecimal digits in lower case", options.sha256);
   }
   if (source.kind == SourceKind::kPath && !fs::exists(source.location)) {
-    fail_input(source.location, "there is no such file or directory");
+    fail_input(source.location, "there is no such file or directory; a model of the hub is hf:ORG/NAME");
   }
   const bool one_file = source.kind == SourceKind::kPypi || source.kind == SourceKind::kHttps ||
                         (source.kind == SourceKind::kPath && !fs::is_directory(source.location));

@@ -111,6 +111,9 @@ class Request {
   }
   // What went wrong, for a message.
   std::string describe(CURLcode code) const {
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT) {
+      return fmt::format("{}; is the network reachable? (https_proxy names a proxy, HF_ENDPOINT a mirror of the hub)", message_);
+    }
     if (code != CURLE_OK) return message_[0] != '\0' ? message_ : curl_easy_strerror(code);
     std::string text = fmt::format("the server answered {}", headers.status);
     if (headers.status == 401 || headers.status == 403) text += "; set HF_TOKEN if the model asks for a login";
