@@ -97,9 +97,17 @@ Parts read_wordpiece(const std::filesystem::path& path, const json::object& conf
                                           get_flag(config, "strip_accents", lowercase), lowercase);
   parts.pre_tokenizer = make_bert_pre_tokenizer();
   parts.decoder = make_wordpiece_decoder("##", /*cleanup=*/true);
-  const auto cls = parts.model->vocabulary().find("[CLS]"), sep = parts.model->vocabulary().find("[SEP]");
-  if (cls && sep) parts.post_processor = make_bert_processing(*cls, *sep);
-  add_config_tokens(config, {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, parts);
+  const Vocabulary& vocabulary = parts.model->vocabulary();
+  if (const auto cls = vocabulary.find("[CLS]"), sep = vocabulary.find("[SEP]"); cls && sep) {
+    parts.post_processor = make_bert_processing(*cls, *sep);
+    add_config_tokens(config, {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, parts);
+  } else if (const auto bos = vocabulary.find("<s>"), eos = vocabulary.find("</s>"); bos && eos) {  // MPNet
+    parts.post_processor = make_roberta_processing(*bos, *eos, /*trim_offsets=*/true, /*add_prefix_space=*/false);
+    add_config_tokens(config, {"<s>", "<pad>", "</s>", "[UNK]", "<mask>"}, parts);
+    for (AddedToken& token : parts.added_tokens) token.lstrip |= token.content == "<mask>";
+  } else {
+    fail_input(parts.where, "lacks [CLS] and [SEP], and <s> and </s> too; one of these pairs stands around a text");
+  }
   return parts;
 }
 

@@ -191,6 +191,24 @@ TEST(Vectors, DistilbertCasedFromItsOwnTokens) {
   EXPECT_EQ(cleaned_up(tokenizer->decode(excerpt.ids, /*skip_special=*/false)), std::string(golden.at("decoded_text").as_string()));
 }
 
+// Ids and offsets are those of transformers' MPNetTokenizer with this vocabulary.
+TEST(Vocabulary, MpnetFromVocabTxt) {
+  const auto folder = std::filesystem::temp_directory_path() / ("citius_mpnet_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  write_file(folder / "vocab.txt", "<s>\n<pad>\n</s>\n<unk>\nhello\nworld\n##s\n!\nnew\nyork\n[UNK]\n<mask>\n");
+  const auto tokenizer = Tokenizer::from_directory(folder);
+  EXPECT_EQ(tokenizer->encode_ids("Hello worlds! <mask> foo"), (std::vector<int32_t>{0, 4, 5, 6, 7, 11, 10, 2}));
+  EXPECT_EQ(tokenizer->encode_pair("hello", "new york").ids, (std::vector<int32_t>{0, 4, 2, 2, 8, 9, 2}));
+  const Encoding encoding = tokenizer->encode("a  <mask>!");
+  EXPECT_EQ(encoding.ids, (std::vector<int32_t>{0, 10, 11, 7, 2}));
+  EXPECT_EQ(encoding.byte_offsets[2].begin, 3);
+  EXPECT_EQ(encoding.byte_offsets[2].end, 9);
+  EXPECT_EQ(tokenizer->special().mask, 11);
+  write_file(folder / "vocab.txt", "[UNK]\nhello\n");
+  EXPECT_THROW(Tokenizer::from_directory(folder), Error);
+  std::filesystem::remove_all(folder);
+}
+
 // Without the scores there is no search to check: the pieces put together are the normalized text, which decodes as given.
 TEST(Vectors, T5FromItsOwnTokens) {
   const auto file = shared_path("tokenizers/hf_vectors/t5_base_encoded.json");
