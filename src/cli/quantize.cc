@@ -103,10 +103,27 @@ json::object summary(const QuantizeArgs& args, double before, double after, cons
   return {{"out", args.out}, {"format", args.format}, {"bytes_before", before}, {"bytes", after}, {"other_formats", exceptions}};
 }
 
+// Its progress bar is gone when it returns.
+void write(const QuantizeArgs& args, Engine& source, const FormatPlan& plan, const FormatPolicy& policy,
+           const std::vector<PackageWeight>& weights) {
+  StepProgress progress;
+  const OnWritten on_written = [&](double share) { progress("writing " + args.out, share); };
+  if (args.out.ends_with(".gguf")) {
+    write_gguf(args.out, source.checkpoint, weights, source.backend->threads(), on_written);
+  } else {
+    OptimizedPackage package;
+    package.directory = args.out;
+    package.policy = policy;
+    package.recipe = {{"source_digest", model_digest(source.checkpoint)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
+    package.num_threads = args.threads;
+    package.on_written = on_written;
+    write_optimized(source.checkpoint, package);
+  }
+}
+
 void run_quantize(const QuantizeArgs& args) {
   FormatPlan plan = plan_of_name(args.format);
   plan.keep = args.keep;
-  const bool gguf = args.out.ends_with(".gguf");
   EngineOptions options;
   options.backend = "ref";
   options.num_threads = args.threads;
@@ -126,18 +143,7 @@ void run_quantize(const QuantizeArgs& args) {
     if (format != record.stored) weights.push_back({record.name, format, record.transposed});
     if (!plan.body || format != *plan.body) exceptions.push_back(json::object{{"name", record.name}, {"format", format_name(format)}});
   }
-  StepProgress progress;
-  progress("writing " + args.out, 0);
-  if (gguf) {
-    write_gguf(args.out, source.checkpoint, weights, source.backend->threads());
-  } else {
-    OptimizedPackage package;
-    package.directory = args.out;
-    package.policy = policy;
-    package.recipe = {{"source_digest", model_digest(source.checkpoint)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
-    package.num_threads = args.threads;
-    write_optimized(source.checkpoint, package);
-  }
+  write(args, source, plan, policy, weights);
   if (args.json) return print_json(summary(args, before, after, exceptions));
   print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)));
   for (const json::value& other : exceptions) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,9 @@ struct PackageContent {
   std::map<std::string, std::string> files;  // further files: name (no directories) and content
 };
 
+/// Told after each tensor how much of the bytes of weights is written, from 0 to 1; may throw.
+using OnWritten = std::function<void(double share)>;
+
 /// Where a package for `directory` is written: absolute, normal, without a slash at its end. An empty directory and a package
 /// may be there. Throws Error{kUsage}, naming them, where other files would be lost, or where there is no name.
 std::filesystem::path package_target(const std::filesystem::path& directory);
@@ -38,7 +42,8 @@ std::filesystem::path package_target(const std::filesystem::path& directory);
 /// Writes the package of `source` with the weights of `content` converted, tensor by tensor, to package_target(directory); an
 /// existing package there is replaced. Throws Error{kUsage}, Error{kResource}, or Error{kInput} where a weight cannot be
 /// stored in its format.
-void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads);
+void write_package(const std::filesystem::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads,
+                   const OnWritten& on_written = {});
 
 /// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or
 /// edited package is refused (Error{kInput}) before anything of it is used. Files that the package does not list, and the
@@ -54,7 +59,7 @@ std::shared_ptr<const TensorContainer> open_package_weights(const std::filesyste
 
 /// Writes a GGUF file from a checkpoint that came from one: same metadata, the named weights converted to formats that GGUF
 /// has. Throws Error{kUsage} for other checkpoints and formats.
-void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights,
-                ThreadPool& threads);
+void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
+                const OnWritten& on_written = {});
 
 }  // namespace citius

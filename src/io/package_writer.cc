@@ -145,6 +145,8 @@ struct Stored {
   bool turn = false;
   int64_t rows = 0, cols = 0;  // as written
   std::vector<PackagePart> parts;
+
+  size_t bytes() const { return format_row_bytes(target, cols) * static_cast<size_t>(rows); }
 };
 
 DType dtype_of(Format format) { return format == Format::kF32 ? DType::kF32 : format == Format::kF16 ? DType::kF16 : DType::kBF16; }
@@ -179,7 +181,22 @@ std::vector<Stored> plan_weights(const TensorContainer& weights, const std::vect
   return plan;
 }
 
-void write_weights(const fs::path& path, const TensorContainer& weights, const std::vector<Stored>& plan, ThreadPool& threads) {
+// Converts the weights one by one in the order of the plan and hands each to `write`.
+template <typename Write>
+void convert_weights(const TensorContainer& weights, const std::vector<Stored>& plan, ThreadPool& threads, const OnWritten& on_written,
+                     const Write& write) {
+  double total = 0, written = 0;
+  for (const Stored& stored : plan) total += static_cast<double>(stored.bytes());
+  for (const Stored& stored : plan) {
+    const OwnedMatrix converted = convert_weight(weights.matrix(stored.name), stored.target, stored.turn, stored.name, threads);
+    write(stored, converted.matrix);
+    written += static_cast<double>(stored.bytes());
+    if (on_written) on_written(written / total);
+  }
+}
+
+void write_weights(const fs::path& path, const TensorContainer& weights, const std::vector<Stored>& plan, ThreadPool& threads,
+                   const OnWritten& on_written) {
   std::vector<SafetensorsPlan> files;
   json::object formats;
   for (const Stored& stored : plan) {
@@ -189,14 +206,10 @@ void write_weights(const fs::path& path, const TensorContainer& weights, const s
     formats[stored.name] = {{"format", std::string(format_name(stored.target))}, {"shape", json::array{stored.rows, stored.cols}}};
   }
   SafetensorsWriter writer(path, std::move(files), {{"format", "pt"}, {"citius.formats", json::serialize(formats)}});
-  for (const Stored& stored : plan) {
-    const OwnedMatrix converted = convert_weight(weights.matrix(stored.name), stored.target, stored.turn, stored.name, threads);
-    if (stored.parts.empty()) {
-      writer.add({converted.matrix.data, converted.matrix.row_bytes() * static_cast<size_t>(converted.matrix.rows)});
-    } else {
-      for (const std::vector<std::byte>& bytes : split_matrix(converted.matrix, stored.parts)) writer.add(bytes);
-    }
-  }
+  convert_weights(weights, plan, threads, on_written, [&](const Stored& stored, const EncodedMatrix& converted) {
+    if (stored.parts.empty()) return writer.add({converted.data, stored.bytes()});
+    for (const std::vector<std::byte>& bytes : split_matrix(converted, stored.parts)) writer.add(bytes);
+  });
   writer.commit();
 }
 
@@ -217,7 +230,8 @@ fs::path package_target(const fs::path& directory) {
        fmt::join(named, ", "), foreign.size() > kMostNamed ? fmt::format(" and {} more", foreign.size() - kMostNamed) : "");
 }
 
-void write_package(const fs::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads) {
+void write_package(const fs::path& directory, const Checkpoint& source, const PackageContent& content, ThreadPool& threads,
+                   const OnWritten& on_written) {
   if (source.weights == nullptr) fail(ErrorKind::kUsage, source.path.string(), "has no weights to make a package of");
   const fs::path target = package_target(directory);
   const std::vector<Stored> plan = plan_weights(*source.weights, content.weights);
@@ -235,7 +249,7 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
     GgufWriter(staged.path() / "metadata.gguf", *source.gguf, {}).commit();
   }
   write_file(staged.path() / "config.json", json::serialize(config) + "\n");
-  write_weights(staged.path() / "model.safetensors", *source.weights, plan, threads);
+  write_weights(staged.path() / "model.safetensors", *source.weights, plan, threads, on_written);
   json::object citius = content.citius;
   citius["package_version"] = kPackageVersion;
   citius["files"] = file_digests(staged.path());
@@ -247,7 +261,8 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
   staged.publish();
 }
 
-void write_gguf(const fs::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads) {
+void write_gguf(const fs::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
+                const OnWritten& on_written) {
   if (!source.is_gguf() || source.weights == nullptr) {
     fail(ErrorKind::kUsage, source.path.string(), "did not come from a GGUF file; only such models can be written as GGUF");
   }
@@ -261,10 +276,8 @@ void write_gguf(const fs::path& path, const Checkpoint& source, const std::vecto
     tensors.push_back({stored.name, stored.target, source.weights->shape(stored.name)});
   }
   GgufWriter writer(path, *source.gguf, std::move(tensors));
-  for (const Stored& stored : plan) {
-    const OwnedMatrix converted = convert_weight(source.weights->matrix(stored.name), stored.target, false, stored.name, threads);
-    writer.add({converted.matrix.data, converted.matrix.row_bytes() * static_cast<size_t>(converted.matrix.rows)});
-  }
+  convert_weights(*source.weights, plan, threads, on_written,
+                  [&](const Stored& stored, const EncodedMatrix& converted) { writer.add({converted.data, stored.bytes()}); });
   writer.commit();
 }
 

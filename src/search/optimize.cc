@@ -412,6 +412,7 @@ class Optimizer {
     package.files = {{"report.json", json_text(facts, /*pretty=*/true) + "\n"}, {"report.html", report_html(report_)}};
     package.seed = options_.seed;
     package.num_threads = options_.num_threads;
+    package.on_written = step("writing " + options_.out.string());
     write_optimized(base_engine_.checkpoint, package);
   }
 

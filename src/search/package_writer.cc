@@ -1,7 +1,6 @@
 #include "search/package_writer.h"
 
 #include "base/version.h"
-#include "io/package.h"
 #include "runtime/decoder.h"
 #include "runtime/receipt.h"
 
@@ -24,7 +23,7 @@ void write_optimized(const Checkpoint& source, const OptimizedPackage& package) 
     if (record.format != record.stored) content.weights.push_back({record.name, record.format, record.transposed});
   }
   content.files = package.files;
-  write_package(package.directory, source, content, reference.backend->threads());
+  write_package(package.directory, source, content, reference.backend->threads(), package.on_written);
 }
 
 }  // namespace citius

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "io/package.h"
 #include "runtime/engine.h"
 
 namespace citius {
@@ -18,6 +19,7 @@ struct OptimizedPackage {
   std::map<std::string, std::string> files;  // reports
   uint64_t seed = 0;                         // of the receipt's probes
   int num_threads = 0;
+  OnWritten on_written;
 };
 
 /// Makes the receipt with the reference backend and writes the package of `source`. Throws Error.
