@@ -12,6 +12,7 @@ namespace citius {
 
 /// `kExact`: weights as given, fp32 activations. `kFast`: the activation format that the weight format names.
 enum class Compute : uint8_t { kFast, kExact };
+constexpr const char* compute_name(Compute compute) { return compute == Compute::kExact ? "exact" : "fast"; }
 
 class PackedWeight {
  public:

@@ -48,7 +48,7 @@ Engine ModelFlags::open(EngineOptions options) const {
     options.policy = make_policy(plan, plan_target(open_engine(path, look).model()));
   }
   Engine engine = open_engine(path, options);
-  if (engine.options.compute == Compute::kFast && !engine.options.policy) tell_elsewhere(engine);
+  if (!engine.options.policy) tell_elsewhere(engine);
   return engine;
 }
 

@@ -14,7 +14,7 @@ namespace citius::cli {
 namespace {
 
 struct OptimizeArgs {
-  std::string model, out, goal = "latency", budget, data, text_column, isa;
+  std::string model, out, goal = "latency", budget, data, text_column, isa, compute = "fast";
   double max_time = 180;
   uint64_t seed = 0;
   int threads = 0;
@@ -72,6 +72,7 @@ void run_optimize(const OptimizeArgs& args) {
   options.max_seconds = args.max_time;
   options.num_threads = args.threads;
   options.isa = args.isa;
+  options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
   if (!args.data.empty()) {
     options.texts = read_texts(args.data, args.text_column, /*whole=*/true);
     options.plain = !is_table(args.data);
@@ -105,6 +106,9 @@ void add_optimize(CLI::App& app) {
   command->add_option("--seed", args->seed, "Seed of sampled text and of resampling")->capture_default_str();
   command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
   command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
+  command->add_option("--compute", args->compute, "Mode in which candidates run: fast, or exact (fp32 activations)")
+      ->check(CLI::IsMember({"fast", "exact"}))
+      ->capture_default_str();
   add_json_option(*command, args->json);
   command->footer("Example: citius optimize minilm --out minilm-fast --budget 'cosine>=0.995'");
   command->callback([args] { run_optimize(*args); });

@@ -54,7 +54,7 @@ WeightTotals weight_totals(const Engine& engine) {
     }
     totals.streamed_bytes += bytes;
     totals.products += parameters;
-    by_activation[activation_name(record.format)] += parameters;
+    by_activation[engine.options.compute == Compute::kExact ? "f32" : activation_name(record.format)] += parameters;
     if (record.rows == model.config().vocab_size) totals.head_products += parameters;
   }
   double most = -1;

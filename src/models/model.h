@@ -97,6 +97,7 @@ class Model {
 struct ModelOptions {
   FormatPolicy policy;      // empty keeps every weight as given
   int64_t max_context = 0;  // 0: as long as the model allows
+  Compute compute = Compute::kFast;
 };
 
 /// What load_model gives: the model and its open weights, so that a head can be loaded from them too. `finish()` of the

@@ -9,7 +9,7 @@ Embedding Embedding::load(LoadContext& load, const WeightSource& source, const s
   const OwnedMatrix matrix = load.read(source, name, rows, channels);
   embedding.weight_ = load.pack({&matrix, 1});
   embedding.name_ = source.full_name(name);
-  load.records.back().kernel = load.backend.explain(*embedding.weight_, Compute::kFast).name;
+  load.records.back().kernel = load.backend.explain(*embedding.weight_, load.compute).name;
   return embedding;
 }
 

@@ -21,7 +21,7 @@ Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::
   linear.weight_ = load.pack(parts);
   linear.bias_ = std::move(bias);
   linear.names_ = std::move(names);
-  const std::string kernel = load.backend.explain(*linear.weight_, Compute::kFast).name;
+  const std::string kernel = load.backend.explain(*linear.weight_, load.compute).name;
   for (WeightRecord& record : load.records) {
     for (const std::string& name : linear.names_) {
       if (record.name == name) record.kernel = kernel;

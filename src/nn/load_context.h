@@ -19,7 +19,7 @@ struct WeightRecord {
   Format stored = Format::kF32;  // in the checkpoint
   Format format = Format::kF32;  // as packed
   bool transposed = false;       // stored [cols, rows] (GPT-2's Conv1D)
-  std::string kernel;            // what multiplies by it in the fast mode
+  std::string kernel;            // what multiplies by it
 };
 
 /// Chooses the format of a weight matrix; returning record.stored keeps it as given. Asked once per matrix, with `kernel`
@@ -28,8 +28,9 @@ using FormatPolicy = std::function<Format(const WeightRecord& record)>;
 
 struct LoadContext {
   Backend& backend;
-  FormatPolicy policy;      // empty keeps every weight as given
-  int64_t max_context = 0;  // positions to prepare for; 0: what the model was made for
+  FormatPolicy policy;               // empty keeps every weight as given
+  int64_t max_context = 0;           // positions to prepare for; 0: what the model was made for
+  Compute compute = Compute::kFast;  // in which the weights will be used, to name their kernels
   std::vector<WeightRecord> records;
   size_t packed_bytes = 0;  // of all weights so far, as the backend holds them
 

@@ -67,7 +67,7 @@ Embedder::Dense Embedder::load_dense(const SentenceTransformersConfig::Dense& de
   if (container == nullptr) fail_input(where, "model.safetensors is missing");
   const WeightSource source(container);
   const nn::LinearSpec spec{"linear.weight", dense.bias ? "linear.bias" : "", dense.outputs};
-  LoadContext load{*engine_.backend, {}, 0, {}};  // small: stays as given
+  LoadContext load{*engine_.backend, {}, 0, engine_.options.compute, {}};  // small: stays as given
   Dense loaded{nn::Linear::load(load, source, spec, dense.inputs), dense_activation(dense.activation, where)};
   source.finish();
   dimensions_ = dense.outputs;

@@ -54,7 +54,7 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   if (checkpoint.weights != nullptr && backend->name() == "cpu") {
     require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
   }
-  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context});
+  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
   if (vocab > loaded.model->config().vocab_size) {
     // As transformers does: who runs the model refuses an id that the embedding lacks.

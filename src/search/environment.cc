@@ -86,8 +86,8 @@ std::string journal_key(const OptimizeOptions& options, const std::string& diges
   stable.erase("read_bytes_per_s");
   stable.erase("peak_operations_per_s");
   stable.erase("available_bytes");
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), digest, options.goal, budget, options.seed, options.num_windows,
-                                json::serialize(stable));
+  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", version(), digest, options.goal, budget, compute_name(options.compute),
+                                options.seed, options.num_windows, json::serialize(stable));
   for (const std::string& text : options.texts) key += sha256(text);
   return sha256(key);
 }

@@ -111,6 +111,7 @@ class Optimizer {
     EngineOptions engine;
     engine.num_threads = options_.num_threads;
     engine.isa = options_.isa;
+    engine.compute = options_.compute;
     engine.policy = policy;
     return open_engine(options_.model, engine);
   }
@@ -150,6 +151,7 @@ class Optimizer {
     report_.language_model = space_.language_model;
     report_.unit = space_.language_model ? "tokens" : "sequences";
     report_.workload = describe(workload_);
+    report_.compute = options_.compute;
     report_.machine = machine_json(base_engine_);
     report_.versions = versions_json();
   }
@@ -376,6 +378,7 @@ class Optimizer {
     recipe["given"] = given_formats();
     recipe["goal"] = report_.goal;
     recipe["budget"] = report_.budget;
+    recipe["compute"] = compute_name(report_.compute);
     recipe["seed"] = report_.seed;
     recipe["data"] = report_.data;
     std::string text;

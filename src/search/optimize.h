@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/packed_weight.h"
 #include "search/budget.h"
 #include "search/candidate.h"
 #include "search/items.h"
@@ -25,8 +26,9 @@ struct OptimizeOptions {
                              // language model samples fewer windows. Reference and base are measured whatever it is
   int num_threads = 0;
   std::string isa;
-  double race_seconds = 1.5;  // for each side of a comparison of speed; up to five times that where it stays unclear
-  int64_t num_windows = 16;   // language models: windows to choose by, and as many to verify
+  Compute compute = Compute::kFast;  // in which candidates run; quality is always against kExact
+  double race_seconds = 1.5;         // for each side of a comparison of speed; up to five times that where it stays unclear
+  int64_t num_windows = 16;          // language models: windows to choose by, and as many to verify
 };
 
 /// The choice measured on items that were not used to choose.
@@ -49,7 +51,8 @@ struct Report {
   uint64_t seed = 0;
   bool language_model = false;
   std::string workload;  // what a round is, in words
-  std::string unit;      // "tokens" or "sequences"
+  Compute compute = Compute::kFast;
+  std::string unit;  // "tokens" or "sequences"
   size_t num_choose = 0;
   double seconds = 0;
   Candidate base;

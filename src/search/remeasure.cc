@@ -34,6 +34,7 @@ std::string made_for_other_isa(const Engine& engine) {
   if (!package.has("measurements") || !package.has("recipe")) return "";
   const JsonObject recipe = package.get_object("recipe");
   if (!recipe.has("given") || recipe.get_object("given").object().empty() || recipe.get_string("goal", "memory") == "memory") return "";
+  if (recipe.get_string("compute", "fast") != compute_name(engine.options.compute)) return "";
   const std::string isa = package.get_object("measurements").get_object("machine").get_string("isa", "");
   return isa == engine.backend->isa() ? "" : isa;
 }

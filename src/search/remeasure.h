@@ -11,7 +11,7 @@
 namespace citius {
 
 /// The instruction set that a package was made for, where that is not the one in use and speed was what it was made for;
-/// empty otherwise, and for models that are no package.
+/// empty otherwise, for another compute mode than it was measured in, and for models that are no package.
 std::string made_for_other_isa(const Engine& engine);
 
 /// How many times faster the package is here than its weights in the formats that the source had, measured in the same rounds

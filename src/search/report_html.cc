@@ -288,13 +288,13 @@ std::string report_html(const Report& report) {
       "<title>citius: {0}</title><style>{1}</style><h1>{0}</h1><p class=verdict>{2}</p>",
       escape_html(report.model), kStyle, verdict(report));
   if (!report.base.passed) {
-    html += fmt::format("<p class=warn>The model as given, run by its fast kernels, misses the budget itself: {}.</p>",
-                        escape_html(report.base.reason));
+    html += fmt::format("<p class=warn>The model as given misses the budget itself: {}.</p>", escape_html(report.base.reason));
   }
   html += cards(report);
-  html += fmt::format("<p class=soft>Goal {}: {}. Judged on {}; {} of them to choose by. Architecture {}, seed {}, {:.0f} s.</p>",
-                      escape_html(report.goal), escape_html(report.workload), escape_html(report.data), report.num_choose,
-                      escape_html(report.architecture), report.seed, report.seconds);
+  html += fmt::format(
+      "<p class=soft>Goal {}: {}. Compute mode {}. Judged on {}; {} of them to choose by. Architecture {}, seed {}, {:.0f} s.</p>",
+      escape_html(report.goal), escape_html(report.workload), compute_name(report.compute), escape_html(report.data), report.num_choose,
+      escape_html(report.architecture), report.seed, report.seconds);
   html += pareto_section(report) + candidates_section(report) + verification_section(report) + sensitivity_section(report) +
           roofline_section(report);
   html += "<h2>Machine</h2>" + facts_table(report.machine) + "<h2>Versions</h2>" + facts_table(report.versions) + "</html>\n";

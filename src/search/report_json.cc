@@ -33,6 +33,7 @@ json::object report_json(const Report& report) {
   object["goal"] = report.goal;
   object["budget"] = report.budget;
   object["workload"] = report.workload;
+  object["compute"] = compute_name(report.compute);
   object["unit"] = report.unit;
   object["data"] = report.data;
   object["items_to_choose"] = report.num_choose;

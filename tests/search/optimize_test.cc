@@ -100,6 +100,32 @@ TEST_F(Optimize, NoPlanIsTriedTwiceUnderTwoNames) {
   }
 }
 
+// Where candidates run by fp32 activations, the report names the kernels of that.
+TEST_F(Optimize, ExactCandidatesRunExactly) {
+  OptimizeOptions exact = options("kl<=100");
+  exact.compute = Compute::kExact;
+  const Report report = optimize(exact);
+  EXPECT_EQ(report_json(report).at("compute").as_string(), "exact");
+  size_t differ = 0;
+  for (const Candidate& candidate : report.candidates) {
+    if (!candidate.measured) continue;
+    const auto kernels = [&](Compute compute) {
+      EngineOptions engine;
+      engine.num_threads = 1;
+      engine.compute = compute;
+      engine.policy = make_policy(candidate.plan, plan_target(open_engine(exact.model, engine).model()));
+      Engine loaded = open_engine(exact.model, engine);
+      const Decoder decoder(loaded, kKvBlock);  // loads the output layer
+      std::set<std::string> names;
+      for (const WeightRecord& record : loaded.loaded.load.records) names.insert(record.kernel);
+      return std::vector<std::string>(names.begin(), names.end());
+    };
+    EXPECT_EQ(candidate.kernels, kernels(Compute::kExact)) << candidate.plan.name;
+    differ += candidate.kernels != kernels(Compute::kFast) ? 1 : 0;
+  }
+  EXPECT_GT(differ, 0U);
+}
+
 TEST_F(Optimize, WrongBudgetAndForeignDirectoryAreUsage) {
   EXPECT_THROW(optimize(options("cosine>=0.99")), Error);
   const OptimizeOptions other = options("");
