@@ -15,6 +15,9 @@ namespace citius {
 /// Whether anything has this name. A link that leads nowhere, or in a circle, counts: whoever opens it is told what is wrong.
 bool is_there(const std::filesystem::path& path);
 
+/// ".csv" of "table.CSV".
+std::string lower_extension(const std::filesystem::path& path);
+
 /// A file mapped read-only for the life of the object. Empty files map to an empty span.
 class MappedFile {
  public:

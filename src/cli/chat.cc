@@ -50,6 +50,9 @@ class Chat {
     if (!flags_.system.empty()) messages_.push_back({{"role", "system"}, {"content", flags_.system}});
   }
 
+  /// Forgets a message that got no reply.
+  void take_back() { messages_.pop_back(); }
+
   /// Adds the user's message and the reply.
   json::object say(const std::string& text, bool stream) {
     messages_.push_back({{"role", "user"}, {"content", text}});
@@ -73,16 +76,30 @@ class Chat {
   json::array messages_;
 };
 
+// What does not fit any more is told, and the conversation stays as it was before.
+void answer(Chat& chat, const std::string& line) {
+  try {
+    const json::object reply = chat.say(line, /*stream=*/true);
+    print("\n");
+    if (!take_ctrl_c()) check_interrupted();
+    if (reply.at("finish_reason") == "length") std::fprintf(stderr, "(cut at the length limit)\n");
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput) throw;
+    chat.take_back();
+    std::fprintf(stderr, "citius: %s; /reset begins anew\n", error.what());
+  }
+}
+
 void converse(Chat& chat) {
   std::fprintf(stderr, "/reset begins anew, Ctrl-C stops a reply, /quit or Ctrl-D ends\n");
   for (std::string line; std::fprintf(stderr, "> "), std::getline(std::cin, line);) {
     if (line == "/quit") return;
     if (line == "/reset") {
       chat.reset();
+    } else if (line.starts_with('/')) {
+      std::fprintf(stderr, "got '%s', expected /reset or /quit\n", line.c_str());
     } else if (!line.empty()) {
-      chat.say(line, /*stream=*/true);
-      print("\n");
-      if (!take_ctrl_c()) check_interrupted();
+      answer(chat, line);
     }
   }
   std::fprintf(stderr, "\n");
@@ -97,6 +114,9 @@ void run_chat(const ChatFlags& flags) {
   flags.generation.warn_of_ignored(engine);
   Chat chat(flags, engine);
   const bool interactive = !flags.input.has_text && flags.input.input.empty() && ::isatty(STDIN_FILENO) && !flags.output.json;
+  if (interactive && !flags.output.output.empty()) {
+    fail(ErrorKind::kUsage, "--output", "got it in a terminal; expected a text, --input or another standard input with it");
+  }
   if (interactive) return converse(chat);
   Inputs inputs(flags.input);
   if (inputs.single() && !flags.output.json && flags.output.output.empty()) {

@@ -27,6 +27,7 @@ void run_embed(EmbedFlags& flags) {
   Engine engine = flags.model.open();
   flags.embedder.max_length = flags.task.max_length;
   Embedder embedder(engine, flags.embedder);
+  outputs.set_width(static_cast<size_t>(embedder.dimensions()));
   const bool plain = !flags.output.json && flags.output.output.empty();
   answer_texts(inputs, outputs, "embed", kRows, embedder.max_length(), [&](std::span<const InputRow> rows) {
     std::vector<std::vector<float>> vectors = embedder.embed(texts_of(rows));

@@ -73,7 +73,7 @@ void eval_against(const EvalArgs& args) {
   }
   const bool causal = reference.model().config().causal;
   if (!causal && (args.windows > 0 || args.model.context > 0)) {
-    fail(ErrorKind::kUsage, "eval", "got --windows or --context for encoders, expected them for language models alone");
+    fail(ErrorKind::kUsage, args.windows > 0 ? "--windows" : "--context", "got it for encoders, expected it for language models alone");
   }
   ItemOptions items;
   items.split = false;
@@ -126,7 +126,7 @@ void add_eval(CLI::App& app) {
       command->add_option("--data", args->data, "Texts to compare on (default: written by the reference itself, or built-in sentences)")
           ->needs(against);
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data")->needs(data);
-  command->add_option("--seed", args->seed, "Seed of the text that the reference writes")
+  add_seed_option(*command, args->seed, "Seed of the text that the reference writes")
       ->capture_default_str()
       ->needs(against)
       ->excludes(data);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/model_flags.h"
 
 namespace citius::cli {
 namespace {
@@ -132,7 +133,7 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--ban", banned, "Word that must not appear in the reply; may be repeated");
   app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
   app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
-  app.add_option("--seed", seed, "Seed of the random numbers")->capture_default_str();
+  add_seed_option(app, seed, "Seed of the random numbers");
   app.add_option("--beams", num_beams, "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

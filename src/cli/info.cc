@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
@@ -108,6 +109,10 @@ void run_info(const InfoArgs& args) {
   if (bare) checkpoint.weights = zero_weights(checkpoint.config, args.model);
   Engine engine = open_engine(std::move(checkpoint), options);
   const ModelConfig& config = engine.model().config();
+  if (args.context > config.max_positions) {
+    fail(ErrorKind::kUsage, "--context", "got {}, expected at most {} (the positions that the model was made for)", args.context,
+         config.max_positions);
+  }
   const int64_t context = args.context > 0 ? args.context : std::min<int64_t>(config.max_positions, 4096);
   const json::object info = info_json(args, engine, context, bare);
   if (args.json) return print_json(info);

@@ -7,9 +7,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/signal.h"
 
@@ -40,6 +40,7 @@ void add_input_options(CLI::App& command, InputOptions& options) {
   command.add_option_function<std::string>(
       "TEXT",
       [&options](const std::string& text) {
+        if (options.has_text) fail(ErrorKind::kUsage, "text", "got it twice, expected one text");
         options.text = text;
         options.has_text = true;
       },
@@ -52,7 +53,7 @@ void add_input_options(CLI::App& command, InputOptions& options) {
 Inputs::Inputs(const InputOptions& options, const std::vector<std::string>& fields) {
   const bool standard_input = options.input.empty() || options.input == "-";
   if (options.has_text && !options.input.empty()) {
-    fail(ErrorKind::kUsage, "--input", "got a text argument too; expected one of both");
+    fail(ErrorKind::kUsage, "--input", "got a text argument too; expected one of the two");
   }
   if (options.has_text) {
     if (!options.text_column.empty()) {
@@ -72,7 +73,7 @@ Inputs::Inputs(const InputOptions& options, const std::vector<std::string>& fiel
     return;
   }
   where_ = options.input;
-  parser_ = make_parser(where_, std::filesystem::path(options.input).extension().string(), options, fields);
+  parser_ = make_parser(where_, lower_extension(options.input), options, fields);
   fd_ = ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) fail_input(where_, "cannot open: {}", std::strerror(errno));
   owned_ = true;

@@ -1,10 +1,25 @@
 #include "cli/model_flags.h"
 
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "cli/elsewhere.h"
 #include "compress/format_plan.h"
 #include "store/store.h"
 
 namespace citius::cli {
+
+CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help) {
+  // CLI11 wraps and saturates.
+  const auto check = [](const std::string& text) {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool good = error == std::errc() && end == text.data() + text.size();
+    return good ? std::string() : fmt::format("got '{}', expected a whole number from 0 to 2^64 - 1", text);
+  };
+  return app.add_option("--seed", seed, help)->check(check, "0 to 2^64 - 1")->capture_default_str();
+}
 
 void ModelFlags::add_to(CLI::App& app) {
   app.add_option("MODEL", model, "Directory, .gguf file, package, or name in the store")->required();

@@ -9,6 +9,9 @@
 
 namespace citius::cli {
 
+/// Adds --seed: a whole number from 0 to 2^64 - 1.
+CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
+
 struct ModelFlags {
   std::string model;
   std::string backend = "cpu";

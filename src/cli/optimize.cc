@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "cli/text_files.h"
@@ -30,7 +33,9 @@ std::string speedup_text(const Candidate& candidate) {
 std::string candidate_line(const Report& report, const Candidate& candidate) {
   std::string quality;
   for (const auto& [name, estimate] : candidate.quality) quality += fmt::format("{} {:.4f}  ", name, estimate.value);
-  const std::string outcome = &candidate == &report.choice() ? "chosen" : candidate.reason;
+  const std::string outcome = &candidate != &report.choice() ? candidate.reason
+                              : candidate.reason.empty()     ? "chosen"
+                                                             : "kept; " + candidate.reason;
   const std::string rate = candidate.measured ? fmt::format("{:.1f}", candidate.units_per_s) : "-";
   return fmt::format("{:<44} {:>22} {:>9} {}/s  {}{}\n", candidate.plan.name, speedup_text(candidate), rate, report.unit, quality, outcome);
 }
@@ -44,11 +49,19 @@ std::string summary(const Report& report, const std::string& out) {
     text += fmt::format("chosen: {}, {:.2f} times {} (95 % interval {:.2f} to {:.2f}), verified on {} held-out items\n",
                         report.choice().plan.name, verified.speedup.value, better_word(parse_goal(report.goal)), verified.speedup.low,
                         verified.speedup.high, verified.num_items);
+    const Estimate& first = report.choice().speedup;
+    if (first.high < verified.speedup.low || verified.speedup.high < first.low) {
+      text +=
+          fmt::format("note: it was {:.2f} times when it was chosen; the machine was busy in one of the two measurements\n", first.value);
+    }
+  } else if (std::ranges::none_of(report.candidates, &Candidate::measured)) {
+    text += fmt::format("no candidate was measured in the time given; more of it (--max-time) is needed\n");
   } else {
     text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
                         better_word(parse_goal(report.goal)), report.budget);
   }
   if (!report.base.passed) text += fmt::format("note: the model as given misses the budget itself: {}\n", report.base.reason);
+  if (!report.written) return text + fmt::format("the package that was in {} is kept as it was\n", out);
   return text + fmt::format("package: {}\nreport:  {}/report.html\n", out, out);
 }
 
@@ -58,6 +71,7 @@ Report search(const OptimizeOptions& options) {
     return optimize(options, [&](const std::string& step, double share) { progress(step, share); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
+    if (!std::filesystem::exists(options.out.string() + ".partial")) throw;
     fail(ErrorKind::kInterrupted, "optimize", "interrupted; what was measured is kept, the same command goes on from there");
   }
 }
@@ -80,7 +94,8 @@ void run_optimize(const OptimizeArgs& args) {
   const Report report = search(options);
   args.json ? print_json(report_json(report)) : print(summary(report, args.out));
   if (!report.changed() && !report.base.passed) {
-    fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}", report.budget, report.base.reason);
+    fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}; more items (--max-time, --data) narrow a bound",
+         report.budget, report.base.reason);
   }
 }
 
@@ -103,7 +118,7 @@ void add_optimize(CLI::App& app) {
   command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();
-  command->add_option("--seed", args->seed, "Seed of sampled text and of resampling")->capture_default_str();
+  add_seed_option(*command, args->seed, "Seed of sampled text and of resampling");
   command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
   command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
   command->add_option("--compute", args->compute, "Mode in which candidates run: fast, or exact (fp32 activations)")

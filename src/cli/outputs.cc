@@ -83,7 +83,7 @@ Outputs::Outputs(const OutputOptions& options, bool embeddings) : where_(options
     form_ = options.json ? Form::kJsonl : Form::kPlain;
     return;
   }
-  const std::string ending = std::filesystem::path(options.output).extension().string();
+  const std::string ending = lower_extension(options.output);
   if (ending == ".jsonl") {
     form_ = Form::kJsonl;
   } else if (ending == ".csv") {
@@ -98,6 +98,12 @@ Outputs::Outputs(const OutputOptions& options, bool embeddings) : where_(options
 }
 
 Outputs::~Outputs() = default;
+
+void Outputs::check_apart(const std::string& input) const {
+  std::error_code ignored;
+  if (where_.empty() || !std::filesystem::equivalent(where_, input, ignored)) return;
+  fail(ErrorKind::kUsage, "--output", "got '{}', which is the input too; name another file", where_);
+}
 
 void Outputs::write(const OutputRow& row) {
   if (form_ == Form::kCsv) {
@@ -156,7 +162,7 @@ void Outputs::finish() {
     if (width_) {
       file_->overwrite(0, npy_header(rows_, *width_));
     } else {
-      file_->write(npy_header(0, 0));
+      file_->write(npy_header(0, width_hint_));
     }
   }
   file_->commit();

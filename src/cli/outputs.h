@@ -48,6 +48,10 @@ class Outputs {
   /// Writes one result; standard output sees it at once. In .csv the columns are the keys of the first row; nested values
   /// are JSON in their cell.
   void write(const OutputRow& row);
+  /// Throws Error{kUsage} where `input` is the file that finish() would replace.
+  void check_apart(const std::string& input) const;
+  /// Dimensions of the embeddings, for a .npy without rows.
+  void set_width(size_t width) { width_hint_ = width; }
   /// Renames the file into place. Without it nothing is left.
   void finish();
 
@@ -61,6 +65,7 @@ class Outputs {
   std::unique_ptr<AtomicFile> file_;
   std::string header_;           // CSV header line, once known
   std::optional<size_t> width_;  // dimensions of the .npy
+  size_t width_hint_ = 0;
   uint64_t rows_ = 0;
 };
 

@@ -1,10 +1,14 @@
 // citius quantize: one model, one format, no search.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <span>
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
@@ -100,7 +104,38 @@ void check_kept(const std::vector<std::string>& patterns, std::span<const Weight
 
 // Where the model goes, what became of its weights.
 json::object summary(const QuantizeArgs& args, double before, double after, const json::array& exceptions) {
-  return {{"out", args.out}, {"format", args.format}, {"bytes_before", before}, {"bytes", after}, {"other_formats", exceptions}};
+  return {{"out", args.out},
+          {"format", args.format},
+          {"bytes_before", static_cast<int64_t>(before)},
+          {"bytes", static_cast<int64_t>(after)},
+          {"other_formats", exceptions}};
+}
+
+// "  30 weights are q5_0 (their rows of 384 are no multiple of 256): blk.0.attn_q.weight, ..."
+std::string text_of(const json::array& exceptions) {
+  std::map<std::string, std::vector<std::string>> names;  // by format and reason
+  for (const json::value& other : exceptions) {
+    const json::value& reason = other.at("reason");
+    names[fmt::format("{}{}", std::string_view(other.at("format").as_string()),
+                      reason.is_null() ? "" : fmt::format(" ({})", std::string_view(reason.as_string())))]
+        .emplace_back(other.at("name").as_string());
+  }
+  constexpr size_t kNamed = 3;
+  std::string text;
+  for (const auto& [what, weights] : names) {
+    text +=
+        fmt::format("  {} weight{} {}: {}{}\n", weights.size(), weights.size() == 1 ? " is" : "s are", what,
+                    fmt::join(std::span(weights).first(std::min(kNamed, weights.size())), ", "), weights.size() > kNamed ? ", ..." : "");
+  }
+  return text;
+}
+
+// Why a weight is not in the format that was asked for, where its shape is to blame.
+json::value reason_of(const WeightRecord& record, const FormatPlan& plan) {
+  if (!plan.body) return nullptr;
+  const int64_t block = format_block_elements(*plan.body);
+  if (record.cols % block == 0) return nullptr;
+  return json::value(fmt::format("rows of {} weights are no multiple of {}", record.cols, block));
 }
 
 // Its progress bar is gone when it returns.
@@ -113,8 +148,10 @@ void write(const QuantizeArgs& args, Engine& source, const FormatPlan& plan, con
   } else {
     OptimizedPackage package;
     package.directory = args.out;
+    const std::string digest = model_digest(source.checkpoint);
+    refuse_other_model(args.out, digest);
     package.policy = policy;
-    package.recipe = {{"source_digest", model_digest(source.checkpoint)}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
+    package.recipe = {{"source_digest", digest}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
     package.num_threads = args.threads;
     package.on_written = on_written;
     write_optimized(source.checkpoint, package);
@@ -141,14 +178,14 @@ void run_quantize(const QuantizeArgs& args) {
     before += static_cast<double>(format_row_bytes(record.stored, record.cols)) * static_cast<double>(record.rows);
     after += static_cast<double>(format_row_bytes(format, record.cols)) * static_cast<double>(record.rows);
     if (format != record.stored) weights.push_back({record.name, format, record.transposed});
-    if (!plan.body || format != *plan.body) exceptions.push_back(json::object{{"name", record.name}, {"format", format_name(format)}});
+    if (!plan.body || format != *plan.body) {
+      exceptions.push_back(json::object{{"name", record.name}, {"format", format_name(format)}, {"reason", reason_of(record, plan)}});
+    }
   }
   write(args, source, plan, policy, weights);
   if (args.json) return print_json(summary(args, before, after, exceptions));
-  print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)));
-  for (const json::value& other : exceptions) {
-    print(fmt::format("  {} is {}\n", std::string_view(other.at("name").as_string()), std::string_view(other.at("format").as_string())));
-  }
+  print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)) + text_of(exceptions));
+  if (after > before) log_warning("the model grows: {} has more bits than its weights were given in", args.format);
 }
 
 }  // namespace
@@ -170,7 +207,10 @@ void add_quantize(CLI::App& app) {
   command->callback([args] {
     if (args->list) return print_formats(args->json);
     if (args->model.empty() || args->format.empty() || args->out.empty()) {
-      fail(ErrorKind::kUsage, "quantize", "expected MODEL, --format and --out, or --list");
+      fail(ErrorKind::kUsage, "quantize", "got {}, expected MODEL, --format and --out, or --list",
+           args->model.empty()    ? "no MODEL"
+           : args->format.empty() ? "no --format"
+                                  : "no --out");
     }
     run_quantize(*args);
   });

@@ -86,6 +86,7 @@ void run_rerank(const RerankFlags& flags) {
   Inputs inputs(flags.input);
   Engine engine = flags.model.open();
   Reranker reranker(engine, flags);
+  outputs.check_apart(inputs.where());
   if (flags.top > 0) return write_best(inputs, outputs, reranker, flags.top);
   size_t index = 0;
   answer_texts(inputs, outputs, "rerank", kRows, reranker.max_length(), [&](std::span<const InputRow> rows) {

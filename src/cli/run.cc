@@ -107,6 +107,7 @@ void add_run(CLI::App& app) {
   command.add_option_function<std::string>(
       "--prompt",
       [flags](const std::string& prompt) {
+        if (flags->input.has_text) fail(ErrorKind::kUsage, "--prompt", "got a text argument too; expected one of the two");
         flags->input.text = prompt;
         flags->input.has_text = true;
       },

@@ -6,7 +6,10 @@
 
 namespace citius::cli {
 
-bool is_table(const std::string& path) { return path.ends_with(".jsonl") || path.ends_with(".csv") || path.ends_with(".tsv"); }
+bool is_table(const std::string& path) {
+  const std::string ending = lower_extension(path);
+  return ending == ".jsonl" || ending == ".csv" || ending == ".tsv";
+}
 
 std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole) {
   constexpr size_t kMaxBytes = size_t{1} << 30;

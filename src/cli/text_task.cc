@@ -43,6 +43,7 @@ void answer_rows(const Inputs& inputs, std::span<const InputRow> rows, const Ans
 
 void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, size_t batch_rows, int64_t max_length,
                   const AnswerTexts& answer) {
+  outputs.check_apart(inputs.where());
   std::optional<Progress> progress;
   if (inputs.total_bytes() > 0 && ::isatty(STDOUT_FILENO) == 0) progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
   size_t truncated = 0, count = 0;

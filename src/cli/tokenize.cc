@@ -77,6 +77,7 @@ void run_tokenize(const TokenizeFlags& flags) {
     return;
   }
   Inputs inputs(flags.input);
+  outputs.check_apart(inputs.where());
   EncodeOptions options;
   options.add_special_tokens = !flags.no_special_tokens;
   std::string plain;

@@ -145,9 +145,11 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target) {
   };
 }
 
-FormatPlan plan_of_name(std::string_view name) {
+FormatPlan plan_of_name(std::string_view given) {
   FormatPlan plan;
-  plan.name = std::string(name);
+  plan.name = std::string(given);
+  for (char& c : plan.name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;  // llama.cpp writes Q4_K_M
+  const std::string_view name = plan.name;
   if (std::find(kMixes.begin(), kMixes.end(), name) != kMixes.end()) {
     plan.mix = plan.name;
     return plan;

@@ -43,7 +43,9 @@ class LanguageReference : public QualityReference {
       counts.push_back(static_cast<double>(sequences_[i].num_scored()));
       report(progress, i + 1 - begin, end - begin);
     }
-    return {{"kl_mean", ratio_estimate(kl, counts, confidence)},
+    Estimate divergence = ratio_estimate(kl, counts, confidence);
+    divergence.low = std::max(0.0, divergence.low);  // no divergence is below it
+    return {{"kl_mean", divergence},
             {"top1_agreement", share_estimate(agreed, counts, confidence)},
             {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts, confidence))}};
   }

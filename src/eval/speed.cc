@@ -27,8 +27,8 @@ class DecoderRunner : public SpeedRunner {
   DecoderRunner(Engine& engine, const Workload& workload)
       : SpeedRunner(workload), decoder_(engine, workload.batch * rounded(total(workload))) {
     if (total(workload_) > decoder_.max_length()) {
-      fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", total(workload_),
-                 decoder_.max_length());
+      fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", total(workload_),
+           decoder_.max_length());
     }
     const int64_t prompt = workload_.kind == Workload::Kind::kPrefill ? workload_.length : workload_.prompt;
     for (int64_t i = 0; i < workload_.batch; ++i) {
@@ -95,7 +95,8 @@ class EncoderRunner : public SpeedRunner {
       texts_.emplace_back();
       for (int64_t length : batch) {
         if (length > encoder_.max_length()) {
-          fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length, encoder_.max_length());
+          fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length,
+               encoder_.max_length());
         }
         texts_.back().push_back(random_tokens(length, engine.model().config().vocab_size, stream++));
       }

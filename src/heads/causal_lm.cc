@@ -7,7 +7,10 @@ namespace citius {
 CausalLmHead CausalLmHead::load(LoadedModel& loaded) {
   const Model& model = *loaded.model;
   const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
-  if (!layout) fail_input(model.config().architecture, "has no language-model head; it cannot generate text");
+  if (!layout) {
+    fail_input(loaded.source.container().where(), "{} has no language-model head, which generating and scoring text need",
+               model.config().architecture);
+  }
   const HeadStep& step = layout->steps.at(0);
   CausalLmHead head;
   if (step.weight.empty()) {

@@ -58,7 +58,8 @@ bool is_package(const std::filesystem::path& directory);
 std::shared_ptr<const TensorContainer> open_package_weights(const std::filesystem::path& directory, bool gguf_names);
 
 /// Writes a GGUF file from a checkpoint that came from one: same metadata, the named weights converted to formats that GGUF
-/// has. Throws Error{kUsage} for other checkpoints and formats.
+/// has. A GGUF file there is replaced. Throws Error{kUsage} for other checkpoints and formats, and where another file, a
+/// directory or the source itself would be lost.
 void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
                 const OnWritten& on_written = {});
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <unordered_map>
 
@@ -261,11 +262,33 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
   staged.publish();
 }
 
+namespace {
+
+// Throws where `path` holds something that writing a GGUF file of `source` there must not replace.
+void check_gguf_target(const fs::path& path, const Checkpoint& source) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;
+  if (!fs::is_regular_file(path, ignored)) fail(ErrorKind::kUsage, path.string(), "exists and is no file");
+  for (const fs::path& shard : source.gguf->files()) {
+    if (fs::equivalent(path, shard, ignored)) {
+      fail(ErrorKind::kUsage, path.string(), "is a file that the model is read from; name another one");
+    }
+  }
+  std::ifstream file(path, std::ios::binary);
+  char magic[4] = {};
+  if (!file.read(magic, sizeof(magic)) || std::string_view(magic, sizeof(magic)) != "GGUF") {
+    fail(ErrorKind::kUsage, path.string(), "exists and is no GGUF file; move it, or name another one");
+  }
+}
+
+}  // namespace
+
 void write_gguf(const fs::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
                 const OnWritten& on_written) {
   if (!source.is_gguf() || source.weights == nullptr) {
     fail(ErrorKind::kUsage, source.path.string(), "did not come from a GGUF file; only such models can be written as GGUF");
   }
+  check_gguf_target(path, source);
   const std::vector<Stored> plan = plan_weights(*source.weights, weights);
   std::vector<GgufPlan> tensors;
   for (const Stored& stored : plan) {

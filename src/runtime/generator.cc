@@ -96,7 +96,8 @@ void Generator::check(const GenerationRequest& request) const {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   if (prompt == 0) fail_input("prompt", "is empty and the tokenizer adds no beginning token, expected at least one token");
   if (prompt > decoder_.max_length()) {
-    fail_input("prompt", "got {} tokens, expected at most {} (the model's context)", prompt, decoder_.max_length());
+    fail_input("prompt", "got {} tokens, expected at most {} ({})", prompt, decoder_.max_length(),
+               engine_.options.context > 0 ? "--context" : "the model's context");
   }
   auto check_ids = [&](std::span<const int32_t> ids, const char* what) {
     for (int32_t id : ids) {

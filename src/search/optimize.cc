@@ -62,6 +62,7 @@ class Optimizer {
     const std::filesystem::path out = package_target(options_.out);
     begin_report();
     digest_ = model_digest(base_engine_.checkpoint);
+    refuse_other_model(out, digest_);
     Journal journal(out.string() + ".partial", journal_key(options_, digest_, report_.budget, report_.machine));
     prepare_items(journal);
     measure_base(journal);
@@ -405,6 +406,9 @@ class Optimizer {
   }
 
   void write_results() {
+    const bool worth = report_.changed() || (report_.base.passed && std::ranges::any_of(report_.candidates, &Candidate::measured));
+    report_.written = worth || !is_package(options_.out);
+    if (!report_.written) return;
     if (on_step_) on_step_("package and receipt", 0);
     OptimizedPackage package;
     package.directory = options_.out;

@@ -60,6 +60,7 @@ struct Report {
   int chosen = -1;  // index in candidates; -1: the base
   std::vector<Verification> verifications;
   std::vector<std::pair<int64_t, double>> sensitivity;  // of layers, to the coarsest format tried
+  bool written = true;                                  // false: the package that was there is kept
   json::object machine;
   json::object versions;
 
@@ -71,7 +72,8 @@ struct Report {
 using OnStep = std::function<void(const std::string& step, double share)>;
 
 /// Runs the loop and writes the package, report.json and report.html to options.out. Interrupted, the next call with the
-/// same model, options and machine goes on from the measurements kept in `<out>.partial`. Throws Error.
+/// same model, options and machine goes on from the measurements kept in `<out>.partial`. A package that is there is replaced
+/// only by what was measured and meets the budget. Throws Error, also where that package is of another model.
 Report optimize(const OptimizeOptions& options, const OnStep& on_step = {});
 
 json::object report_json(const Report& report);

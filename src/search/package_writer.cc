@@ -1,10 +1,25 @@
 #include "search/package_writer.h"
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/version.h"
 #include "runtime/decoder.h"
 #include "runtime/receipt.h"
 
 namespace citius {
+
+void refuse_other_model(const std::filesystem::path& directory, const std::string& digest) {
+  if (!is_package(directory)) return;
+  std::string source;
+  try {
+    const json::value citius = read_json(directory / "citius.json", size_t{256} << 20);
+    source = JsonObject(citius, "citius.json").get_object("recipe").get_string("source_digest");
+  } catch (const Error&) {
+    return;  // damaged, or written by another program that did not say
+  }
+  if (source == digest) return;
+  fail(ErrorKind::kUsage, directory.string(), "holds a package of another model; remove it, or name another --out");
+}
 
 void write_optimized(const Checkpoint& source, const OptimizedPackage& package) {
   EngineOptions options;

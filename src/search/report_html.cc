@@ -237,7 +237,9 @@ std::string cards(const Report& report) {
   if (report.changed()) {
     const Estimate& speedup = report.verifications.back().speedup;
     html += card(fmt::format("{:.2f}x", speedup.value),
-                 fmt::format("{}; 95 % interval {:.2f} to {:.2f}", better_word(parse_goal(report.goal)), speedup.low, speedup.high), true);
+                 fmt::format("{}, measured again; 95 % interval {:.2f} to {:.2f}; {:.2f}x when it was chosen",
+                             better_word(parse_goal(report.goal)), speedup.low, speedup.high, choice.speedup.value),
+                 true);
   }
   html += card(fmt::format("{:.1f} {}/s", choice.units_per_s, report.unit), fmt::format("as given {:.1f}", report.base.units_per_s), false);
   html += card(fmt::format("{:.1f} MB", choice.weight_bytes / 1e6),

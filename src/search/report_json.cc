@@ -28,6 +28,7 @@ json::object verification_json(const Verification& verification) {
 json::object report_json(const Report& report) {
   json::object object;
   object["changed"] = report.changed();
+  object["written"] = report.written;
   object["model"] = report.model;
   object["architecture"] = report.architecture;
   object["goal"] = report.goal;
