@@ -1,4 +1,6 @@
 // citius bench: how fast a model is on this machine, over batches, lengths, threads and formats.
+#include "cli/bench.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,22 +24,6 @@
 namespace citius::cli {
 namespace {
 
-struct BenchArgs {
-  std::string model, isa, compute = "fast", kv = "f32";
-  std::vector<int64_t> prefill, decode, batch = {1}, length, threads;
-  std::string lengths_file;
-  std::vector<std::string> formats;
-  double seconds = 2;
-  int64_t repeats = 5;
-  bool json = false;
-};
-
-// One engine of the comparison.
-struct Contestant {
-  std::string format;
-  Engine engine;
-};
-
 struct Row {
   Workload workload;
   std::string format;
@@ -47,28 +33,6 @@ struct Row {
   Work work;
   Limits limits;
 };
-
-std::vector<int64_t> read_lengths(const std::string& path) {
-  const std::string text = read_file(path, size_t{64} << 20);
-  std::vector<int64_t> lengths;
-  size_t line = 1;
-  for (size_t begin = 0; begin < text.size(); ++line) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
-    const size_t stop = end > begin && text[end - 1] == '\r' ? end - 1 : end;
-    if (stop > begin) {
-      int64_t length = 0;
-      const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + stop, length);
-      if (error != std::errc() || rest != text.data() + stop || length < 1) {
-        fail_input(path, "line {} is '{}', expected a number of tokens", line, text.substr(begin, stop - begin));
-      }
-      lengths.push_back(length);
-    }
-    begin = end + 1;
-  }
-  if (lengths.empty()) fail_input(path, "holds no lengths");
-  return lengths;
-}
 
 Checkpoint open_for_bench(const std::string& path) {
   Checkpoint checkpoint = open_checkpoint(resolve_model(path));
@@ -82,45 +46,11 @@ Checkpoint open_shapes(const std::string& path) {
   return checkpoint;
 }
 
-Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {
-  EngineOptions options;
-  options.isa = args.isa;
-  options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
-  options.kv_type = args.kv == "bf16" ? KvType::kBF16 : KvType::kF32;
-  options.num_threads = threads;
-  if (format.empty()) {
-    Engine engine = open_engine(open_for_bench(args.model), options);
-    target = plan_target(engine.model());
-    return engine;
-  }
-  const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
-  if (!target) {
-    EngineOptions quick = options;
-    quick.backend = "ref";  // keeps weights as they are
-    target = plan_target(open_engine(open_shapes(args.model), quick).model());
-  }
-  options.policy = make_policy(plan, *target);
-  return open_engine(open_for_bench(args.model), options);
-}
-
-// The format that most of the layers' weights have.
-std::string given_format(const Engine& engine) {
-  std::map<Format, int64_t> sizes;
-  for (const WeightRecord& record : engine.loaded.load.records) {
-    const WeightKind kind = place_of(record.name).kind;
-    const bool in_layer = kind == WeightKind::kAttention || kind == WeightKind::kFeedForward;
-    sizes[record.format] += in_layer ? record.rows * record.cols : 0;
-  }
-  const auto most = std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  CHECK(most != sizes.end());
-  return std::string(format_name(most->first));
-}
-
 std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
   std::vector<Workload> workloads;
   const auto add = [&](Workload::Kind kind, const std::vector<int64_t>& lengths, std::vector<int64_t> mixed = {}) {
     for (int64_t length : lengths) {
-      for (int64_t batch : args.batch) {
+      for (int64_t batch : args.batch.empty() ? std::vector<int64_t>{1} : args.batch) {
         Workload workload;
         workload.kind = kind;
         workload.batch = batch;
@@ -243,9 +173,66 @@ void run_bench(const BenchArgs& args) {
 
 }  // namespace
 
+std::vector<int64_t> read_lengths(const std::string& path) {
+  const std::string text = read_file(path, size_t{64} << 20);
+  std::vector<int64_t> lengths;
+  size_t line = 1;
+  for (size_t begin = 0; begin < text.size(); ++line) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string::npos) end = text.size();
+    const size_t stop = end > begin && text[end - 1] == '\r' ? end - 1 : end;
+    if (stop > begin) {
+      int64_t length = 0;
+      const auto [rest, error] = std::from_chars(text.data() + begin, text.data() + stop, length);
+      if (error != std::errc() || rest != text.data() + stop || length < 1) {
+        fail_input(path, "line {} is '{}', expected a number of tokens", line, text.substr(begin, stop - begin));
+      }
+      lengths.push_back(length);
+    }
+    begin = end + 1;
+  }
+  if (lengths.empty()) fail_input(path, "holds no lengths");
+  return lengths;
+}
+
+Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {
+  EngineOptions options;
+  options.isa = args.isa;
+  options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
+  options.kv_type = args.kv == "bf16" ? KvType::kBF16 : KvType::kF32;
+  options.num_threads = threads;
+  options.context = args.scenario.context;
+  if (format.empty()) {
+    Engine engine = open_engine(open_for_bench(args.model), options);
+    target = plan_target(engine.model());
+    return engine;
+  }
+  const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
+  if (!target) {
+    EngineOptions quick = options;
+    quick.backend = "ref";  // keeps weights as they are
+    target = plan_target(open_engine(open_shapes(args.model), quick).model());
+  }
+  options.policy = make_policy(plan, *target);
+  return open_engine(open_for_bench(args.model), options);
+}
+
+std::string given_format(const Engine& engine) {
+  std::map<Format, int64_t> sizes;
+  for (const WeightRecord& record : engine.loaded.load.records) {
+    const WeightKind kind = place_of(record.name).kind;
+    const bool in_layer = kind == WeightKind::kAttention || kind == WeightKind::kFeedForward;
+    sizes[record.format] += in_layer ? record.rows * record.cols : 0;
+  }
+  const auto most = std::max_element(sizes.begin(), sizes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  CHECK(most != sizes.end());
+  return std::string(format_name(most->first));
+}
+
 void add_bench(CLI::App& app) {
   auto args = std::make_shared<BenchArgs>();
-  CLI::App* command = app.add_subcommand("bench", "Measure speed: prefill, decode and encoding over batches, lengths and formats");
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure speed: prefill, decode and encoding over batches, lengths and formats; or requests as they come");
   command->add_option("MODEL", args->model, "Model, or a bare config.json (random weights of that shape)")->required();
   command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
   command->add_option("--compute", args->compute, "fast, or exact: weights as given and fp32 activations")
@@ -257,17 +244,22 @@ void add_bench(CLI::App& app) {
   };
   list("--prefill", args->prefill, "Tokens of a prompt (decoders; default 512)");
   list("--decode", args->decode, "New tokens of a sequence (decoders; default 128)");
-  list("--batch", args->batch, "Sequences at once (default 1)");
+  list("--batch", args->batch, "Sequences at once, at most that many in a scenario (default 1, in a scenario 32)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
   list("--threads", args->threads, "Threads, one or several counts");
   command->add_option("--lengths", args->lengths_file,
                       "File with a sequence length a line (encoders): a round encodes them all, --batch at once");
   command->add_option("--format", args->formats, "Formats to convert to, measured interleaved (default: as given)")->delimiter(',');
-  command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
-  command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();
+  CLI::Option* seconds =
+      command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+  CLI::Option* repeats =
+      command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();
+  CLI::Option* scenario = add_scenario_options(*command, args->scenario);
+  seconds->excludes(scenario);
+  repeats->excludes(scenario);
   add_json_option(*command, args->json);
   command->footer("Example: citius bench model.gguf --prefill 512 --decode 128 --batch 1,8 --json");
-  command->callback([args] { run_bench(*args); });
+  command->callback([args] { args->scenario.name.empty() ? run_bench(*args) : run_scenarios(*args); });
 }
 
 }  // namespace citius::cli

@@ -13,15 +13,6 @@ namespace {
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
-  const CounterRng rng(/*seed=*/1, stream);
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < count; ++i) {
-    tokens.push_back(static_cast<int32_t>(rng.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
-  }
-  return tokens;
-}
-
 class DecoderRunner : public SpeedRunner {
  public:
   DecoderRunner(Engine& engine, const Workload& workload)
@@ -132,6 +123,15 @@ class EncoderRunner : public SpeedRunner {
 };
 
 }  // namespace
+
+std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
+  const CounterRng rng(/*seed=*/1, stream);
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < count; ++i) {
+    tokens.push_back(static_cast<int32_t>(rng.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
+  }
+  return tokens;
+}
 
 std::string_view kind_name(Workload::Kind kind) {
   switch (kind) {

@@ -27,6 +27,9 @@ struct Workload {
 
 std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encode"
 
+/// Pseudo-random token ids; a stream always gives the same ones.
+std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream);
+
 /// What one round took.
 struct Round {
   double seconds = 0;

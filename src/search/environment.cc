@@ -25,6 +25,7 @@ std::vector<std::filesystem::path> files_of(const Checkpoint& model) {
     }
     for (const std::filesystem::path& name : companion_files(model.path)) files.push_back(model.path / name);
   }
+  if (files.empty() && std::filesystem::is_regular_file(model.path)) files.push_back(model.path);  // a bare config.json
   std::sort(files.begin(), files.end());
   return files;
 }
