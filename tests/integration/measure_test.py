@@ -156,6 +156,111 @@ def test_bench():
     run("bench", LLAMA, "--format", "q9", expect=2)
 
 
+def check_percentiles(row, key):
+    assert 0 <= row[key]["p50"] <= row[key]["p90"] <= row[key]["p99"], (key, row)
+
+
+def scenario_row(model, *flags, requests, prompt_tokens, reply_tokens=0):
+    """The row of one scenario, checked for what all have: every request ended, with as many tokens as were asked for."""
+    got = run_json("bench", model, "--threads", 1, "--scenario", *flags)
+    assert len(got["digest"]) == 64 and got["machine"]["threads"] == 1 and got["versions"]["citius"], got
+    [row] = got["rows"]
+    assert row["scenario"] == flags[0] and row["threads"] == 1 and row["format"] == "f32" and row["steps"] > 0, row
+    assert row["completed"] == row["requests"] == requests and row["prompt_tokens"] == prompt_tokens, row
+    assert math.isclose(row["requests_per_s"] * row["duration_s"], requests, rel_tol=1e-6), row
+    assert math.isclose(row["total_tokens_per_s"] * row["duration_s"], prompt_tokens + reply_tokens, rel_tol=1e-6), row
+    check_percentiles(row, "e2el_ms")
+    if reply_tokens:
+        assert row["reply_tokens"] == reply_tokens and row["preemptions"] >= 0 and row["kv_tokens"] >= 64, row
+        assert math.isclose(row["output_tokens_per_s"] * row["duration_s"], reply_tokens, rel_tol=1e-6), row
+        check_percentiles(row, "ttft_ms")
+        check_percentiles(row, "tpot_ms")
+        assert row["ttft_ms"]["p50"] <= row["e2el_ms"]["p50"], row
+    return row
+
+
+def test_scenarios_of_decoders():
+    sizes = ["--prefill", 9, "--decode", 4, "--requests", 6]
+    wanted = {"requests": 6, "prompt_tokens": 54, "reply_tokens": 24}
+    row = scenario_row(LLAMA, "single", *sizes, **wanted)
+    assert row["request_rate"] is None and row["batch"] == 1 and row["steps"] == 24, row  # a prompt and three tokens each
+    assert scenario_row(LLAMA, "offline", *sizes, "--batch", 3, **wanted)["steps"] == 8
+    row = scenario_row(LLAMA, "constant", *sizes, "--request-rate", 50, "--ttft-ms", 1e6, **wanted)
+    assert row["request_rate"] == 50 and row["limits"] == {"ttft_ms": 1e6} and row["limits_kept"] and row["duration_s"] >= 0.1, row
+    assert math.isclose(row["goodput_requests_per_s"], row["requests_per_s"], rel_tol=1e-9), row
+    row = scenario_row(LLAMA, "poisson", *sizes, "--request-rate", 50, "--tpot-ms", 1e-6, "--seed", 3, **wanted)
+    assert not row["limits_kept"] and row["goodput_requests_per_s"] == 0, row
+    # The model's context is 64 tokens.
+    row = scenario_row(LLAMA, "long-context", "--decode", 4, requests=4, prompt_tokens=240, reply_tokens=16)
+    assert row["load"] == {"prefix": 0, "prefill": 60, "decode": 4}, row
+    scenario_row(LLAMA, "long-context", "--decode", 4, "--context", 32, "--requests", 1, requests=1, prompt_tokens=28, reply_tokens=4)
+
+
+def test_prefixes_are_computed_once():
+    config = work / "long"
+    config.mkdir()
+    (config / "config.json").write_text(json.dumps({**json.loads((LLAMA / "config.json").read_text()), "max_position_embeddings": 512}))
+    flags = ["shared-prefix", "--prefix", 200, "--prefill", 5, "--decode", 2, "--requests", 6, "--batch", 1]
+    wanted = {"requests": 6, "prompt_tokens": 1230, "reply_tokens": 12}
+    # Three whole blocks of 64 tokens of the prefix, for all but the first.
+    assert scenario_row(config / "config.json", *flags, **wanted)["reused_tokens"] == 5 * 192
+    assert scenario_row(config / "config.json", *flags, "--no-prefix-cache", **wanted)["reused_tokens"] == 0
+    trace = work / "prefixes.jsonl"
+    trace.write_text("".join(json.dumps({"timestamp": 1000 + i, "input_length": 1100, "output_length": 20, "hash_ids": [0, 1, 2 + i]}) + "\n"
+                             for i in range(3)))
+    flags = ["trace", "--trace", trace, "--speedup", 10, "--context", 448, "--batch", 1]
+    row = scenario_row(config / "config.json", *flags, requests=3, prompt_tokens=1320, reply_tokens=24)
+    assert row["load"]["length_scale"] == 448 / 1120 and row["load"]["speedup"] == 10 and len(row["load"]["trace_digest"]) == 64, row
+    assert row["reused_tokens"] == 2 * 384, row  # 2 * 512 * 0.4 = 409.6 tokens in common
+    row = scenario_row(config / "config.json", *flags, "--requests", 2, requests=2, prompt_tokens=880, reply_tokens=16)
+    assert math.isclose(row["request_rate"], 10000, rel_tol=1e-6), row
+
+
+def test_azure_trace():
+    trace = work / "azure.csv"
+    lines = [f"2023-11-16 18:15:46.{500 + i},{20 + 10 * i},{4 + i}" for i in range(4)]
+    trace.write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines]) + "\n")
+    row = scenario_row(LLAMA, "trace", "--trace", trace, requests=4, prompt_tokens=20 + 30 + 40 + 50, reply_tokens=4 + 5 + 6 + 7)
+    assert row["load"]["length_scale"] == 1, row
+    trace.write_text(trace.read_text() + "2023-11-16 18:15:47,x,3\n")
+    assert "azure.csv: line 6" in run("bench", LLAMA, "--scenario", "trace", "--trace", trace, expect=3).stderr
+
+
+def test_the_highest_rate():
+    sizes = ["--prefill", 5, "--decode", 2, "--requests", 8]
+    wanted = {"requests": 8, "prompt_tokens": 40, "reply_tokens": 16}
+    row = scenario_row(LLAMA, "constant", *sizes, "--ttft-ms", 1e6, "--tpot-ms", 1e6, **wanted)
+    assert row["highest_rate"] == row["request_rate"] == row["capacity_requests_per_s"] and len(row["trials"]) == 1, row
+    row = scenario_row(LLAMA, "poisson", *sizes, "--e2el-ms", 1e-6, **wanted)
+    assert row["highest_rate"] is None and not row["trials"] and not row["limits_kept"], row
+    assert "no rate keeps it" in run("bench", LLAMA, "--scenario", "poisson", *sizes, "--e2el-ms", 1e-6).stdout
+
+
+def test_scenarios_of_encoders():
+    lengths = work / "mixed.txt"
+    lengths.write_text("5\n9\n10\n")
+    for flags in (["single"], ["offline", "--batch", 4], ["constant", "--request-rate", 200], ["poisson", "--e2el-ms", 1e6]):
+        row = scenario_row(BERT, *flags, "--length", 8, "--requests", 7, requests=7, prompt_tokens=56)
+        assert "ttft_ms" not in row and row["load"] == {"length": 8}, row
+        assert flags[0] != "offline" or row["steps"] == 2, row
+        scenario_row(BERT, *flags, "--lengths", lengths, "--requests", 4, requests=4, prompt_tokens=29)
+
+
+def test_scenarios_refuse_what_would_do_nothing():
+    for flags in (["single", "--request-rate", 1], ["single", "--batch", 2], ["constant"], ["offline", "--seed", 1], ["trace"],
+                  ["offline", "--trace", "x.csv"], ["offline", "--speedup", 2], ["trace", "--trace", "x.csv", "--decode", 1],
+                  ["offline", "--batch", 1024], ["trace", "--trace", "x.txt"], ["single", "--seconds", 1], ["offline", "--length", 5],
+                  ["sideways"]):
+        result = run("bench", LLAMA, "--scenario", *flags, expect=2)
+        assert result.stderr and not result.stdout, flags
+    for flags in (["single", "--decode", 5], ["offline", "--ttft-ms", 1], ["shared-prefix"], ["long-context"],
+                  ["trace", "--trace", "x.csv"], ["offline", "--no-prefix-cache"]):
+        run("bench", BERT, "--scenario", *flags, expect=2)
+    run("bench", LLAMA, "--requests", 5, expect=2)
+    assert "at most 64" in run("bench", LLAMA, "--scenario", "single", expect=3).stderr
+    assert "context of 64" in run("bench", LLAMA, "--scenario", "long-context", expect=3).stderr
+
+
 def test_formats():
     formats = {row["format"]: row for row in run_json("quantize", "--list")["formats"]}
     for name in ("f32", "bf16", "f16", "int8", "int8-g32", "int8-g64", "int8-g128", "int4-g32", "int4z-g128", "q8_0", "q4_k_m"):
@@ -217,7 +322,8 @@ def test_results_before_all_input():
 
 
 for test in (test_perplexity, test_against, test_the_first_windows, test_eval_refuses_what_would_do_nothing,
-             test_weights_that_are_no_numbers, test_bench, test_formats, test_embed, test_forms_of_configuration,
-             test_results_before_all_input):
+             test_weights_that_are_no_numbers, test_bench, test_scenarios_of_decoders, test_prefixes_are_computed_once, test_azure_trace,
+             test_the_highest_rate, test_scenarios_of_encoders, test_scenarios_refuse_what_would_do_nothing,
+             test_formats, test_embed, test_forms_of_configuration, test_results_before_all_input):
     test()
     print("passed", test.__name__)
