@@ -191,10 +191,12 @@ class Runner {
 
   // Memory is touched and threads are awake before anything is measured.
   void warm_up() {
+    constexpr int64_t kWarmTokens = 1024;  // some steps of a prompt
     const size_t count = arrivals_ == Arrivals::kOneByOne ? 1 : std::min<size_t>(4, load_.requests.size());
     std::vector<LoadRequest> requests(load_.requests.begin(), load_.requests.begin() + static_cast<std::ptrdiff_t>(count));
     for (LoadRequest& request : requests) {
       request.arrival_s = 0;
+      request.prompt = {{kPrefixStream, std::min<int64_t>(kWarmTokens, request.prompt_tokens())}};
       request.reply_tokens = std::min<int64_t>(2, request.reply_tokens);
     }
     server_.reset(requests);
