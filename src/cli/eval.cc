@@ -65,6 +65,7 @@ void eval_against(const EvalArgs& args) {
   const EngineOptions options = args.model.options();
   EngineOptions reference_options = options;
   reference_options.compute = args.against_compute == "exact" ? Compute::kExact : Compute::kFast;
+  if (reference_options.compute == Compute::kExact) reference_options.kv_type = KvType::kF32;
   Engine reference = open_engine(resolve_model(args.against), reference_options);
   Engine candidate = args.model.open(options);
   if (reference.model().config().causal != candidate.model().config().causal) {

@@ -134,10 +134,14 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
   app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
   add_seed_option(app, seed, "Seed of the random numbers");
-  app.add_option("--beams", num_beams, "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
-      ->check(CLI::Range(1, 64))
+  CLI::Option* const beams =
+      app.add_option("--beams", num_beams, "Beam search with so many beams: the likeliest reply of those, nothing is sampled")
+          ->check(CLI::Range(1, 64))
+          ->capture_default_str();
+  app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")
+      ->check(CLI::Range(-100.0, 100.0))
+      ->needs(beams)
       ->capture_default_str();
-  app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")->capture_default_str();
   app.add_option("--logprobs", logprobs, "Log-probabilities of the reply, with K alternatives each (with --json or --output)")
       ->check(CLI::Range(0, 1 << 20));
   app.add_flag("--echo", echo, "The prompt's tokens and log-probabilities too (with --json or --output)");
@@ -171,7 +175,7 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
     return samples ? defaults.get_number(key, neutral) : neutral;
   };
   o.temperature = temperature ? *temperature : samples ? defaults.get_number("temperature", 1.0) : asks ? 1.0 : 0.0;
-  o.top_k = top_k ? *top_k : samples ? defaults.get_int("top_k", 0) : 0;
+  o.top_k = top_k ? *top_k : samples ? defaults.get_int("top_k", 50) : 0;  // 50 where the file is silent, as in transformers
   o.top_p = pick(top_p, "top_p", 1);
   o.min_p = pick(min_p, "min_p", 0);
   o.typical_p = pick(typical_p, "typical_p", 1);

@@ -119,7 +119,7 @@ void add_optimize(CLI::App& app) {
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();
   add_seed_option(*command, args->seed, "Seed of sampled text and of resampling");
-  command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 1024));
   command->add_option("--isa", args->isa, "Instruction set to use (default: the best)");
   command->add_option("--compute", args->compute, "Mode in which candidates run: fast, or exact (fp32 activations)")
       ->check(CLI::IsMember({"fast", "exact"}))

@@ -74,6 +74,7 @@ void add_qa(CLI::App& app) {
   command.add_option_function<std::string>(
       "--context",
       [flags](const std::string& context) {
+        if (flags->input.has_text) fail(ErrorKind::kUsage, "--context", "got a text argument too; expected one of the two");
         flags->input.text = context;
         flags->input.has_text = true;
       },

@@ -53,6 +53,7 @@ double mix_bits(const std::string& name) {
     for (const char* part : {"gate_proj", "up_proj"}) add(layer + "mlp." + part + ".weight", kInner, kHidden);
     add(layer + "mlp.down_proj.weight", kHidden, kInner);
   }
+  add("model.embed_tokens.weight", kVocab, kHidden);
   add("lm_head.weight", kVocab, kHidden);
   return 8 * bytes / weights;
 }
@@ -198,7 +199,7 @@ void add_quantize(CLI::App& app) {
   CLI::Option* const out = command->add_option("--out", args->out, "Package directory, or a .gguf file");
   CLI::Option* const keep =
       command->add_option("--keep", args->keep, "Names of weights to keep as they are, * for any characters")->delimiter(',');
-  CLI::Option* const threads = command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 4096));
+  CLI::Option* const threads = command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 1024));
   CLI::Option* const list =
       command->add_flag("--list", args->list, "List the formats, their bits per weight and what multiplies by them here");
   for (CLI::Option* const other : {model, format, out, keep, threads}) list->excludes(other);

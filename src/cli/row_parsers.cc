@@ -85,6 +85,12 @@ class JsonlParser : public RowParser {
     if (line.empty()) fail_input(where, "is blank, expected a JSON object with the key '{}'", columns_[0]);
     const json::value value = parse_json(line, where);
     const JsonObject object(value, where);
+    for (const std::string& column : columns_) {
+      if (object.object().contains(column)) continue;
+      std::vector<std::string_view> keys;
+      for (const auto& item : object.object()) keys.emplace_back(item.key());
+      fail_input(where, "has no key '{}', got: {}; name one with --text-column", column, fmt::join(keys, ", "));
+    }
     InputRow row{object.get_string(columns_[0]), {}, number};
     for (size_t i = 1; i < columns_.size(); ++i) row.fields.push_back(object.get_string(columns_[i]));
     return row;

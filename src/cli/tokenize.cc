@@ -68,8 +68,8 @@ void run_tokenize(const TokenizeFlags& flags) {
   Outputs outputs(flags.output, /*embeddings=*/false);
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(flags.model);
   if (flags.decode) {
-    if (flags.input.has_text || !flags.input.input.empty()) {
-      fail(ErrorKind::kUsage, "tokenize", "--decode takes its ids from the command line; leave out the text and --input");
+    if (flags.input.has_text || !flags.input.input.empty() || !flags.input.text_column.empty()) {
+      fail(ErrorKind::kUsage, "tokenize", "--decode takes its ids from the command line; leave out the text, --input and --text-column");
     }
     const std::string text = tokenizer->decode(flags.ids, /*skip_special=*/flags.no_special_tokens);
     outputs.write({{{"text", text}}, text, {}});

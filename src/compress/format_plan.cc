@@ -152,6 +152,7 @@ FormatPlan plan_of_name(std::string_view given) {
   const std::string_view name = plan.name;
   if (std::find(kMixes.begin(), kMixes.end(), name) != kMixes.end()) {
     plan.mix = plan.name;
+    plan.lookup = name.starts_with("q4") ? Format::kQ4K : Format::kQ5K;
     return plan;
   }
   const std::optional<Format> format = parse_format(name);

@@ -83,6 +83,7 @@ class ModernBert : public Model {
     read_encoder_sizes(json, config_);
     config_.max_positions = get_size(json, "max_position_embeddings");
     window_ = get_size(json, "local_attention") / 2;
+    if (window_ == 0) fail_input(json.where(), "local_attention is 1, expected 2 or more: a token and its neighbours");
     epsilon_ = get_epsilon(json, "norm_eps", 1e-5);
     activation_ = parse_activation(json, json.get_string("hidden_activation", "gelu"));
     head_activation_ = parse_activation(json, json.get_string("classifier_activation", "gelu"));

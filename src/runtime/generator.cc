@@ -44,14 +44,14 @@ std::vector<int32_t> find_end_tokens(const Engine& engine) {
 // Sequences of the length that was asked for; where nobody asked, one of the longest. No more of it than half the memory that is left
 // holds, but one of the length asked for in any case.
 int64_t default_kv_tokens(const Engine& engine, int64_t sequences) {
-  constexpr int64_t kLeast = 4096;
+  constexpr int64_t kUsual = 4096;  // of models that take less: several sequences
   const ModelConfig& config = engine.model().config();
   const bool asked = engine.options.context > 0;
   const int64_t length = (config.max_positions + kKvBlock - 1) / kKvBlock * kKvBlock;
-  const int64_t least = asked ? length : kLeast, wanted = asked ? length * sequences : std::max(length, kLeast);
+  const int64_t least = asked ? length : kKvBlock, wanted = asked ? length * sequences : std::max(length, kUsual);
   const int64_t values = 2 * config.num_layers * config.kv_heads * config.head_dim;
   const int64_t token_bytes = values * (engine.options.kv_type == KvType::kF32 ? 4 : 2);
-  const int64_t fits = std::max(least, available_memory() / 2 / token_bytes);
+  const int64_t fits = std::max(least, available_memory() / 2 / token_bytes / kKvBlock * kKvBlock);
   if (fits >= wanted) return wanted;
   if (asked) return fits;
   log_note("room for {} of the {} tokens that the model takes: half of the memory left holds no more; --context asks for another length",

@@ -54,8 +54,10 @@ void keep_typical(std::vector<Candidate>& candidates, double p) {
 std::vector<Candidate> truncated(const SamplingOptions& options, std::span<const float> logits) {
   std::vector<Candidate> candidates;
   candidates.reserve(logits.size());
+  // The greatest becomes 0 before the division, which then cannot overflow to infinity on that side.
+  const double best = *std::max_element(logits.begin(), logits.end());
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] != kExcluded) candidates.push_back({static_cast<int32_t>(i), logits[i] / options.temperature, 0});
+    if (logits[i] != kExcluded) candidates.push_back({static_cast<int32_t>(i), (logits[i] - best) / options.temperature, 0});
   }
   if (options.top_k > 0 && static_cast<size_t>(options.top_k) < candidates.size()) {
     std::nth_element(candidates.begin(), candidates.begin() + options.top_k, candidates.end(), better);
@@ -105,9 +107,12 @@ void apply_penalties(const SamplingOptions& options, std::span<const int32_t> pr
   }
 }
 
-bool ends_with(std::span<const int32_t> reply, std::span<const int32_t> beginning) {
-  return reply.size() >= beginning.size() &&
-         std::equal(beginning.begin(), beginning.end(), reply.end() - static_cast<std::ptrdiff_t>(beginning.size()));
+// Of the prompt followed by the reply.
+bool ends_with(std::span<const int32_t> prompt, std::span<const int32_t> reply, std::span<const int32_t> beginning) {
+  if (prompt.size() + reply.size() < beginning.size()) return false;
+  const size_t in_reply = std::min(reply.size(), beginning.size()), in_prompt = beginning.size() - in_reply;
+  return std::ranges::equal(beginning.last(in_reply), reply.last(in_reply)) &&
+         std::ranges::equal(beginning.first(in_prompt), prompt.last(in_prompt));
 }
 
 }  // namespace
@@ -121,7 +126,9 @@ void check_sampling(const SamplingOptions& o) {
   require(o.top_p > 0 && o.top_p <= 1, "top-p", "more than 0 and at most 1", o.top_p);
   require(o.min_p >= 0 && o.min_p <= 1, "min-p", "0 to 1", o.min_p);
   require(o.typical_p > 0 && o.typical_p <= 1, "typical-p", "more than 0 and at most 1", o.typical_p);
-  require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty), "repetition-penalty", "more than 0", o.repetition_penalty);
+  require(o.repetition_penalty >= 1e-6 && o.repetition_penalty <= 1e6, "repetition-penalty", "0.000001 to 1000000", o.repetition_penalty);
+  // Beyond that sums of logits and biases would leave the range of floats.
+  for (const auto& [token, bias] : o.logit_bias) require(std::fabs(bias) <= 1e6, "logit-bias", "-1000000 to 1000000", bias);
   require(std::fabs(o.presence_penalty) <= 100, "presence-penalty", "-100 to 100", o.presence_penalty);
   require(std::fabs(o.frequency_penalty) <= 100, "frequency-penalty", "-100 to 100", o.frequency_penalty);
 }
@@ -166,7 +173,7 @@ std::vector<float> process_logits(const SamplingOptions& options, std::span<cons
   apply_penalties(options, prompt, reply, result);
   for (const std::vector<int32_t>& words : options.banned) {
     const std::span<const int32_t> beginning(words.data(), words.size() - 1);
-    if (ends_with(reply, beginning)) result[static_cast<size_t>(words.back())] = kExcluded;
+    if (ends_with(prompt, reply, beginning)) result[static_cast<size_t>(words.back())] = kExcluded;
   }
   if (std::all_of(result.begin(), result.end(), [](float logit) { return logit == kExcluded; })) {
     fail(ErrorKind::kFailed, "sampling", "every token is banned; nothing is left to choose");

@@ -72,7 +72,7 @@ void choose_and_verify(Report& report, const Budget& budget, const Measure& meas
     if (static_cast<int>(i) == report.chosen || !candidate.reason.empty()) continue;
     candidate.reason = report.changed()
                            ? fmt::format("{} is {} and passes too", report.choice().plan.name, better_word(goal))
-                           : fmt::format("not verified: {} that are {} failed", std::size(kVerifyConfidence), better_word(goal));
+                           : fmt::format("not verified: {} that are {} failed", report.verifications.size(), better_word(goal));
   }
 }
 

@@ -261,7 +261,7 @@ std::string verification_section(const Report& report) {
       "<h2>Verified on held-out items</h2><p class=soft>No item here was used to choose the first candidate. It has rejected those "
       "above any other, whose intervals are wider for that: the chance that what misses the budget is chosen stays at 5 % in "
       "all.</p><div class=wide><table><thead><tr><th>candidate</th><th class=n>items</th>"
-      "<th class=n>times {}</th><th class=n>confidence</th><th>quality</th><th>outcome</th></tr></thead>",
+      "<th class=n>times {}</th><th class=n>confidence of quality</th><th>quality</th><th>outcome</th></tr></thead>",
       better_word(parse_goal(report.goal)));
   for (const Verification& verification : report.verifications) {
     html += fmt::format(

@@ -216,6 +216,13 @@ void publish(const fs::path& content, const fs::path& directory, const fs::path&
   fs::remove_all(work);
 }
 
+// The --file that the model in `directory` was pulled with.
+std::string wanted_file(const fs::path& directory) {
+  const fs::path file = directory / kSourceFile;
+  const json::value facts = read_json(file, kMaxListBytes);
+  return JsonObject(facts, file.string()).get_string("file", "");
+}
+
 PullResult pull_locked(const Source& source, const PullOptions& options, const std::string& name, const fs::path& root) {
   const fs::path directory = root / "models" / name;
   if (fs::exists(directory) && !options.force) {
@@ -225,6 +232,10 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
            result.source);
     }
     check_digest(result.sha256, options.sha256, name);
+    if (!options.file.empty() && options.file != wanted_file(directory)) {
+      fail(ErrorKind::kFailed, "pull", "the store has '{}' already, pulled {}; take another --name, or --force to replace it", name,
+           wanted_file(directory).empty() ? "without --file" : fmt::format("with --file {}", wanted_file(directory)));
+    }
     check_stored(directory);
     result.already = true;
     return result;
@@ -233,13 +244,15 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
   make_directory(work);
   // What is unfinished from another source is of no use.
   const fs::path stamp = work / "source";
-  if (!fs::exists(stamp) || read_file(stamp, 1 << 16) != source.text) {
+  const std::string begun = source.text + "\n" + options.file;
+  if (!fs::exists(stamp) || read_file(stamp, 1 << 16) != begun) {
     fs::remove_all(work);
     make_directory(work);
-    write_file(stamp, source.text);
+    write_file(stamp, begun);
   }
   const fs::path content = work / "content";
   json::object facts{{"source", source.text}};
+  if (!options.file.empty()) facts["file"] = options.file;
   for (const auto& [key, value] : fetch(source, options, work)) facts[key] = value;
   if (is_package(content)) {
     const json::value citius = read_json(content / "citius.json", kMaxListBytes);

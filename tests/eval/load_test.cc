@@ -189,8 +189,12 @@ TEST(Load, StopsOnceALimitIsLost) {
       const auto stopped = report_load(requests, run_load(requests, server, again.clock(), {.stop_beyond = limits}), limits);
       EXPECT_EQ(whole.completed, count);
       EXPECT_EQ(stopped.limits_kept, whole.limits_kept) << late;
-      if (whole.limits_kept) EXPECT_EQ(stopped.completed, count);
-      if (late >= 12 && count > 12) EXPECT_LE(stopped.completed, 12);
+      if (whole.limits_kept) {
+        EXPECT_EQ(stopped.completed, count);
+      }
+      if (late >= 12 && count > 12) {
+        EXPECT_LE(stopped.completed, 12);
+      }
     }
   }
 }

@@ -135,7 +135,9 @@ TEST(Trace, EqualBlocksAreEqualTokens) {
     const auto shared = std::min<int64_t>(std::ssize(a), static_cast<int64_t>(1024 * scale));
     EXPECT_TRUE(std::equal(a.begin(), a.begin() + shared, b.begin()));
     EXPECT_TRUE(std::equal(c.begin(), c.begin() + std::min(shared, std::ssize(c)), a.begin()));
-    if (std::ssize(a) > shared && shared > 0) EXPECT_NE(a[static_cast<size_t>(shared)], b[static_cast<size_t>(shared)]);
+    if (std::ssize(a) > shared && shared > 0) {
+      EXPECT_NE(a[static_cast<size_t>(shared)], b[static_cast<size_t>(shared)]);
+    }
   }
 }
 

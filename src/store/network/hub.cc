@@ -2,6 +2,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <set>
 
 #include "base/digest.h"
 #include "base/env.h"
@@ -100,10 +101,18 @@ std::string fetch_hub(const Source& source, const std::string& wanted, const std
   };
   const ModelFiles chosen = choose_model_files(
       paths, wanted, source.text, [&](const std::string& path) { return http_text(address_of(path), kMaxListBytes, options); });
+  std::set<std::filesystem::path> wanted_files;
   for (const std::string& path : chosen.files) {
     const std::string inner = path.substr(chosen.directory.size());
     fetch_file(address_of(path), inner, directory / inner, options);
+    wanted_files.insert((directory / inner).lexically_normal());
   }
+  // What was begun of another commit is no part of the model.
+  std::vector<std::filesystem::path> stale;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (!entry.is_directory() && !wanted_files.contains(entry.path().lexically_normal())) stale.push_back(entry.path());
+  }
+  for (const std::filesystem::path& file : stale) std::filesystem::remove(file);
   return commit;
 }
 
