@@ -150,7 +150,7 @@ void write(const QuantizeArgs& args, Engine& source, const FormatPlan& plan, con
     OptimizedPackage package;
     package.directory = args.out;
     const std::string digest = model_digest(source.checkpoint);
-    refuse_other_model(args.out, digest);
+    refuse_other_model(package_target(args.out), digest);
     package.policy = policy;
     package.recipe = {{"source_digest", digest}, {"formats", plan_json(plan)}, {"versions", versions_json()}};
     package.num_threads = args.threads;

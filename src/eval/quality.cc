@@ -1,6 +1,7 @@
 #include "eval/quality.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -44,7 +45,7 @@ class LanguageReference : public QualityReference {
       report(progress, i + 1 - begin, end - begin);
     }
     Estimate divergence = ratio_estimate(kl, counts, confidence);
-    divergence.low = std::max(0.0, divergence.low);  // no divergence is below it
+    if (std::isfinite(divergence.low)) divergence.low = std::max(0.0, divergence.low);  // no divergence is below it
     return {{"kl_mean", divergence},
             {"top1_agreement", share_estimate(agreed, counts, confidence)},
             {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts, confidence))}};

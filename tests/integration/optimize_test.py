@@ -109,7 +109,16 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
         result = run(*command, expect=2)
         assert "notes.md" in result.stderr and "more/thesis.txt" in result.stderr and "citius.json" not in result.stderr, result.stderr
     assert (strict / "notes.md").read_text() == (strict / "more/thesis.txt").read_text() == "mine"
+    (strict / "notes.md").unlink()
+    shutil.rmtree(strict / "more")
+    for command in ([*quick, strict], ["quantize", MODEL, "--format", "int8", "--out", strict]):
+        assert "another model" in run(*command, expect=2).stderr
     assert not pathlib.Path(f"{strict}.partial").exists()
+    # A search that fails leaves a package of the same model as it is.
+    before = (out / "citius.json").read_bytes()
+    result = run("optimize", MODEL, "--out", out, "--goal", "memory", "--budget", "kl<=0", "--max-time", "1", "--json")
+    if not any(candidate["measured"] for candidate in json.loads(result.stdout)["candidates"]):
+        assert json.loads(result.stdout)["written"] is False and (out / "citius.json").read_bytes() == before
     partial = pathlib.Path(directory) / "other.partial"
     partial.mkdir()
     (partial / "thesis.txt").write_text("mine")
