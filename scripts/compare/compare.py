@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """citius beside the engines a user would take instead: the same weights, threads and token counts, interleaved in one run.
 
-    scripts/compare/setup.sh                 # once: installs the engines in the user's cache
-    scripts/compare/compare.py               # every cell
+    scripts/compare/compare.py               # every cell; installs what is missing in the user's cache first (setup.sh)
     scripts/compare/compare.py minilm-f32    # cells whose name contains this
 
 In each round every engine measures the cell for some seconds, one after the other, in an order that rotates; engines that
-wait are stopped, so that none steals time. The table shows medians of the rounds and, for each engine, the median of
-the ratios citius / engine within a round: the machine may drift between rounds, hardly within one."""
+wait are stopped, so that none steals time. The table shows medians of the rounds and the median of the ratios citius / best
+other engine within a round: the machine may drift between rounds, hardly within one. With int8 stands the mean cosine of the vectors
+to those of fp32; where a cell asks for a least cosine, an engine below it is in brackets and never the best."""
 import argparse
 import json
 import os
@@ -18,23 +18,20 @@ import subprocess
 import sys
 
 import cells
+import engines
 
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("CITIUS_COMPARE") or
-                     pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "citius-compare")
+PYTHON = engines.CACHE / "venv/bin/python"
+ENGINES = "pytorch,onnxruntime,openvino,ctranslate2,llamacpp,ik_llama,ik_llama_rtr"
 
 
 class Worker:
     """An engine in a process of its own that is stopped while others measure."""
 
     def __init__(self, engine, threads):
-        python = CACHE / "venv/bin/python"
-        interpreter = str(python) if python.exists() else sys.executable
-        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=path)
         self.name = engine
-        self.process = subprocess.Popen([interpreter, str(HERE / "worker.py"), engine, str(threads)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen([python(), str(HERE / "worker.py"), engine, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=dict(environment(), OMP_NUM_THREADS=str(threads)))
         self.ready = json.loads(self.process.stdout.readline() or '{"error": "did not start"}')
         self.pause()
 
@@ -43,6 +40,8 @@ class Worker:
             self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, message):
+        if self.process.poll() is not None:
+            return {"error": "died"}
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
@@ -55,69 +54,133 @@ class Worker:
         self.process.wait()
 
 
+def python():
+    return str(PYTHON) if PYTHON.exists() else sys.executable
+
+
+def environment():
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])))
+
+
+def prepare(names, chosen):
+    """Installs the engines and writes the models. What fails is told and left out."""
+    peers = dict.fromkeys(["pytorch", *(name.removesuffix("_rtr") for name in names)])  # pytorch writes the models for all
+    subprocess.run([str(HERE / "setup.sh"), *peers], check=True, stdout=subprocess.DEVNULL)
+    # MiniLM first: others are made from it.
+    models = sorted({cell["model"] for cell in chosen} | {cells.MINILM, cells.SMOLLM2}, key=lambda name: name not in (cells.MINILM, cells.SMOLLM2))
+    for model in models:
+        if subprocess.run([python(), str(HERE / "models.py"), model], env=environment(), stdout=sys.stderr).returncode != 0:
+            print(f"compare: {model}: not written, see above", file=sys.stderr)
+
+
+def start(names, threads):
+    workers = []
+    for name in names:
+        worker = Worker(name, threads)
+        if "error" in worker.ready:
+            failed = engines.CACHE / "failed" / name.removesuffix("_rtr")
+            reason = failed.read_text().strip() if failed.exists() else worker.ready["error"]
+            print(f"{name}: left out: {reason}", file=sys.stderr)
+            worker.close()
+            if name == "citius":
+                sys.exit(1)
+        else:
+            print(f"{name}: {worker.ready['version']}", file=sys.stderr)
+            workers.append(worker)
+    return workers
+
+
 def measure(cell, workers, rounds, seconds):
-    """{engine: [rate of every round]}, and why engines are missing."""
-    answers = {}
-    absent = {}
+    """A row of the table: for each engine {"rates": one of every round, ...} or {"error": ...} or {"unable": ...}."""
+    results = {}
     for worker in workers:  # a first turn that is not counted: loads and warms up
         answer = worker.ask({"cell": cell, "seconds": seconds / 4})
-        if "error" in answer:
-            absent[worker.name] = answer["error"]
-        else:
-            answers[worker.name] = []
-    running = [worker for worker in workers if worker.name in answers]
-    extra = {}
+        results[worker.name] = {"rates": []} if "rate" in answer else answer
+        if "rate" in answer and cell["kind"] == "encode" and cell["precision"] != "f32":
+            results[worker.name] |= worker.ask({"cell": cell, "quality": True})
     for i in range(rounds):
-        for k in range(len(running)):
-            worker = running[(k + i) % len(running)]
+        for k in range(len(workers)):
+            worker = workers[(k + i) % len(workers)]
+            result = results[worker.name]
+            if "rates" not in result:
+                continue
             answer = worker.ask({"cell": cell, "seconds": seconds})
-            answers[worker.name].append(answer["rate"])
-            extra[worker.name] = answer.get("share")
-    return answers, absent, extra
+            if "rate" in answer:
+                result["rates"].append(answer.pop("rate"))
+                result |= answer
+            else:
+                results[worker.name] = answer
+    for name, result in results.items():
+        if "error" in result:
+            print(f"{cell['name']}: {name}: {result['error']}", file=sys.stderr)
+        if "rates" in result:
+            result["rate"] = statistics.median(result["rates"])
+            result["passes"] = cell["precision"] != "int8" or result.get("cosine", 1) >= cell.get("cosine", 0)
+    return {"cell": cell, "engines": results}
+
+
+def rounded(rate):
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
+def shown(result):
+    if result is None or "rates" not in result:
+        return "failed" if result and "error" in result else "-"
+    details = [result.get("note"), f"cos {result['cosine']:.4f}" if "cosine" in result else None]
+    text = " ".join([rounded(result["rate"]), *filter(None, details)])
+    return text if result["passes"] else f"({text})"
+
+
+def best_other(row):
+    """The fastest other engine that passes and the median ratio of citius to it within a round, or None."""
+    ours = row["engines"]["citius"]
+    others = {name: result for name, result in row["engines"].items() if name != "citius" and result.get("passes")}
+    if not others or "rates" not in ours:
+        return None
+    name = max(others, key=lambda name: others[name]["rate"])
+    return name, statistics.median(a / b for a, b in zip(ours["rates"], others[name]["rates"]))
+
+
+def table_row(row, names):
+    ours = row["engines"]["citius"]
+    share, limit = ours.get("share") or (None, None)
+    best = best_other(row)
+    row["best"], row["ratio"] = best or (None, None)
+    columns = [row["cell"]["name"], row["cell"]["unit"], shown(ours), f"{100 * share:.0f} % {limit}" if share else "-",
+               f"{best[0]} {best[1]:.2f}x" if best else "-"]
+    return "| " + " | ".join(columns + [shown(row["engines"].get(name)) for name in names]) + " |"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("only", nargs="*", help="cells whose name contains one of these")
-    parser.add_argument("--engines", default="pytorch,llamacpp", help="beside citius")
+    parser.add_argument("--engines", default=ENGINES, help="beside citius, with commas (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each engine in each round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", help="write everything measured to this file")
+    parser.add_argument("--list", action="store_true", help="name the cells and stop")
     args = parser.parse_args()
     chosen = [cell for cell in cells.CELLS if not args.only or any(word in cell["name"] for word in args.only)]
-    workers = []
-    for engine in ["citius", *args.engines.split(",")]:
-        worker = Worker(engine, args.threads)
-        if "error" in worker.ready:
-            print(f"{engine}: left out: {worker.ready['error']}", file=sys.stderr)
-            worker.close()
-            if engine == "citius":
-                sys.exit(1)
-        else:
-            print(f"{engine}: {worker.ready['version']}", file=sys.stderr)
-            workers.append(worker)
-    table = []
+    if args.list:
+        print("\n".join(cell["name"] for cell in chosen))
+        return
+    names = args.engines.split(",")
+    prepare(names, chosen)
+    workers = start(["citius", *names], args.threads)
+    names = [worker.name for worker in workers if worker.name != "citius"]
+    head = ["cell", "unit", "citius", "share of the limit", "ratio to the best", *names]
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|", flush=True)
+    rows = []
     for cell in chosen:
-        rates, absent, shares = measure(cell, workers, args.rounds, args.seconds)
-        row = {"cell": cell["name"], "unit": cell["unit"], "rates": rates, "absent": absent, "share_of_limit": shares.get("citius")}
-        table.append(row)
-        ours = rates.get("citius")
-        if not ours:
-            print(f"{cell['name']:<28} citius: {absent.get('citius')}", flush=True)
-            continue
-        parts = [f"{cell['name']:<28} citius {statistics.median(ours):9.1f} {cell['unit']}"]
-        if shares.get("citius"):
-            parts.append(f"({100 * shares['citius']:.0f} % of the limit)")
-        for engine, theirs in rates.items():
-            if engine != "citius":
-                ratio = statistics.median(a / b for a, b in zip(ours, theirs))
-                parts.append(f"| {engine} {statistics.median(theirs):9.1f}: {ratio:.2f}x")
-        print(" ".join(parts), flush=True)
+        rows.append(measure(cell, workers, args.rounds, args.seconds))
+        print(table_row(rows[-1], names), flush=True)
+        if args.json:
+            versions = {worker.name: worker.ready["version"] for worker in workers}
+            report = {"threads": args.threads, "rounds": args.rounds, "seconds": args.seconds, "versions": versions, "rows": rows}
+            pathlib.Path(args.json).write_text(json.dumps(report, indent=1))
     for worker in workers:
         worker.close()
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps({"threads": args.threads, "rounds": args.rounds, "rows": table}, indent=1))
 
 
 if __name__ == "__main__":

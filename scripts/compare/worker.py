@@ -1,8 +1,11 @@
-"""One engine, driven over pipes by compare.py: a line {"cell", "seconds"} in, a line {"rate"} or {"error"} out."""
+"""One engine, driven over pipes by compare.py: a line {"cell", "seconds"} in, a line {"rate"} or {"error"} out; {"cell", "quality"} for
+{"cosine"}."""
 import importlib
 import json
 import os
 import sys
+
+import engines
 
 # What libraries print goes to standard error: standard output carries answers.
 answers = os.fdopen(os.dup(1), "w")
@@ -23,6 +26,11 @@ except Exception as error:  # an engine that is not installed is reported, not f
 for line in sys.stdin:
     request = json.loads(line)
     try:
-        answer(engine.measure(request["cell"], request["seconds"]))
+        if "quality" in request:
+            answer({"cosine": engines.quality(engine, request["cell"])})
+        else:
+            answer(engine.measure(request["cell"], request["seconds"]))
+    except engines.Unable as error:
+        answer({"unable": str(error)})
     except Exception as error:
         answer({"error": f"{type(error).__name__}: {error}"})

@@ -1,23 +1,73 @@
 import json
+import pathlib
 import subprocess
+import tempfile
 
 import engines
 
 
+def call(*arguments):
+    done = subprocess.run([engines.CITIUS, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    return done.stdout
+
+
+def embed(name, texts, path, *options):
+    """Writes the unit vectors of `texts` to `path`, a .npy file."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("".join(text + "\n" for text in texts))
+        file.flush()
+        call("embed", engines.model_path(name), "--input", file.name, "--normalize", "--output", path, *options)
+
+
 class Engine:
+    # What the engine may choose from for a precision: int7 is int8 with codes within 7 bits, as others take where the machine has
+    # no four-way dot product.
+    FORMATS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["int8", "int7"], "gguf": [None]}
+
     def __init__(self, threads):
         self.threads = threads
-        self.version = subprocess.run([engines.CITIUS, "--version"], check=True, capture_output=True, text=True).stdout.strip()
+        self.version = call("--version").strip()
+        self.chosen = {}
+
+    def bench(self, cell, weights, seconds):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as lengths:
+            lengths.write("".join(f"{length}\n" for length in cell.get("lengths", [])))
+            lengths.flush()
+            size = {"encode": ["--lengths", lengths.name, "--batch", len(cell.get("lengths", []))], "prefill": ["--prefill", cell.get("length")],
+                    "decode": ["--decode", cell.get("length")]}[cell["kind"]]
+            row = call("bench", engines.model_path(cell["model"]), *size, *(["--format", weights] if weights else []), "--threads",
+                       self.threads, "--seconds", seconds, "--repeats", 1, "--json")
+        return json.loads(row)
 
     def measure(self, cell, seconds):
-        size = {"encode": ["--length", cell["length"]], "prefill": ["--prefill", cell["length"]],
-                "decode": ["--decode", cell["length"]]}[cell["kind"]]
-        precision = [] if cell["precision"] == "gguf" else ["--format", cell["precision"]]
-        done = subprocess.run([engines.CITIUS, "bench", cell["model"], *map(str, size), "--batch", str(cell["batch"]), *precision,
-                               "--threads", str(self.threads), "--seconds", str(seconds), "--repeats", "3", "--json"],
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            return {"error": done.stderr.strip()}
-        row = json.loads(done.stdout)["rows"][0]
-        share = row["share_of_bandwidth"] if cell["kind"] == "decode" else row["share_of_peak"]
-        return {"rate": row.get("tokens_per_s") or row.get("sequences_per_s"), "share": share}
+        formats = self.FORMATS[cell["precision"]]
+        if cell["name"] not in self.chosen:
+            rates = {weights: self.rate(self.bench(cell, weights, seconds)) for weights in formats} if len(formats) > 1 else {}
+            self.chosen[cell["name"]] = max(rates, key=rates.get) if rates else formats[0]
+        weights = self.chosen[cell["name"]]
+        report = self.bench(cell, weights, seconds)
+        row = report["rows"][0]
+        answer = {"rate": self.rate(report)}
+        # A row without measured limits has no share.
+        if cell["kind"] == "decode":
+            answer["share"] = [row.get("share_of_bandwidth"), "of read bandwidth"]
+        else:
+            answer["share"] = [row.get("share_of_peak"), "of peak arithmetic"]
+        if len(formats) > 1:
+            answer["note"] = weights
+        return answer
+
+    @staticmethod
+    def rate(report):
+        row = report["rows"][0]
+        return row.get("tokens_per_s") or row.get("sequences_per_s")
+
+    def vectors(self, cell, texts):
+        import numpy
+        weights = self.chosen.get(cell["name"]) or self.FORMATS[cell["precision"]][0]
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "vectors.npy"
+            embed(cell["model"], texts, path, "--format", weights, "--threads", self.threads)
+            return numpy.load(path)

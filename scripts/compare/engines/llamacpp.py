@@ -12,19 +12,16 @@ class Engine:
     def __init__(self, threads):
         self.threads = threads
         self.version = f"llama-cpp-python {llama_cpp.__version__}"
-        self.models = {}
+        self.models = engines.Models()
 
-    def load(self, name):
-        if name not in self.models:
-            path = engines.model_path(name)
-            self.models[name] = llama_cpp.Llama(model_path=str(path), n_ctx=1024, n_batch=512, n_ubatch=512, n_threads=self.threads,
-                                                n_threads_batch=self.threads, verbose=False)
-        return self.models[name]
+    def open(self, cell):
+        return llama_cpp.Llama(model_path=str(engines.model_path(cell["model"])), n_ctx=1024, n_batch=512, n_ubatch=512,
+                               n_threads=self.threads, n_threads_batch=self.threads, verbose=False)
 
     def measure(self, cell, seconds):
         if cell["precision"] != "gguf":
-            return {"error": "GGUF as given only"}
-        llama = self.load(cell["model"])
+            raise engines.Unable("GGUF as given only")
+        llama = self.models.get(cell, self.open)
         vocabulary = llama.n_vocab()
         context = llama._ctx.ctx
 
@@ -48,4 +45,4 @@ class Engine:
                 token = step([token])
 
         run = prefill if cell["kind"] == "prefill" else decode
-        return {"rate": engines.timed(run, cell["length"], seconds, at_least=1)}
+        return {"rate": engines.timed(run, cell["length"], seconds)}

@@ -6,36 +6,40 @@ import transformers
 
 import engines
 
+TYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
-class Engine:
-    """transformers in fp32; a GGUF file is decoded to fp32 by transformers itself."""
+
+class Engine(engines.Encoder):
+    """transformers in fp32 or bf16; a GGUF file is decoded to fp32 by transformers itself."""
 
     def __init__(self, threads):
+        super().__init__(threads)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(False)
         self.version = f"torch {torch.__version__}, transformers {transformers.__version__}"
-        self.models = {}
 
-    def load(self, cell):
-        if cell["model"] not in self.models:
-            path = engines.model_path(cell["model"])
-            kind = transformers.AutoModel if cell["kind"] == "encode" else transformers.AutoModelForCausalLM
-            place = (path.parent, {"gguf_file": path.name}) if path.is_file() else (path, {})
-            self.models[cell["model"]] = kind.from_pretrained(place[0], dtype=torch.float32, **place[1]).eval()
-        return self.models[cell["model"]]
+    def open(self, cell):
+        path = engines.model_path(cell["model"])
+        kind = transformers.AutoModel if cell["kind"] == "encode" else transformers.AutoModelForCausalLM
+        place = (path.parent, {"gguf_file": path.name}) if path.is_file() else (path, {})
+        return kind.from_pretrained(place[0], dtype=TYPES[cell["precision"]], **place[1]).eval()
+
+    def inputs(self, sequences):
+        return {name: torch.from_numpy(array) for name, array in super().inputs(sequences).items()}
+
+    def hidden(self, model, inputs):
+        return model(**inputs).last_hidden_state.float()
 
     def measure(self, cell, seconds):
-        if cell["precision"] != "f32":
-            return {"error": "fp32 only"}
-        model = self.load(cell)
-        vocabulary = model.config.vocab_size
-        ids = torch.tensor([engines.tokens(cell["length"], vocabulary, i) for i in range(cell["batch"])])
+        if cell["precision"] not in TYPES:
+            raise engines.Unable("fp32 and bf16 only")
         if cell["kind"] == "encode":
-            mask = torch.ones_like(ids)
-            return {"rate": engines.timed(lambda: model(input_ids=ids, attention_mask=mask), cell["batch"], seconds)}
-        if cell["kind"] == "prefill":
-            run = lambda: model(input_ids=ids, use_cache=True, logits_to_keep=1).logits.argmax(-1)
-            return {"rate": engines.timed(run, cell["batch"] * cell["length"], seconds)}
+            return self.encode(cell, seconds)
+        model = self.models.get(cell, self.open)
+        ids = torch.tensor([engines.tokens(cell["length"], model.config.vocab_size)])
+
+        def prefill():
+            model(input_ids=ids, use_cache=True, logits_to_keep=1).logits.argmax(-1)
 
         def decode():
             out = model(input_ids=ids[:, :1], use_cache=True)
@@ -43,4 +47,4 @@ class Engine:
                 token = out.logits[:, -1:].argmax(-1)
                 out = model(input_ids=token, past_key_values=out.past_key_values, use_cache=True)
 
-        return {"rate": engines.timed(decode, cell["batch"] * cell["length"], seconds, at_least=1)}
+        return {"rate": engines.timed(prefill if cell["kind"] == "prefill" else decode, cell["length"], seconds)}

@@ -1,0 +1,7 @@
+from engines import ik_llama
+
+
+class Engine(ik_llama.Engine):
+    """Weights repacked while loading."""
+
+    OPTIONS = ["-rtr", "1"]
