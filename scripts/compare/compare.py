@@ -65,7 +65,9 @@ def environment():
 def prepare(names, chosen):
     """Installs the engines and writes the models. What fails is told and left out."""
     peers = dict.fromkeys(["pytorch", *(name.removesuffix("_rtr") for name in names)])  # pytorch writes the models for all
-    subprocess.run([str(HERE / "setup.sh"), *peers], check=True, stdout=subprocess.DEVNULL)
+    peers = [peer for peer in peers if not (engines.CACHE / "failed" / peer).exists()]
+    if peers:
+        subprocess.run([str(HERE / "setup.sh"), *peers], check=True, stdout=subprocess.DEVNULL)
     # MiniLM first: others are made from it.
     models = sorted({cell["model"] for cell in chosen} | {cells.MINILM, cells.SMOLLM2}, key=lambda name: name not in (cells.MINILM, cells.SMOLLM2))
     for model in models:
@@ -79,7 +81,7 @@ def start(names, threads):
         worker = Worker(name, threads)
         if "error" in worker.ready:
             failed = engines.CACHE / "failed" / name.removesuffix("_rtr")
-            reason = failed.read_text().strip() if failed.exists() else worker.ready["error"]
+            reason = f"{failed.read_text().strip()} (setup.sh tries again)" if failed.exists() else worker.ready["error"]
             print(f"{name}: left out: {reason}", file=sys.stderr)
             worker.close()
             if name == "citius":

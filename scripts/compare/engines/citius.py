@@ -21,52 +21,42 @@ def embed(name, texts, path, *options):
         call("embed", engines.model_path(name), "--input", file.name, "--normalize", "--output", path, *options)
 
 
+def rate(row):
+    return row.get("tokens_per_s") or row.get("sequences_per_s")
+
+
 class Engine:
     # What the engine may choose from for a precision: int7 is int8 with codes within 7 bits, as others take where the machine has
     # no four-way dot product.
-    FORMATS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["int8", "int7"], "gguf": [None]}
+    FORMATS = {"f32": ["f32"], "bf16": ["bf16"], "int8": ["int8", "int7"], "gguf": []}
 
     def __init__(self, threads):
         self.threads = threads
         self.version = call("--version").strip()
         self.chosen = {}
 
-    def bench(self, cell, weights, seconds):
+    def bench(self, cell, formats, seconds):
+        """Rows of the report, one for each format, measured interleaved."""
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as lengths:
             lengths.write("".join(f"{length}\n" for length in cell.get("lengths", [])))
             lengths.flush()
             size = {"encode": ["--lengths", lengths.name, "--batch", len(cell.get("lengths", []))], "prefill": ["--prefill", cell.get("length")],
                     "decode": ["--decode", cell.get("length")]}[cell["kind"]]
-            row = call("bench", engines.model_path(cell["model"]), *size, *(["--format", weights] if weights else []), "--threads",
-                       self.threads, "--seconds", seconds, "--repeats", 1, "--json")
-        return json.loads(row)
+            return json.loads(call("bench", engines.model_path(cell["model"]), *size, *(["--format", ",".join(formats)] if formats else []),
+                                   "--threads", self.threads, "--seconds", seconds, "--repeats", 1, "--json"))["rows"]
 
     def measure(self, cell, seconds):
         formats = self.FORMATS[cell["precision"]]
-        if cell["name"] not in self.chosen:
-            rates = {weights: self.rate(self.bench(cell, weights, seconds)) for weights in formats} if len(formats) > 1 else {}
-            self.chosen[cell["name"]] = max(rates, key=rates.get) if rates else formats[0]
-        weights = self.chosen[cell["name"]]
-        report = self.bench(cell, weights, seconds)
-        row = report["rows"][0]
-        answer = {"rate": self.rate(report)}
-        # A row without measured limits has no share.
-        if cell["kind"] == "decode":
-            answer["share"] = [row.get("share_of_bandwidth"), "of read bandwidth"]
-        else:
-            answer["share"] = [row.get("share_of_peak"), "of peak arithmetic"]
-        if len(formats) > 1:
-            answer["note"] = weights
-        return answer
-
-    @staticmethod
-    def rate(report):
-        row = report["rows"][0]
-        return row.get("tokens_per_s") or row.get("sequences_per_s")
+        rows = self.bench(cell, self.chosen.get(cell["name"], formats), seconds)
+        row = max(rows, key=rate)
+        self.chosen[cell["name"]] = [row["format"]] if formats else []
+        decode = cell["kind"] == "decode"
+        share = [row.get("share_of_bandwidth"), "of read bandwidth"] if decode else [row.get("share_of_peak"), "of peak arithmetic"]
+        return {"rate": rate(row), "share": share, **({"note": row["format"]} if len(formats) > 1 else {})}
 
     def vectors(self, cell, texts):
         import numpy
-        weights = self.chosen.get(cell["name"]) or self.FORMATS[cell["precision"]][0]
+        weights = (self.chosen.get(cell["name"]) or self.FORMATS[cell["precision"]])[0]
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "vectors.npy"
             embed(cell["model"], texts, path, "--format", weights, "--threads", self.threads)
