@@ -28,7 +28,7 @@ def write_bert_base(folder):
     pooling = folder / "1_Pooling/config.json"
     pooling.write_text(json.dumps({**json.loads(pooling.read_text()), "word_embedding_dimension": 768}))
     torch.manual_seed(0)
-    transformers.BertModel(transformers.BertConfig()).save_pretrained(folder)
+    transformers.BertModel(transformers.BertConfig(position_embedding_type="absolute")).save_pretrained(folder)  # CTranslate2 asks for it
 
 
 def write_onnx(name, path):
