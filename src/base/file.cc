@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/error.h"
 
 namespace citius {
@@ -45,13 +46,7 @@ bool is_there(const std::filesystem::path& path) {
   return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
 }
 
-std::string lower_extension(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return extension;
-}
+std::string lower_extension(const std::filesystem::path& path) { return ascii_lower(path.extension().string()); }
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const auto [fd, size] = open_regular(path);

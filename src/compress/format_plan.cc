@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "io/gguf.h"
 
@@ -147,8 +148,7 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target) {
 
 FormatPlan plan_of_name(std::string_view given) {
   FormatPlan plan;
-  plan.name = std::string(given);
-  for (char& c : plan.name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;  // llama.cpp writes Q4_K_M
+  plan.name = ascii_lower(std::string(given));  // llama.cpp writes Q4_K_M
   const std::string_view name = plan.name;
   if (std::find(kMixes.begin(), kMixes.end(), name) != kMixes.end()) {
     plan.mix = plan.name;

@@ -145,7 +145,7 @@ std::vector<TraceEntry> parse_mooncake_trace(std::string_view text, const std::s
 }
 
 std::vector<TraceEntry> read_trace(const std::string& path, int64_t limit) {
-  const std::string ending = std::filesystem::path(path).extension().string();
+  const std::string ending = lower_extension(path);
   if (ending != ".csv" && ending != ".jsonl") {
     fail(ErrorKind::kUsage, "--trace", "got '{}', expected a name ending in .csv (Azure) or .jsonl (Mooncake)", path);
   }
