@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "cli/bench.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "eval/load_server.h"
@@ -409,7 +410,7 @@ CLI::Option* add_scenario_options(CLI::App& command, ScenarioArgs& args) {
   add("--trace", args.trace, "Requests to replay: .csv as Azure's traces, .jsonl as Mooncake's; lengths are scaled to the context");
   add("--speedup", args.speedup, "How many times as fast a trace is replayed")->check(positive);
   add("--context", args.context, "Longest sequence (default: what the model allows)")->check(CLI::Range(1, 1 << 24));
-  add("--seed", args.seed, "Seed of Poisson arrivals (default 1)");
+  add("--seed", args.seed, "Seed of Poisson arrivals (default 1)")->check(seed_range());
   return scenario;
 }
 

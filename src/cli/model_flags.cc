@@ -10,7 +10,7 @@
 
 namespace citius::cli {
 
-CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help) {
+CLI::Validator seed_range() {
   // CLI11 wraps and saturates.
   const auto check = [](const std::string& text) {
     uint64_t value = 0;
@@ -18,7 +18,11 @@ CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& h
     const bool good = error == std::errc() && end == text.data() + text.size();
     return good ? std::string() : fmt::format("got '{}', expected a whole number from 0 to 2^64 - 1", text);
   };
-  return app.add_option("--seed", seed, help)->check(check, "0 to 2^64 - 1")->capture_default_str();
+  return CLI::Validator(check, "0 to 2^64 - 1");
+}
+
+CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help) {
+  return app.add_option("--seed", seed, help)->check(seed_range())->capture_default_str();
 }
 
 void ModelFlags::add_to(CLI::App& app) {

@@ -9,7 +9,9 @@
 
 namespace citius::cli {
 
-/// Adds --seed: a whole number from 0 to 2^64 - 1.
+/// What --seed must be: a whole number from 0 to 2^64 - 1.
+CLI::Validator seed_range();
+/// Adds --seed.
 CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
 
 struct ModelFlags {

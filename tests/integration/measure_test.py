@@ -247,7 +247,7 @@ def test_scenarios_of_encoders():
 
 
 def test_scenarios_refuse_what_would_do_nothing():
-    for flags in (["single", "--request-rate", 1], ["single", "--batch", 2], ["constant"], ["offline", "--seed", 1], ["trace"],
+    for flags in (["single", "--request-rate", 1], ["poisson", "--request-rate", 1, "--seed", -1], ["single", "--batch", 2], ["constant"], ["offline", "--seed", 1], ["trace"],
                   ["offline", "--trace", "x.csv"], ["offline", "--speedup", 2], ["trace", "--trace", "x.csv", "--decode", 1],
                   ["offline", "--batch", 1024], ["trace", "--trace", "x.txt"], ["single", "--seconds", 1], ["offline", "--length", 5],
                   ["sideways"]):
