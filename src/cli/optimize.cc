@@ -55,7 +55,7 @@ std::string summary(const Report& report, const std::string& out) {
           fmt::format("note: it was {:.2f} times when it was chosen; the machine was busy in one of the two measurements\n", first.value);
     }
   } else if (std::ranges::none_of(report.candidates, &Candidate::measured)) {
-    text += fmt::format("no candidate was measured in the time given; more of it (--max-time) is needed\n");
+    text += "no candidate was measured in the time given; more of it (--max-time) is needed\n";
   } else {
     text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
                         better_word(parse_goal(report.goal)), report.budget);
