@@ -300,6 +300,15 @@ def test_embed():
     assert run_json("embed", folder, "anna", *EXACT)["embedding"] == whole[:5]
     assert run_json("embed", folder, "anna", "--dimensions", 6, *EXACT)["embedding"] == whole[:6]
     run("embed", BERT, "x", "--output", work / "vectors.txt", expect=2)
+    # The input is not lost to the output, and endings are the same in capitals.
+    table = work / "table.CSV"
+    table.write_text("text\nanna\n")
+    assert "input too" in run("embed", BERT, "--input", table, "--output", table, expect=2).stderr
+    assert table.read_text() == "text\nanna\n"
+    assert len(lines(run("embed", BERT, "--input", table, "--json").stdout)) == 1
+    run("embed", BERT, "--input", "-", "--output", out, input="")
+    assert b"(0, %d)" % width in out.read_bytes()
+    run("run", LLAMA, "anna", "--prompt", "bob", expect=2)
     run("run", LLAMA, "--prompt", "x", "--output", work / "vectors.npy", expect=2)
 
 

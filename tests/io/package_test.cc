@@ -217,7 +217,13 @@ TEST_F(Package, OfAGgufFileKeepsItsMetadata) {
   EXPECT_EQ(package.weights->matrix("t.q8_0").matrix.format, Format::kQ4_0);
   const OwnedMatrix got = package.weights->matrix("t.q5_1"), want = gguf.weights->matrix("t.q5_1");
   EXPECT_EQ(std::memcmp(got.matrix.data, want.matrix.data, want.matrix.row_bytes() * 3), 0);
-  // And out again as GGUF.
+  // And out again as GGUF, over nothing but another GGUF file.
+  dir_.write("notes.gguf", "mine");
+  EXPECT_THROW(write_gguf(dir_.path() / "notes.gguf", package, {{"t.f32", Format::kQ5_0}}, threads_), Error);
+  EXPECT_EQ(read_file(dir_.path() / "notes.gguf", 10), "mine");
+  const std::filesystem::path own = gguf.gguf->files().front();
+  EXPECT_THROW(write_gguf(own, gguf, {}, threads_), Error);
+  EXPECT_NO_THROW(GgufFile::open(own));
   write_gguf(dir_.path() / "x.gguf", package, {{"t.f32", Format::kQ5_0}}, threads_);
   const auto again = GgufFile::open(dir_.path() / "x.gguf");
   EXPECT_EQ(again->names().size(), gguf.weights->names().size());

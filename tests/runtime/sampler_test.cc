@@ -106,6 +106,29 @@ TEST(Sampler, FrequencyAndPresencePenaltiesCountTheReplyOnly) {
   EXPECT_EQ(process_logits(options, logits, prompt, reply), (std::vector<float>{1, 1.25f, 2}));
 }
 
+TEST(Sampler, BannedWordsMatchAcrossTheBorderOfPromptAndReply) {
+  SamplingOptions options;
+  options.banned = {{5, 6, 1}};
+  const std::vector<float> logits{1, 2};
+  const std::vector<int32_t> five{9, 5}, six{6}, both{5, 6};
+  EXPECT_EQ(sample(options, logits, five, six), 0);
+  EXPECT_EQ(sample(options, logits, both, {}), 0);
+  EXPECT_EQ(sample(options, logits, six, five), 1);
+}
+
+TEST(Sampler, TheSmallestTemperatureIsGreedyAndTheLargestNumbersAreRefused) {
+  const std::vector<float> logits{1, 3, 2};
+  SamplingOptions options;
+  options.temperature = 1e-310;
+  EXPECT_EQ(sample(options, logits, {}, {}), 1);
+  options.temperature = 1;
+  options.logit_bias = {{2, 1e300}};
+  EXPECT_THROW(check_sampling(options), Error);
+  options.logit_bias.clear();
+  options.repetition_penalty = 1e-300;
+  EXPECT_THROW(check_sampling(options), Error);
+}
+
 TEST(Sampler, EverythingBannedIsAnError) {
   SamplingOptions options;
   options.banned = {{0}, {1}};
