@@ -110,7 +110,6 @@ class GgufConfig {
   // Numbers that change what llama.cpp computes, with the value that changes nothing.
   void refuse_scales() const {
     constexpr std::pair<const char*, double> kNeutral[] = {
-        {"rope.scaling.attn_factor", 1},
         {"rope.scaling.yarn_attn_factor", 1},
         {"rope.scaling.yarn_ext_factor", 1},
         {"rope.scaling.yarn_log_multiplier", 0},
@@ -165,6 +164,11 @@ class GgufConfig {
       factor = old_name;
       kind = "linear";
     }
+    const double attn_factor = gguf_.get_number(key("rope.scaling.attn_factor")).value_or(1);
+    if (attn_factor != 1 && kind != "yarn") {
+      fail_input(gguf_.where(), "{} is supported with rope scaling yarn only, got {}, expected 1", key("rope.scaling.attn_factor"),
+                 attn_factor);
+    }
     if (kind.empty() || kind == "none") return;
     if (kind != "linear" && kind != "yarn") {
       fail_input(gguf_.where(), "rope scaling '{}' is not supported, expected none, linear or yarn", kind);
@@ -178,6 +182,8 @@ class GgufConfig {
     copy("rope.scaling.original_context_length", "original_max_position_embeddings");
     copy("rope.scaling.yarn_beta_fast", "beta_fast");
     copy("rope.scaling.yarn_beta_slow", "beta_slow");
+    // llama.cpp multiplies YaRN's own scale of attention by it; the configuration states the product.
+    if (attn_factor != 1) scaling["attention_factor"] = attn_factor * (1 + 0.1 * std::log(factor.value_or(1)));
     config_["rope_scaling"] = std::move(scaling);
   }
 

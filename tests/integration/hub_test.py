@@ -202,8 +202,10 @@ def test_interrupt_and_resume():
     Hub.slow = False
     assert process.returncode == 130, (process.returncode, error)
     assert not (work / "e/models/tiny").exists() and partial.exists()
+    (partial.parent / "special_tokens_map.json").write_text("of a commit that had one")
     Hub.requests.clear()
-    run("pull", "hf:org/tiny", env=environment("e"))
+    result = run_json("pull", "hf:org/tiny", env=environment("e"))
+    assert not (pathlib.Path(result["path"]) / "special_tokens_map.json").exists()
     assert any(entry[2] for entry in Hub.requests), "the second pull did not resume"
     assert weights_of("e") == WEIGHTS
 

@@ -193,6 +193,11 @@ std::string with_number(const std::string& file, const std::string& key, float v
   return result;
 }
 
+TEST(ModernBert, AWindowWithoutNeighboursIsRefused) {
+  EXPECT_THAT([] { states("modernbert", set("local_attention", 1)); }, ThrowsMessage<Error>(HasSubstr("local_attention is 1")));
+  EXPECT_NO_THROW(states("modernbert", set("local_attention", 2)));
+}
+
 TEST(GgufScales, AreRefusedUnlessTheyChangeNothing) {
   const TempDir dir;
   const std::string file = read_file(kModels / "llama_rope_yarn/model.gguf", size_t{1} << 24);
@@ -201,12 +206,13 @@ TEST(GgufScales, AreRefusedUnlessTheyChangeNothing) {
     return states(open_checkpoint(dir.path() / "model.gguf"));
   };
   const std::vector<float> expected = states(open_checkpoint(kModels / "llama_rope_yarn/model.gguf"));
-  for (const char* key : {"llama.rope.scaling.attn_factor", "llama.rope.scaling.yarn_attn_factor", "llama.rope.scaling.yarn_ext_factor",
-                          "llama.logit_scale", "llama.embedding_scale", "llama.residual_scale"}) {
+  for (const char* key : {"llama.rope.scaling.yarn_attn_factor", "llama.rope.scaling.yarn_ext_factor", "llama.logit_scale",
+                          "llama.embedding_scale", "llama.residual_scale"}) {
     EXPECT_EQ(with(key, 1), expected) << key;
     EXPECT_THAT([&] { with(key, 0.5f); }, ThrowsMessage<Error>(HasSubstr(key)));
   }
   EXPECT_EQ(with("llama.attention.scale", 0), expected);
+  EXPECT_EQ(with("llama.rope.scaling.attn_factor", 1), expected);
   EXPECT_THAT([&] { with("llama.attention.scale", 0.9f); }, ThrowsMessage<Error>(HasSubstr("llama.attention.scale")));
 }
 

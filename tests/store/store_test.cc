@@ -180,6 +180,34 @@ TEST_F(StoreTest, AnotherSourceOfTheSameNameIsRefusedUnlessForced) {
   EXPECT_EQ(resolve_model("tiny"), path_ / "home" / "models" / "tiny" / "tiny.gguf");
 }
 
+TEST_F(StoreTest, FileChoosesOneModelAndAnotherIsNotTakenForIt) {
+  write_file(path_ / "src" / "m-Q4_0.gguf", "GGUF four");
+  write_file(path_ / "src" / "m-Q8_0.gguf", "GGUF eight");
+  PullOptions eight;
+  eight.file = "m-Q8_0.gguf";
+  EXPECT_EQ(read_file(pull_path(path_ / "src", eight).path, 100), "GGUF eight");
+  EXPECT_TRUE(pull_path(path_ / "src", eight).already);
+  EXPECT_TRUE(pull_path(path_ / "src").already);
+  PullOptions four;
+  four.file = "m-Q4_0.gguf";
+  EXPECT_THAT(error_of([&] { pull_path(path_ / "src", four); }, ErrorKind::kFailed), HasSubstr("with --file m-Q8_0.gguf"));
+  four.force = true;
+  EXPECT_EQ(read_file(pull_path(path_ / "src", four).path, 100), "GGUF four");
+}
+
+TEST_F(StoreTest, WhatAnotherPullLeftIsNoPartOfTheModel) {
+  const fs::path work = path_ / "home" / "downloads" / "tiny";
+  for (const char* stamp : {"hf:other/tiny@main\n", ""}) {
+    fs::create_directories(work / "content");
+    write_file(work / "source", stamp);
+    write_file(work / "content" / "vocab.txt", "of another model");
+    PullOptions force;
+    force.force = true;
+    EXPECT_FALSE(fs::exists(pull_path(make_model(), force).path / "vocab.txt"));
+    EXPECT_FALSE(fs::exists(work));
+  }
+}
+
 TEST_F(StoreTest, DigestPin) {
   const fs::path file = path_ / "src" / "m.gguf";
   write_file(file, "GGUF content");
