@@ -1,4 +1,4 @@
-// Norms, activations, gated products and rotary embedding over every instruction set of this machine, one thread. Counter:
+// Norms, gated products and rotary embedding over every instruction set of this machine, one thread. Counter:
 // elements a second.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -43,15 +43,15 @@ void register_benchmarks() {
     int64_t channels;
     Op op;
   };
-  const auto act = [](ActivationKind kind) {
-    return [kind](Backend& b, const TensorView& x, const TensorView& y) { b.activation({x, kind, y}); };
+  const auto gated = [](ActivationKind kind) {
+    return [kind](Backend& b, const TensorView& x, const TensorView& y) { b.gated({x, x, kind, y}); };
   };
   const std::vector<Row> rows = {
       {"layer_norm_384", 384, [](Backend& b, const TensorView& x, const TensorView& y) { norm(b, NormKind::kLayerNorm, x, y); }},
       {"rms_norm_576", 576, [](Backend& b, const TensorView& x, const TensorView& y) { norm(b, NormKind::kRmsNorm, x, y); }},
-      {"gelu_1536", 1536, act(ActivationKind::kGelu)},
-      {"gelu_tanh_3072", 3072, act(ActivationKind::kGeluTanh)},
-      {"silu_gated_1536", 1536, [](Backend& b, const TensorView& x, const TensorView& y) { b.gated({x, x, ActivationKind::kSilu, y}); }},
+      {"gelu_gated_1536", 1536, gated(ActivationKind::kGelu)},
+      {"gelu_tanh_gated_3072", 3072, gated(ActivationKind::kGeluTanh)},
+      {"silu_gated_1536", 1536, gated(ActivationKind::kSilu)},
       {"add_576", 576, [](Backend& b, const TensorView& x, const TensorView& y) { b.add({x, x, y}); }},
   };
   for (const std::string& isa : available_isas()) {

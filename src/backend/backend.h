@@ -44,7 +44,6 @@ class Backend {
 
   virtual void linear(const LinearArgs& args) = 0;
   virtual void norm(const NormArgs& args) = 0;
-  virtual void activation(const ActivationArgs& args) = 0;
   virtual void gated(const GatedArgs& args) = 0;
   virtual void add(const AddArgs& args) = 0;
   virtual void rope(const RopeArgs& args) = 0;

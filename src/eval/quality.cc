@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
 #include "metrics/distribution.h"
+#include "runtime/embedder.h"
 
 namespace citius {
 namespace {
@@ -87,14 +89,27 @@ class LanguageReference : public QualityReference {
   std::vector<HiddenRows> hidden_;
 };
 
+// The embedding of each text, as the model's user gets it.
+std::vector<std::vector<float>> embed_all(Engine& engine, std::span<const std::string> texts, const OnProgress& progress) {
+  constexpr size_t kChunk = 64;  // between two reports of progress
+  Embedder embedder(engine);
+  std::vector<std::vector<float>> vectors;
+  for (size_t begin = 0; begin < texts.size(); begin += kChunk) {
+    const std::span<const std::string> chunk = texts.subspan(begin, std::min(kChunk, texts.size() - begin));
+    for (std::vector<float>& vector : embedder.embed(chunk)) vectors.push_back(std::move(vector));
+    report(progress, vectors.size(), texts.size());
+  }
+  return vectors;
+}
+
 class EncoderReference : public QualityReference {
  public:
-  EncoderReference(Engine& engine, std::vector<EncodedText> texts, const OnProgress& progress)
-      : texts_(std::move(texts)), vectors_(text_vectors(engine, texts_, progress)) {}
+  EncoderReference(Engine& engine, std::vector<std::string> texts, const OnProgress& progress)
+      : texts_(std::move(texts)), vectors_(embed_all(engine, texts_, progress)) {}
 
   Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress, double confidence) override {
-    const std::span<const EncodedText> texts = std::span(texts_).subspan(begin, end - begin);
-    const std::vector<std::vector<float>> theirs = text_vectors(candidate, texts, progress);
+    const std::span<const std::string> texts = std::span(texts_).subspan(begin, end - begin);
+    const std::vector<std::vector<float>> theirs = embed_all(candidate, texts, progress);
     std::vector<double> cosines;
     for (size_t i = 0; i < texts.size(); ++i) {
       if (theirs[i].size() != vectors_[begin + i].size()) {
@@ -109,7 +124,7 @@ class EncoderReference : public QualityReference {
   size_t num_items() const override { return texts_.size(); }
 
  private:
-  std::vector<EncodedText> texts_;
+  std::vector<std::string> texts_;
   std::vector<std::vector<float>> vectors_;
 };
 

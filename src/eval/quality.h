@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "eval/language_model.h"
-#include "eval/text_vectors.h"
 #include "metrics/statistics.h"
 
 namespace citius {
@@ -16,7 +15,7 @@ namespace citius {
 /// What is compared: token sequences of a language model, or texts of an encoder. One of the two is empty.
 struct QualityItems {
   std::vector<ScoredSequence> sequences;
-  std::vector<EncodedText> texts;
+  std::vector<std::string> texts;
 
   size_t size() const { return sequences.size() + texts.size(); }
 };

@@ -61,11 +61,6 @@ void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights
   if (x.rows() > 0) ctx.backend.norm(args);
 }
 
-void activation_in_place(const ForwardContext& ctx, const TensorView& x, ActivationKind kind) {
-  check_f32(x);
-  if (kind != ActivationKind::kNone && x.rows() > 0) ctx.backend.activation({x, kind, x});
-}
-
 TensorView gated(const ForwardContext& ctx, const TensorView& gate, const TensorView& up, ActivationKind kind) {
   check_f32(gate);
   check_f32(up);

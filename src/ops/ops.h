@@ -27,8 +27,6 @@ TensorView norm(const ForwardContext& ctx, const TensorView& x, const NormWeight
 /// norm(x) → y, which may be x. x [T, C], or [T, H, C] normed for every head.
 void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights, const TensorView& y);
 
-/// act(x), in place.
-void activation_in_place(const ForwardContext& ctx, const TensorView& x, ActivationKind kind);
 /// act(gate) · up → [T, F], written over gate where it is dense, otherwise to new memory.
 TensorView gated(const ForwardContext& ctx, const TensorView& gate, const TensorView& up, ActivationKind kind);
 /// a += b.

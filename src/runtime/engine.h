@@ -23,6 +23,8 @@ struct EngineOptions {
   FormatPolicy policy;  // empty: every weight as given
 };
 
+/// What works on an engine (Generator, Embedder, the tasks) keeps a reference to it: the engine must outlive them and stay where
+/// it is. One of them uses it at a time.
 struct Engine {
   EngineOptions options;
   Checkpoint checkpoint;

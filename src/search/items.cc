@@ -118,11 +118,13 @@ void select(std::vector<T>& items, const ItemOptions& options, int64_t most, con
   if (static_cast<int64_t>(items.size()) > most) items.resize(static_cast<size_t>(most));
 }
 
-// Texts of an encoder: lines or rows.
-std::vector<std::string> encoder_texts(const ItemOptions& options) {
+// Texts of an encoder: lines or rows, without those that are no token.
+std::vector<std::string> encoder_texts(const Engine& engine, const ItemOptions& options) {
+  if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer");
   std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
   if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
   select(texts, options, options.num_texts, [](const std::string& text) { return text; });
+  std::erase_if(texts, [&](const std::string& text) { return engine.tokenizer->encode(text).ids.empty(); });
   return texts;
 }
 
@@ -151,7 +153,7 @@ ChosenItems make_items(Engine& engine, const ItemOptions& options, const OnProgr
   if (engine.model().config().causal) {
     make_sequences(engine, options, progress, chosen);
   } else {
-    chosen.items.texts = encode_texts(engine, encoder_texts(options), /*max_length=*/256);
+    chosen.items.texts = encoder_texts(engine, options);
     chosen.source = fmt::format("{} {}", chosen.items.texts.size(), options.texts.empty() ? "built-in sentences" : "given texts");
   }
   const size_t fewest = options.split ? 4 : 1;

@@ -1,4 +1,4 @@
-// Pointwise activations and gated products.
+// Activations (of linear and of gated products), gated products and sums.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,6 @@ enum class ActivationKind : uint8_t {
   kSilu,       // x · sigmoid(x)
   kTanh,
   kSigmoid,
-};
-
-/// y = act(x), elementwise. x and y [T, C] fp32, strided; y may be x.
-struct ActivationArgs {
-  TensorView x;
-  ActivationKind kind = ActivationKind::kNone;
-  TensorView y;
 };
 
 /// y[t, i] = act(gate[t, i]) · up[t, i]. All [T, F] fp32, strided; y may be gate or up.

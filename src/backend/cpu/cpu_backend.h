@@ -28,7 +28,6 @@ class CpuBackend final : public Backend {
 
   void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;
-  void activation(const ActivationArgs& args) override;
   void gated(const GatedArgs& args) override;
   void add(const AddArgs& args) override;
   void rope(const RopeArgs& args) override;

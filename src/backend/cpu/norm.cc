@@ -13,16 +13,6 @@ void CpuBackend::norm(const NormArgs& args) {
   NormTask task;
   task.x = args.x.row(0);
   task.x_stride = args.x.stride;
-  if (args.residual) {
-    CHECK(args.residual.shape == args.x.shape);
-    task.residual = args.residual.row(0);
-    task.residual_stride = args.residual.stride;
-  }
-  if (args.sum) {
-    CHECK(args.sum.shape == args.x.shape);
-    task.sum = args.sum.row(0);
-    task.sum_stride = args.sum.stride;
-  }
   task.y = args.y.row(0);
   task.y_stride = args.y.stride;
   task.weight = args.weight;

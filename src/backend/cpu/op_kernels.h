@@ -11,10 +11,6 @@ namespace citius::cpu {
 struct NormTask {
   const float* x = nullptr;
   int64_t x_stride = 0;
-  const float* residual = nullptr;  // or null
-  int64_t residual_stride = 0;
-  float* sum = nullptr;  // or null
-  int64_t sum_stride = 0;
   float* y = nullptr;
   int64_t y_stride = 0;
   const float* weight = nullptr;  // or null
@@ -26,7 +22,7 @@ struct NormTask {
   int64_t begin = 0, end = 0;
 };
 
-/// Rows [begin, end) of `channels`: y = act(a), or act(a) · b for gated products, or a + b.
+/// Rows [begin, end) of `channels`: y = act(a) · b for gated products, or a + b.
 struct PointwiseTask {
   const float* a = nullptr;
   int64_t a_stride = 0;
@@ -112,7 +108,6 @@ static inline int64_t attention_scratch(int64_t group, int64_t head_dim) {
 
 struct OpKernels {
   void (*norm)(const NormTask&) = nullptr;
-  void (*activation)(const PointwiseTask&) = nullptr;
   void (*gated)(const PointwiseTask&) = nullptr;
   void (*add)(const PointwiseTask&) = nullptr;
   void (*rope)(const RopeTask&) = nullptr;

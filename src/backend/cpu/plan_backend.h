@@ -23,7 +23,6 @@ class PlanBackend final : public Backend {
   void linear(const LinearArgs& args) override;
   void attention(const AttentionArgs& args) override;
   void norm(const NormArgs&) override {}
-  void activation(const ActivationArgs&) override {}
   void gated(const GatedArgs&) override {}
   void add(const AddArgs&) override {}
   void rope(const RopeArgs&) override {}

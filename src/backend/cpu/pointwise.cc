@@ -1,4 +1,4 @@
-// Activations, gated products, sums and rotary embedding: rows are shared out to threads.
+// Gated products, sums and rotary embedding: rows are shared out to threads.
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
@@ -13,15 +13,12 @@ constexpr int64_t kGrain = 8192;
 int64_t row_grain(const TensorView& x) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, x.shape.row_elements())); }
 
 PointwiseTask pointwise_task(const TensorView& a, const TensorView& b, const TensorView& y) {
-  CHECK(a && y && a.shape.rank() == 2 && y.shape == a.shape);
+  CHECK(a && b && y && a.shape.rank() == 2 && b.shape == a.shape && y.shape == a.shape);
   PointwiseTask task;
   task.a = a.row(0);
   task.a_stride = a.stride;
-  if (b) {
-    CHECK(b.shape == a.shape);
-    task.b = b.row(0);
-    task.b_stride = b.stride;
-  }
+  task.b = b.row(0);
+  task.b_stride = b.stride;
   task.y = y.row(0);
   task.y_stride = y.stride;
   task.channels = a.shape[1];
@@ -39,13 +36,6 @@ void run_rows(ThreadPool& pool, const TensorView& x, const Task& task, void (*ke
 }
 
 }  // namespace
-
-void CpuBackend::activation(const ActivationArgs& args) {
-  PointwiseTask task = pointwise_task(args.x, {}, args.y);
-  task.activation = static_cast<int>(args.kind);
-  if (trace_.on()) trace_.print("activation: {}", target_.name);
-  run_rows(pool_, args.x, task, target_.ops->activation);
-}
 
 void CpuBackend::gated(const GatedArgs& args) {
   PointwiseTask task = pointwise_task(args.gate, args.up, args.y);

@@ -42,38 +42,20 @@ void RefBackend::norm(const NormArgs& args) {
   threads_.parallel_for(rows.count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* x = rows.at(args.x, r);
-      const float* residual = args.residual ? rows.at(args.residual, r) : nullptr;
-      float* sum = args.sum ? rows.at(args.sum, r) : nullptr;
       float* y = rows.at(args.y, r);
-      // The sum is fp32, whether it is kept or not, so that asking for it changes nothing.
-      for (int64_t c = 0; c < rows.channels; ++c) {
-        const float value = residual != nullptr ? x[c] + residual[c] : x[c];
-        if (sum != nullptr) sum[c] = value;
-        y[c] = value;
-      }
       double mean = 0;
       if (args.kind == NormKind::kLayerNorm) {
-        for (int64_t c = 0; c < rows.channels; ++c) mean += y[c];
+        for (int64_t c = 0; c < rows.channels; ++c) mean += x[c];
         mean /= C;
       }
       double variance = 0;
-      for (int64_t c = 0; c < rows.channels; ++c) variance += (y[c] - mean) * (y[c] - mean);
+      for (int64_t c = 0; c < rows.channels; ++c) variance += (x[c] - mean) * (x[c] - mean);
       const double inverse = 1.0 / std::sqrt(variance / C + static_cast<double>(args.epsilon));
       for (int64_t c = 0; c < rows.channels; ++c) {
         const double weight = args.weight != nullptr ? args.weight[c] : 1.0;
         const double bias = args.bias != nullptr ? args.bias[c] : 0.0;
-        y[c] = static_cast<float>((y[c] - mean) * inverse * weight + bias);
+        y[c] = static_cast<float>((x[c] - mean) * inverse * weight + bias);
       }
-    }
-  });
-}
-
-void RefBackend::activation(const ActivationArgs& args) {
-  threads_.parallel_for(args.x.rows(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const float* x = args.x.row(t);
-      float* y = args.y.row(t);
-      for (int64_t c = 0; c < args.x.shape[1]; ++c) y[c] = static_cast<float>(activate(args.kind, x[c]));
     }
   });
 }

@@ -20,7 +20,6 @@ class RefBackend : public Backend {
 
   void linear(const LinearArgs& args) override;
   void norm(const NormArgs& args) override;
-  void activation(const ActivationArgs& args) override;
   void gated(const GatedArgs& args) override;
   void add(const AddArgs& args) override;
   void rope(const RopeArgs& args) override;

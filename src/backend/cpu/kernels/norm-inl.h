@@ -29,24 +29,12 @@ inline void store_lanes(float* p, F32x16 x, int64_t count) {
 }
 inline F32x16 keep_lanes(F32x16 x, int64_t count) { return count == 16 ? x : select(first_lanes(count), x, zero_f32()); }
 
-struct NormRow {
-  const float* x;
-  const float* residual;
-  float* sum;
-  float* y;
-};
-
 template <bool kCenter>
-inline void norm_row(const NormTask& task, const NormRow& row) {
+inline void norm_row(const NormTask& task, const float* x, float* y) {
   const int64_t channels = task.channels;
   const float count = static_cast<float>(channels);
-  // The first walk also writes x + residual: where it was asked for, or else where the result will go.
-  float* added = row.sum != nullptr ? row.sum : (row.residual != nullptr ? row.y : nullptr);
-  const float* source = added != nullptr ? added : row.x;
   const float first = sum_row(channels, [&](int64_t i, int64_t lanes) {
-    F32x16 v = load_lanes(row.x + i, lanes);
-    if (row.residual != nullptr) v = v + load_lanes(row.residual + i, lanes);
-    if (added != nullptr) store_lanes(added + i, v, lanes);
+    const F32x16 v = load_lanes(x + i, lanes);
     return kCenter ? v : v * v;
   });
   const float mean = kCenter ? first / count : 0.0f;
@@ -54,19 +42,19 @@ inline void norm_row(const NormTask& task, const NormRow& row) {
   float square = first;
   if constexpr (kCenter) {
     square = sum_row(channels, [&](int64_t i, int64_t lanes) {
-      const F32x16 v = keep_lanes(load_lanes(source + i, lanes) - center, lanes);
+      const F32x16 v = keep_lanes(load_lanes(x + i, lanes) - center, lanes);
       return v * v;
     });
   }
   const F32x16 inverse = set_f32(1.0f / __builtin_sqrtf(square / count + task.epsilon));
   for (int64_t i = 0; i < channels; i += 16) {
     const int64_t lanes = channels - i < 16 ? channels - i : 16;
-    F32x16 v = load_lanes(source + i, lanes);
+    F32x16 v = load_lanes(x + i, lanes);
     if constexpr (kCenter) v = v - center;
     v = v * inverse;
     if (task.weight != nullptr) v = v * load_lanes(task.weight + i, lanes);
     if (task.bias != nullptr) v = v + load_lanes(task.bias + i, lanes);
-    store_lanes(row.y + i, v, lanes);
+    store_lanes(y + i, v, lanes);
   }
 }
 
@@ -74,12 +62,12 @@ inline void norm(const NormTask& task) {
   for (int64_t t = task.begin; t < task.end; ++t) {
     for (int64_t h = 0; h < task.heads; ++h) {
       const int64_t at = h * task.channels;
-      const NormRow row{task.x + t * task.x_stride + at, task.residual == nullptr ? nullptr : task.residual + t * task.residual_stride + at,
-                        task.sum == nullptr ? nullptr : task.sum + t * task.sum_stride + at, task.y + t * task.y_stride + at};
+      const float* x = task.x + t * task.x_stride + at;
+      float* y = task.y + t * task.y_stride + at;
       if (task.center) {
-        norm_row<true>(task, row);
+        norm_row<true>(task, x, y);
       } else {
-        norm_row<false>(task, row);
+        norm_row<false>(task, x, y);
       }
     }
   }

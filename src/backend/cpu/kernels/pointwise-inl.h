@@ -1,4 +1,4 @@
-// Activations, gated products, sums and rotary embedding. A tail is the same vector code with the lanes behind it masked, so
+// Gated products, sums and rotary embedding. A tail is the same vector code with the lanes behind it masked, so
 // an element's result does not depend on where in a row it stands.
 #pragma once
 
@@ -8,42 +8,26 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
-/// y = f(a) or f(a, b) over the task's rows.
-template <bool kBinary, typename F>
+/// y = f(a, b) over the task's rows.
+template <typename F>
 inline void each_element(const PointwiseTask& task, const F& f) {
   for (int64_t t = task.begin; t < task.end; ++t) {
     const float* a = task.a + t * task.a_stride;
-    const float* b = kBinary ? task.b + t * task.b_stride : a;
+    const float* b = task.b + t * task.b_stride;
     float* y = task.y + t * task.y_stride;
     int64_t i = 0;
-    for (; i + 16 <= task.channels; i += 16) {
-      if constexpr (kBinary) {
-        store_f32(y + i, f(load_f32(a + i), load_f32(b + i)));
-      } else {
-        store_f32(y + i, f(load_f32(a + i)));
-      }
-    }
+    for (; i + 16 <= task.channels; i += 16) store_f32(y + i, f(load_f32(a + i), load_f32(b + i)));
     const int64_t rest = task.channels - i;
-    if (rest == 0) continue;
-    if constexpr (kBinary) {
-      store_first(y + i, f(load_first(a + i, rest), load_first(b + i, rest)), rest);
-    } else {
-      store_first(y + i, f(load_first(a + i, rest)), rest);
-    }
+    if (rest > 0) store_first(y + i, f(load_first(a + i, rest), load_first(b + i, rest)), rest);
   }
 }
 
-inline void activation(const PointwiseTask& task) {
-  with_activation(task.activation, [&](const auto& act) { each_element<false>(task, act); });
-}
-
 inline void gated(const PointwiseTask& task) {
-  with_activation(task.activation,
-                  [&](const auto& act) { each_element<true>(task, [&](F32x16 gate, F32x16 up) { return act(gate) * up; }); });
+  with_activation(task.activation, [&](const auto& act) { each_element(task, [&](F32x16 gate, F32x16 up) { return act(gate) * up; }); });
 }
 
 inline void add(const PointwiseTask& task) {
-  each_element<true>(task, [](F32x16 a, F32x16 b) { return a + b; });
+  each_element(task, [](F32x16 a, F32x16 b) { return a + b; });
 }
 
 // One vector of pairs: a and b turn by the angle.

@@ -11,7 +11,6 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 
 const OpKernels& op_kernels() {
   static constexpr OpKernels kKernels{.norm = norm,
-                                      .activation = activation,
                                       .gated = gated,
                                       .add = add,
                                       .rope = rope,
