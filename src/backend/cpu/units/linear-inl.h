@@ -18,7 +18,7 @@ enum FormatIndex : int {
 };
 
 template <typename F>
-FormatKernels group_kernels(const char* name) {
+consteval FormatKernels group_kernels(const char* name) {
   FormatKernels kernels;
   kernels.name = name;
   kernels.plan.integer = true;
@@ -36,13 +36,15 @@ FormatKernels group_kernels(const char* name) {
 }
 
 template <typename F>
-FormatKernels row_kernels(const char* name) {
+consteval FormatKernels row_kernels(const char* name) {
   FormatKernels kernels{name, {}, run_rows<F>, run_exact<F>, decode_integers<F>};
   kernels.plan = {.integer = true, .aux = AuxKind::kOffset, .offset = F::kOffset, .quad_bytes = GroupSum<F>::kQuadBytes};
   return kernels;
 }
 
-LinearKernels make_kernels() {
+// Made by the compiler: the constructor of a table at run time would be an inline function like any other, of which the linker
+// keeps one, maybe of an instruction set that this machine lacks.
+consteval LinearKernels make_kernels() {
   LinearKernels kernels;
   FormatKernels* f = kernels.formats;
   f[kF32] = {"f32-tile", {}, run_float<F32Weights>, run_float<F32Weights>, decode_floats<F32Weights>};
@@ -80,8 +82,8 @@ LinearKernels make_kernels() {
 }  // namespace
 
 const LinearKernels& linear_kernels() {
-  static const LinearKernels kernels = make_kernels();
-  return kernels;
+  static constexpr LinearKernels kKernels = make_kernels();
+  return kKernels;
 }
 
 }  // namespace citius::cpu::CITIUS_ISA_NAME
