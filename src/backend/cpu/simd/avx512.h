@@ -186,7 +186,12 @@ inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return {_mm512_add_epi32(acc.v
 inline constexpr bool kHasBf16Dot = true;
 /// Pairs of bf16: fma(w[2n+1], x[1], acc), then fma(w[2n], x[0], .).
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
+#if defined(__clang__) && __clang_major__ < 17
+  asm("vdpbf16ps %2, %1, %0" : "+v"(acc.v) : "v"(w.v), "v"(x.v));  // Clang 16 crashes on vectors of bfloat
+  return acc;
+#else
   return {_mm512_dpbf16_ps(acc.v, reinterpret_cast<__m512bh>(w.v), reinterpret_cast<__m512bh>(x.v))};
+#endif
 }
 #else
 inline constexpr bool kHasBf16Dot = false;
