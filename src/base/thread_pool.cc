@@ -11,6 +11,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -103,6 +104,12 @@ struct ThreadPool::State {
     }
   }
 
+  void join() {
+    stop.store(true);
+    publish();
+    for (std::thread& thread : threads) thread.join();
+  }
+
   void publish() {
     epoch.fetch_add(1);
     if (sleepers.load() > 0) {
@@ -114,16 +121,18 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int num_threads) : num_threads_(num_threads), state_(std::make_unique<State>()) {
   CHECK(num_threads >= 1);
-  for (int thread = 1; thread < num_threads; ++thread) {
-    state_->threads.emplace_back([state = state_.get(), thread] { state->work(thread); });
+  try {
+    for (int thread = 1; thread < num_threads; ++thread) {
+      state_->threads.emplace_back([state = state_.get(), thread] { state->work(thread); });
+    }
+  } catch (const std::system_error& error) {
+    const size_t started = state_->threads.size() + 1;
+    state_->join();
+    fail(ErrorKind::kResource, "threads", "could start {} of {}: {}", started, num_threads, error.what());
   }
 }
 
-ThreadPool::~ThreadPool() {
-  state_->stop.store(true);
-  state_->publish();
-  for (std::thread& thread : state_->threads) thread.join();
-}
+ThreadPool::~ThreadPool() { state_->join(); }
 
 void ThreadPool::run(ParallelBody body) { run_some(num_threads_, body); }
 
