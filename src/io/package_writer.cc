@@ -1,13 +1,12 @@
 #include <fcntl.h>
 #include <fmt/ranges.h>
-#include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -34,19 +33,20 @@ namespace fs = std::filesystem;
 
 constexpr const char* kStagingMark = ".tmp";  // and the number of the process that writes
 
-// Removes what processes that were killed left of their packages for `target`.
+constexpr const char* kStagingLock = ".citius-writing";
+
+// Removes what processes that were killed left of their packages for `target`: directories with the lock of a writer in them, which
+// nobody holds.
 void remove_abandoned(const fs::path& target) {
   const std::string start = target.filename().string() + kStagingMark;
   std::error_code ignored;
   std::vector<fs::path> abandoned;
   for (const auto& entry : fs::directory_iterator(target.parent_path(), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(start) || !entry.is_directory(ignored) || entry.is_symlink(ignored)) continue;
-    pid_t process = 0;
-    const char* const end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data() + start.size(), end, process);
-    if (error != std::errc() || rest != end || process <= 0) continue;
-    if (::kill(process, 0) != 0 && errno == ESRCH) abandoned.push_back(entry.path());
+    if (!entry.path().filename().string().starts_with(start) || entry.is_symlink(ignored)) continue;
+    const int lock = ::open((entry.path() / kStagingLock).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) continue;
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) abandoned.push_back(entry.path());
+    ::close(lock);
   }
   for (const fs::path& directory : abandoned) fs::remove_all(directory, ignored);
 }
@@ -60,10 +60,12 @@ class StagedDirectory {
     std::error_code error;
     fs::create_directories(target_.parent_path(), error);
     remove_abandoned(target_);
-    fs::remove_all(staging_, error);
     if (::mkdir(staging_.c_str(), 0755) != 0) fail_system(staging_, "making the directory");
+    lock_ = ::open((staging_ / kStagingLock).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) != 0) fail_system(staging_ / kStagingLock, "taking the lock");
   }
   ~StagedDirectory() {
+    if (lock_ >= 0) ::close(lock_);
     std::error_code ignored;
     if (!staging_.empty()) fs::remove_all(staging_, ignored);
   }
@@ -73,8 +75,9 @@ class StagedDirectory {
   const fs::path& path() const { return staging_; }
 
   void publish() {
-    sync(staging_);
     std::error_code ignored;
+    fs::remove(staging_ / kStagingLock, ignored);
+    sync(staging_);
     if (!fs::exists(target_, ignored)) {
       if (::rename(staging_.c_str(), target_.c_str()) != 0) fail_system(target_, "rename");
       staging_.clear();
@@ -102,6 +105,7 @@ class StagedDirectory {
   }
 
   fs::path target_, staging_;
+  int lock_ = -1;
 };
 
 // What citius.json says the package there consists of, with the reports; empty where it is none.
@@ -253,7 +257,11 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
   write_weights(staged.path() / "model.safetensors", *source.weights, plan, threads, on_written);
   json::object citius = content.citius;
   citius["package_version"] = kPackageVersion;
-  citius["files"] = file_digests(staged.path());
+  json::object files;
+  for (const auto& [name, digest] : file_digests(staged.path())) {
+    if (name != kStagingLock) files[name] = digest;
+  }
+  citius["files"] = std::move(files);
   write_file(staged.path() / "citius.json", sealed_citius(std::move(citius)));
   for (const auto& [name, text] : content.files) {
     if (name.empty() || name[0] == '.' || name.find('/') != std::string::npos) fail(ErrorKind::kUsage, name, "is no plain file name");

@@ -134,6 +134,7 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     for folder in (abandoned, other):
         folder.mkdir()
         (folder / "model.safetensors").write_text("half")
+    (abandoned / ".citius-writing").write_text("")  # the lock of a writer, which nobody holds
     assert json.loads(run(*quick, ".", "--json", cwd=here).stdout)["changed"] in (True, False)
     assert (here / "citius.json").exists() and not pathlib.Path(f"{here}.partial").exists()
     assert not abandoned.exists() and other.exists()
