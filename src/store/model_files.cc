@@ -72,6 +72,7 @@ ModelFiles choose_gguf(const GgufGroups& groups, const std::string& wanted, cons
   if (chosen == nullptr && wanted.empty()) {
     fail_input(where, "has {} .gguf models: {}; choose one with --file", groups.size(), joined(names));
   }
+  if (chosen == nullptr && names.empty()) fail_input(where, "has no .gguf file, expected '{}' as --file says", wanted);
   if (chosen == nullptr) fail_input(where, "has no file '{}', got: {}", wanted, joined(names));
   return {directory_of(chosen->front()), *chosen};
 }

@@ -159,6 +159,7 @@ std::string take_file(const fs::path& file, const std::string& name, const PullO
   if (!archive && !name.ends_with(".gguf")) {
     fail_input(name, "is neither a directory nor a .gguf, .whl or .zip file");
   }
+  if (!archive && !options.file.empty() && options.file != name) fail_input(name, "is one file, got --file {}", options.file);
   const std::string digest = sha256_file(file);
   check_digest(digest, options.sha256, name);
   if (archive) {
@@ -232,7 +233,8 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
            result.source);
     }
     check_digest(result.sha256, options.sha256, name);
-    if (!options.file.empty() && options.file != wanted_file(directory)) {
+    const bool same_file = options.file == wanted_file(directory) || options.file == entry_point(directory).filename();
+    if (!options.file.empty() && !same_file) {
       fail(ErrorKind::kFailed, "pull", "the store has '{}' already, pulled {}; take another --name, or --force to replace it", name,
            wanted_file(directory).empty() ? "without --file" : fmt::format("with --file {}", wanted_file(directory)));
     }
