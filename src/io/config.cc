@@ -165,6 +165,9 @@ class GgufConfig {
       kind = "linear";
     }
     const double attn_factor = gguf_.get_number(key("rope.scaling.attn_factor")).value_or(1);
+    if (!(attn_factor > 0)) {
+      fail_input(gguf_.where(), "{}: got {}, expected more than 0", key("rope.scaling.attn_factor"), attn_factor);
+    }
     if (attn_factor != 1 && kind != "yarn") {
       fail_input(gguf_.where(), "{} is supported with rope scaling yarn only, got {}, expected 1", key("rope.scaling.attn_factor"),
                  attn_factor);
@@ -182,8 +185,8 @@ class GgufConfig {
     copy("rope.scaling.original_context_length", "original_max_position_embeddings");
     copy("rope.scaling.yarn_beta_fast", "beta_fast");
     copy("rope.scaling.yarn_beta_slow", "beta_slow");
-    // llama.cpp multiplies YaRN's own scale of attention by it; the configuration states the product.
-    if (attn_factor != 1) scaling["attention_factor"] = attn_factor * (1 + 0.1 * std::log(factor.value_or(1)));
+    // llama.cpp multiplies YaRN's own scale of attention by it; a configuration has no key for that.
+    if (attn_factor != 1) scaling["gguf_attn_factor"] = attn_factor;
     config_["rope_scaling"] = std::move(scaling);
   }
 

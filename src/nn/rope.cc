@@ -63,6 +63,7 @@ Frequencies yarn(const JsonObject& scaling, double theta, int64_t rotary, double
   } else {
     result.magnitude = scale(factor, 1);
   }
+  result.magnitude *= scaling.get_number("gguf_attn_factor", 1);
   auto dimension = [&](double rotations) {
     return static_cast<double>(rotary) * std::log(original / (rotations * 2 * std::numbers::pi)) / (2 * std::log(theta));
   };

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -213,6 +214,18 @@ TEST(GgufScales, AreRefusedUnlessTheyChangeNothing) {
   }
   EXPECT_EQ(with("llama.attention.scale", 0), expected);
   EXPECT_EQ(with("llama.rope.scaling.attn_factor", 1), expected);
+  // llama.cpp: attn_factor (1 + 0.1 ln factor), with a factor of 4.
+  const std::vector<float> sharper =
+      states("llama_rope_yarn", [](json::object& config) { rope(config)["attention_factor"] = 2 * (1 + 0.1 * std::log(4.0)); });
+  const std::vector<float> scaled = with("llama.rope.scaling.attn_factor", 2);
+  ASSERT_EQ(scaled.size(), sharper.size());
+  double difference = 0, change = 0;
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    difference = std::max(difference, std::fabs(static_cast<double>(scaled[i]) - sharper[i]));
+    change = std::max(change, std::fabs(static_cast<double>(scaled[i]) - expected[i]));
+  }
+  EXPECT_LT(difference, 1e-4);  // the GGUF file orders the pairs of a head otherwise
+  EXPECT_GT(change, 0.05);
   EXPECT_THAT([&] { with("llama.attention.scale", 0.9f); }, ThrowsMessage<Error>(HasSubstr("llama.attention.scale")));
 }
 
