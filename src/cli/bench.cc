@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "compress/format_plan.h"
@@ -160,6 +161,7 @@ void run_bench(const BenchArgs& args) {
       }
     }
   }
+  progress.clear();
   if (args.json) {
     json::array list;
     for (json::object& row : rows) list.emplace_back(std::move(row));
@@ -246,12 +248,16 @@ void add_bench(CLI::App& app) {
   list("--decode", args->decode, "New tokens of a sequence (decoders; default 128)");
   list("--batch", args->batch, "Sequences at once, at most that many in a scenario (default 1, in a scenario 32)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
-  list("--threads", args->threads, "Threads, one or several counts");
-  command->add_option("--lengths", args->lengths_file,
-                      "File with a sequence length a line (encoders): a round encodes them all, --batch at once");
-  command->add_option("--format", args->formats, "Formats to convert to, measured interleaved (default: as given)")->delimiter(',');
+  command->add_option("--threads", args->threads, "Threads, one or several counts")->delimiter(',')->check(CLI::Range(1, 1024));
+  command->add_option(
+      "--lengths", args->lengths_file,
+      "File with a sequence length a line (encoders): a round encodes them all, --batch at once; a scenario the first --requests");
+  command
+      ->add_option("--format", args->formats,
+                   "Formats to convert to, measured interleaved, in a scenario one after the other (default: as given)")
+      ->delimiter(',');
   CLI::Option* seconds =
-      command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(CLI::Range(0.0, 3600.0))->capture_default_str();
+      command->add_option("--seconds", args->seconds, "Time for each row, at least")->check(number_range(0, 3600))->capture_default_str();
   CLI::Option* repeats =
       command->add_option("--repeats", args->repeats, "Rounds of each row, at least")->check(CLI::Range(1, 200))->capture_default_str();
   CLI::Option* scenario = add_scenario_options(*command, args->scenario);

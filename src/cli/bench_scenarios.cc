@@ -89,13 +89,17 @@ void check_kind(const BenchArgs& args, bool causal) {
 }
 
 // Prompts that fill 1k, 2k, ... up to 8k of context together with their replies, and the whole context where it ends before.
-std::vector<int64_t> long_prompts(int64_t reply, int64_t context) {
+std::vector<int64_t> long_prompts(int64_t prefix, int64_t reply, int64_t context) {
   std::vector<int64_t> prompts;
+  const int64_t others = prefix + reply;
   for (int64_t total = 1024; total <= kLongContext; total *= 2) {
-    if (std::min(total, context) > reply) prompts.push_back(std::min(total, context) - reply);
+    if (std::min(total, context) > others) prompts.push_back(std::min(total, context) - others);
     if (total >= context) break;
   }
-  if (prompts.empty()) fail_input("bench", "got replies of {} tokens, expected room for a prompt in the context of {}", reply, context);
+  if (prompts.empty()) {
+    fail(ErrorKind::kUsage, "bench", "got a prefix of {} and replies of {} tokens, expected room for a prompt in the context of {}", prefix,
+         reply, context);
+  }
   return prompts;
 }
 
@@ -108,7 +112,7 @@ std::vector<Load> decoder_loads(const BenchArgs& args, const Scenario& scenario,
   for (const int64_t reply : replies) {
     std::vector<int64_t> prompts = args.prefill;
     if (prompts.empty()) {
-      prompts = scenario.prefill > 0 ? std::vector<int64_t>{scenario.prefill} : long_prompts(prefix + reply, context);
+      prompts = scenario.prefill > 0 ? std::vector<int64_t>{scenario.prefill} : long_prompts(prefix, reply, context);
     }
     for (const int64_t prompt : prompts) {
       Load load;
@@ -268,7 +272,8 @@ class Runner {
     if (possible) {
       for (LoadRequest& request : load_.requests) request.arrival_s = 0;
       const double capacity = once("all at once", false).requests_per_s;
-      highest_rate(capacity, [&](double rate) {
+      std::map<double, json::object> kept;  // rows of the rates that keep the limits
+      const double highest = highest_rate(capacity, [&](double rate) {
         set_rate(rate);
         const LoadReport report = once(fmt::format("{:.3g} requests/s", rate), false, true);
         json::object row = row_json(report);
@@ -277,12 +282,15 @@ class Runner {
           if (const json::value* value = row.if_contains(key)) trial[key] = *value;
         }
         trials.push_back(std::move(trial));
-        if (report.limits_kept) {
-          best = std::move(row);
-          best["request_rate"] = best["highest_rate"] = rate;
-        }
+        if (report.limits_kept) kept[rate] = std::move(row);
         return report.limits_kept;
       });
+      if (highest > 0) {
+        best = std::move(kept.at(highest));
+        best["request_rate"] = best["highest_rate"] = highest;
+      } else {
+        best["limits_kept"] = false;  // one by one they are, but at no rate
+      }
       best["capacity_requests_per_s"] = capacity;
     }
     best["trials"] = std::move(trials);
@@ -349,6 +357,10 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
                                        : args.batch.empty() ? std::vector<int64_t>{kBatch}
                                                             : args.batch;
   for (Load& load : loads_of(args, engine.model().config())) {
+    const auto has_pace = [](const LoadRequest& request) { return request.reply_tokens >= 2; };
+    if (args.scenario.limits.tpot_ms && std::none_of(load.requests.begin(), load.requests.end(), has_pace)) {
+      refuse("got --tpot-ms for replies of one token, which have no time between tokens");
+    }
     for (const int64_t batch : batches) {
       const auto running = std::min<int64_t>(batch, std::ssize(load.requests));
       const auto server = ModelServer::make(engine, longest_of(load), {.batch = running, .reuse_prefixes = !args.scenario.no_prefix_cache});
@@ -385,6 +397,7 @@ void run_scenarios(const BenchArgs& args) {
       run_engine(args, contestant, progress, rows);
     }
   }
+  progress.clear();
   if (!args.json) return print_rows(rows);
   json::array list;
   for (json::object& row : rows) list.emplace_back(std::move(row));
@@ -398,7 +411,7 @@ CLI::Option* add_scenario_options(CLI::App& command, ScenarioArgs& args) {
   CLI::Option* scenario =
       command.add_option("--scenario", args.name, "Requests as they come: when, and what each of them waits")->check(CLI::IsMember(names));
   const auto add = [&](const char* name, auto& value, const char* help) { return command.add_option(name, value, help)->needs(scenario); };
-  const CLI::Range positive(1e-6, 1e9);
+  const CLI::Validator positive = number_range(1e-6, 1e9);
   add("--requests", args.requests, "Requests (default 64; one by one 16, long-context 4)")->check(CLI::Range(1, 1 << 20));
   add("--request-rate", args.rate, "Requests per second (constant, poisson); without it the highest that keeps the limits")
       ->check(positive);
@@ -407,7 +420,8 @@ CLI::Option* add_scenario_options(CLI::App& command, ScenarioArgs& args) {
   add("--e2el-ms", args.limits.e2el_ms, "The same of the latency from arrival to end")->check(positive);
   add("--prefix", args.prefix, "Tokens that all prompts begin with, before --prefill (shared-prefix: 512)")->check(CLI::Range(1, 1 << 24));
   command.add_flag("--no-prefix-cache", args.no_prefix_cache, "Compute anew what prompts have in common")->needs(scenario);
-  add("--trace", args.trace, "Requests to replay: .csv as Azure's traces, .jsonl as Mooncake's; lengths are scaled to the context");
+  add("--trace", args.trace,
+      "Requests to replay: .csv as Azure's traces, .jsonl as Mooncake's; the first --requests of it, lengths scaled to the context");
   add("--speedup", args.speedup, "How many times as fast a trace is replayed")->check(positive);
   add("--context", args.context, "Longest sequence (default: what the model allows)")->check(CLI::Range(1, 1 << 24));
   add("--seed", args.seed, "Seed of Poisson arrivals (default 1)")->check(seed_range());

@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "eval/machine.h"
 
@@ -88,7 +89,7 @@ void run(const Options& options) {
 void add_doctor(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("doctor", "What this machine can do: cores, instructions, measured rates; advice");
-  command->add_option("--seconds", options->seconds, "Time for each measurement")->check(CLI::Range(0.001, 60.0))->capture_default_str();
+  command->add_option("--seconds", options->seconds, "Time for each measurement")->check(number_range(0.001, 60))->capture_default_str();
   command->add_option("--threads", options->threads, "Threads (default: those this process may use)")->check(CLI::Range(1, 1024));
   add_json_option(*command, options->json);
   command->footer("Example:\n  citius doctor --json");

@@ -47,6 +47,7 @@ void eval_perplexity(const EvalArgs& args) {
   perplexity.max_windows = args.windows;
   StepProgress progress;
   const PerplexityResult result = measure_perplexity(engine, text, perplexity, [&](double share) { progress("perplexity", share); });
+  progress.clear();
   if (args.json) {
     print_json(json::object{{"perplexity", result.perplexity.value},
                             {"interval", interval_json(result.perplexity)},
@@ -88,6 +89,7 @@ void eval_against(const EvalArgs& args) {
   const size_t count = chosen.items.size();
   const auto outputs = make_reference(reference, std::move(chosen.items), [&](double share) { progress("reference", share); });
   const Quality quality = outputs->compare(candidate, 0, count, [&](double share) { progress("comparison", share); });
+  progress.clear();
   std::string text;
   json::object flat;
   for (const auto& [name, estimate] : quality) {

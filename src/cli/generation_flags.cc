@@ -130,7 +130,7 @@ void GenerationFlags::add_to(CLI::App& app) {
   app.add_option("--presence-penalty", presence_penalty, "Subtracted once from tokens of the reply");
   app.add_option("--frequency-penalty", frequency_penalty, "Subtracted for each occurrence in the reply");
   app.add_option("--logit-bias", logit_bias, "ID=VALUE, added to a token's logit; may be repeated");
-  app.add_option("--ban", banned, "Word that must not appear in the reply; may be repeated");
+  app.add_option("--ban", banned, "Word that must not be generated; may be repeated");
   app.add_option("--begin-with", begin_with, "Text that the reply is made to begin with");
   app.add_option("--stop", stop, "String that ends the reply (not part of it); may be repeated");
   add_seed_option(app, seed, "Seed of the random numbers");
@@ -139,7 +139,7 @@ void GenerationFlags::add_to(CLI::App& app) {
           ->check(CLI::Range(1, 64))
           ->capture_default_str();
   app.add_option("--length-penalty", length_penalty, "Beam scores are divided by length to this power")
-      ->check(CLI::Range(-100.0, 100.0))
+      ->check(number_range(-100, 100))
       ->needs(beams)
       ->capture_default_str();
   app.add_option("--logprobs", logprobs, "Log-probabilities of the reply, with K alternatives each (with --json or --output)")
@@ -148,6 +148,7 @@ void GenerationFlags::add_to(CLI::App& app) {
 }
 
 void GenerationFlags::check_shown(const OutputOptions& output) const {
+  if (length_penalty != 1 && num_beams == 1) fail(ErrorKind::kUsage, "--length-penalty", "got --beams 1, expected 2 or more with it");
   if (output.json || !output.output.empty() || (!echo && logprobs < 0)) return;
   fail(ErrorKind::kUsage, echo ? "--echo" : "--logprobs", "expected --json or --output with it");
 }

@@ -4,11 +4,21 @@
 
 #include <charconv>
 
+#include "base/log.h"
 #include "cli/elsewhere.h"
 #include "compress/format_plan.h"
 #include "store/store.h"
 
 namespace citius::cli {
+
+CLI::Validator number_range(double low, double high) {
+  const auto check = [low, high](const std::string& text) {
+    double value = 0;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+    return good ? std::string() : fmt::format("got '{}', expected a number from {} to {}", text, low, high);
+  };
+  return CLI::Validator(check, fmt::format("FLOAT in [{} - {}]", low, high));
+}
 
 CLI::Validator seed_range() {
   // CLI11 wraps and saturates.
@@ -56,6 +66,18 @@ EngineOptions ModelFlags::options() const {
   return options;
 }
 
+namespace {
+
+// What a package was verified to keep holds in the mode that it was verified in.
+void warn_of_compute(const Engine& engine) {
+  const json::value* const recipe = engine.checkpoint.package.if_contains("recipe");
+  const json::value* const mode = recipe != nullptr && recipe->is_object() ? recipe->as_object().if_contains("compute") : nullptr;
+  if (mode == nullptr || !mode->is_string() || mode->as_string() != "exact" || engine.options.compute == Compute::kExact) return;
+  log_warning("the package was verified with --compute exact; this is --compute fast, in which it may be further from the original");
+}
+
+}  // namespace
+
 Engine ModelFlags::open() const { return open(options()); }
 
 Engine ModelFlags::open(EngineOptions options) const {
@@ -67,6 +89,7 @@ Engine ModelFlags::open(EngineOptions options) const {
     options.policy = make_policy(plan, plan_target(open_engine(path, look).model()));
   }
   Engine engine = open_engine(path, options);
+  warn_of_compute(engine);
   if (!engine.options.policy) tell_elsewhere(engine);
   return engine;
 }

@@ -9,6 +9,8 @@
 
 namespace citius::cli {
 
+/// A number from `low` to `high`: CLI::Range takes NaN too.
+CLI::Validator number_range(double low, double high);
 /// What --seed must be: a whole number from 0 to 2^64 - 1.
 CLI::Validator seed_range();
 /// Adds --seed.

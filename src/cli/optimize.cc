@@ -57,8 +57,10 @@ std::string summary(const Report& report, const std::string& out) {
   } else if (std::ranges::none_of(report.candidates, &Candidate::measured)) {
     text += "no candidate was measured in the time given; more of it (--max-time) is needed\n";
   } else {
-    text += fmt::format("nothing else is {} and keeps within {}; the package holds the model as given\n",
-                        better_word(parse_goal(report.goal)), report.budget);
+    const auto unmeasured = std::ranges::count_if(report.candidates, [](const Candidate& candidate) { return !candidate.measured; });
+    text += fmt::format("nothing else {}is {} and keeps within {}; the package holds the model as given\n",
+                        unmeasured > 0 ? "that was measured " : "", better_word(parse_goal(report.goal)), report.budget);
+    if (unmeasured > 0) text += fmt::format("note: {} candidates were not measured in the time given (--max-time)\n", unmeasured);
   }
   if (!report.base.passed) text += fmt::format("note: the model as given misses the budget itself: {}\n", report.base.reason);
   if (!report.written) return text + fmt::format("the package that was in {} is kept as it was\n", out);
@@ -116,7 +118,7 @@ void add_optimize(CLI::App& app) {
       command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data")->needs(data);
   command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
-      ->check(CLI::Range(1.0, 1e9))
+      ->check(number_range(1, 1e9))
       ->capture_default_str();
   add_seed_option(*command, args->seed, "Seed of sampled text and of resampling");
   command->add_option("--threads", args->threads, "Threads to use")->check(CLI::Range(1, 1024));

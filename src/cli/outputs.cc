@@ -101,7 +101,8 @@ Outputs::~Outputs() = default;
 
 void Outputs::check_apart(const std::string& input) const {
   std::error_code ignored;
-  if (where_.empty() || !std::filesystem::equivalent(where_, input, ignored)) return;
+  const std::string file = input == "standard input" ? "/dev/stdin" : input;
+  if (where_.empty() || !std::filesystem::equivalent(where_, file, ignored)) return;
   fail(ErrorKind::kUsage, "--output", "got '{}', which is the input too; name another file", where_);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/model_flags.h"
 #include "cli/text_files.h"
 #include "cli/text_task.h"
 #include "runtime/question_answerer.h"
@@ -85,7 +86,7 @@ void add_qa(CLI::App& app) {
       ->capture_default_str();
   command.add_flag("--no-answer", flags->options.answers.allow_none, "An empty answer competes: the context may not hold one");
   command.add_option("--min-score", flags->min_score, "Leave out answers with a lower score")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_range(0, 1))
       ->capture_default_str();
   command
       .add_option("--window", flags->options.window, "Tokens of question and context read at once (default: 384, or what the model allows)")

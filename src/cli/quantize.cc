@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
@@ -131,8 +132,10 @@ std::string text_of(const json::array& exceptions) {
   return text;
 }
 
-// Why a weight is not in the format that was asked for, where its shape is to blame.
+// Why a weight is not in the format that was asked for, where --keep or its shape is to blame.
 json::value reason_of(const WeightRecord& record, const FormatPlan& plan) {
+  const auto keeps = [&](const std::string& pattern) { return matches_glob(pattern, record.name); };
+  if (std::any_of(plan.keep.begin(), plan.keep.end(), keeps)) return "kept as given";
   if (!plan.body) return nullptr;
   const int64_t block = format_block_elements(*plan.body);
   if (record.cols % block == 0) return nullptr;
@@ -142,9 +145,13 @@ json::value reason_of(const WeightRecord& record, const FormatPlan& plan) {
 // Its progress bar is gone when it returns.
 void write(const QuantizeArgs& args, Engine& source, const FormatPlan& plan, const FormatPolicy& policy,
            const std::vector<PackageWeight>& weights) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(source.checkpoint.path, args.out, ignored)) {
+    fail(ErrorKind::kUsage, "--out", "got '{}', which is the model that is read; name another", args.out);
+  }
   StepProgress progress;
   const OnWritten on_written = [&](double share) { progress("writing " + args.out, share); };
-  if (args.out.ends_with(".gguf")) {
+  if (lower_extension(args.out) == ".gguf") {
     write_gguf(args.out, source.checkpoint, weights, source.backend->threads(), on_written);
   } else {
     OptimizedPackage package;
@@ -186,7 +193,7 @@ void run_quantize(const QuantizeArgs& args) {
   write(args, source, plan, policy, weights);
   if (args.json) return print_json(summary(args, before, after, exceptions));
   print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)) + text_of(exceptions));
-  if (after > before) log_warning("the model grows: {} has more bits than its weights were given in", args.format);
+  if (after > before) log_warning("the model grows: its weights were given in fewer bits");
 }
 
 }  // namespace

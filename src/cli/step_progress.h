@@ -22,6 +22,9 @@ class StepProgress {
     bar_->update(static_cast<uint64_t>(share * kTicks));
   }
 
+  /// Takes the bar away, before results are printed.
+  void clear() { bar_.reset(); }
+
  private:
   static constexpr uint64_t kTicks = 1000;
   std::unique_ptr<Progress> bar_;

@@ -58,7 +58,15 @@ std::string_view head_name(HeadKind kind) {
   return "";
 }
 
-void finish_loading(const LoadedModel& loaded) {
+void finish_loading(const LoadedModel& loaded, std::optional<HeadKind> unread) {
+  if (unread) {
+    const HeadLayout layout = loaded.model->head_layout(*unread).value_or(HeadLayout());
+    for (const HeadStep& step : layout.steps) {
+      if (!step.weight.empty()) loaded.source.ignore(step.weight + ".weight");
+      if (!step.bias.empty()) loaded.source.ignore(step.bias);
+    }
+    for (const std::string& name : layout.copies) loaded.source.ignore(name);
+  }
   for (const std::string& pattern : loaded.model->pretraining_tensors()) {
     for (const std::string& name : loaded.source.container().names()) {
       const bool matches = pattern.ends_with('.') ? name.starts_with(pattern) : name == pattern;

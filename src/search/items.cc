@@ -123,8 +123,8 @@ std::vector<std::string> encoder_texts(const Engine& engine, const ItemOptions& 
   if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer");
   std::vector<std::string> texts = options.texts.empty() ? builtin_sentences() : options.texts;
   if (options.plain && texts.size() == 1) texts = lines_of(texts.front());
-  select(texts, options, options.num_texts, [](const std::string& text) { return text; });
   std::erase_if(texts, [&](const std::string& text) { return engine.tokenizer->encode(text).ids.empty(); });
+  select(texts, options, options.num_texts, [](const std::string& text) { return text; });
   return texts;
 }
 
