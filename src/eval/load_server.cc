@@ -32,7 +32,10 @@ std::vector<std::vector<int32_t>> prompts_of(std::span<const LoadRequest> reques
 
 void check_length(int64_t longest, const Engine& engine) {
   const int64_t most = engine.model().config().max_positions;
-  if (longest > most) fail_input("bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", longest, most);
+  if (longest > most) {
+    fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes, or --context)", longest,
+         most);
+  }
 }
 
 // Replies have the length that was asked for: the likeliest token follows, whatever it is.
