@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# From a fresh machine to a first answer: installs what is missing, builds, pulls two small models (190 MB), uses them, makes
-# both faster within an accuracy budget, shows the comparison and asks the optimised one a question.
+# From a fresh machine to a first answer: installs what is missing, builds, pulls two small models (190 MB), uses them, looks for the
+# fastest form of both within an accuracy budget (3 minutes each at most), shows the comparison and asks the optimised one a question.
 #   ./quickstart.sh [DIRECTORY]   the optimised models and reports go to DIRECTORY (default: build/quickstart)
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-out="${1:-build/quickstart}"
+case "${1:-}" in
+  -*) sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [ "$1" = --help ] || [ "$1" = -h ]; exit ;;
+esac
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+out="$(realpath -m "${1:-$root/build/quickstart}")"
+cd "$root"
 say() { printf '\n== %s\n' "$*"; }
 
 say "Set-up and build (the first time takes some minutes)"

@@ -67,7 +67,8 @@ void add_json_option(CLI::App& command, bool& json) {
 
 void add_output_options(CLI::App& command, OutputOptions& options) {
   add_json_option(command, options.json);
-  command.add_option("-o,--output", options.output, "Write results to this file, by its ending: .jsonl, .csv or .npy");
+  command.add_option("-o,--output", options.output,
+                     "Write results to this file, by its ending: .jsonl or .csv (vectors of embed: .npy too)");
 }
 
 void print(std::string_view text) {

