@@ -9,7 +9,13 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   exit 1
 fi
 
-installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+native="$(dpkg --print-architecture)"
+# A name may be there for several architectures: one without ":arch" means this machine's.
+installed() {
+  local arch="$native"
+  case "$1" in *:*) arch="${1##*:}" ;; esac
+  dpkg-query -W -f='${Architecture} ${db:Status-Status}\n' "$1" 2>/dev/null | grep -qxE "($arch|all) installed"
+}
 exists() { apt-cache show "$1" >/dev/null 2>&1; }
 
 # The lines of the lists of which no alternative is installed.
