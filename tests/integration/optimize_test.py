@@ -130,11 +130,11 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     here.mkdir()
     dead = subprocess.Popen(["true"])
     dead.wait()
-    abandoned, other = (pathlib.Path(f"{here}.tmp{name}") for name in (dead.pid, f"{dead.pid}x"))
+    abandoned, other = (pathlib.Path(f"{here}.tmp{name}") for name in (dead.pid, f"{dead.pid}0"))
     for folder in (abandoned, other):
         folder.mkdir()
         (folder / "model.safetensors").write_text("half")
-    (abandoned / ".citius-writing").write_text("")  # the lock of a writer, which nobody holds
+    (abandoned / ".citius-writing").write_text("")  # the lock of a writer, which nobody holds; the other directory is the user's
     assert json.loads(run(*quick, ".", "--json", cwd=here).stdout)["changed"] in (True, False)
     assert (here / "citius.json").exists() and not pathlib.Path(f"{here}.partial").exists()
     assert not abandoned.exists() and other.exists()
