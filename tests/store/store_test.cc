@@ -193,6 +193,15 @@ TEST_F(StoreTest, FileChoosesOneModelAndAnotherIsNotTakenForIt) {
   EXPECT_THAT(error_of([&] { pull_path(path_ / "src", four); }, ErrorKind::kFailed), HasSubstr("with --file m-Q8_0.gguf"));
   four.force = true;
   EXPECT_EQ(read_file(pull_path(path_ / "src", four).path, 100), "GGUF four");
+  // One file has one name; what was pulled without --file is the file that --file may name.
+  PullOptions single;
+  single.name = "single";
+  EXPECT_FALSE(pull_path(path_ / "src" / "m-Q8_0.gguf", single).already);
+  single.file = "m-Q8_0.gguf";
+  EXPECT_TRUE(pull_path(path_ / "src" / "m-Q8_0.gguf", single).already);
+  single = four;
+  single.name = "other";
+  EXPECT_THAT(error_of([&] { pull_path(path_ / "src" / "m-Q8_0.gguf", single); }, ErrorKind::kInput), HasSubstr("is one file"));
 }
 
 TEST_F(StoreTest, WhatAnotherPullLeftIsNoPartOfTheModel) {
