@@ -271,6 +271,8 @@ def test_memory(folder):
         run("run", long, "--context", 1 << 24, "--prompt", "a", "--max-tokens", 1, expect=1, says="keys and values",
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         run("run", long, "--prompt", "a", "--max-tokens", 1, expect=0, says="--context", limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+        run("run", long, "--prompt", "a", "--max-tokens", 1, "--threads", 1024, expect=1, says="could start",
+            limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         sparse = folder / "sparse.gguf"
         with open(sparse, "wb") as file:
             file.truncate(8 << 30)
