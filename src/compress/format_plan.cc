@@ -40,8 +40,22 @@ WeightKind kind_of(std::string_view name, bool in_layer) {
   return WeightKind::kFeedForward;
 }
 
-bool is_value(const WeightPlace& place) { return place.role == "v_proj" || place.role == "attn_v" || place.role == "value"; }
-bool is_down(const WeightPlace& place) { return place.role == "down_proj" || place.role == "ffn_down"; }
+// The endings of all architectures, GGUF names first.
+constexpr std::pair<std::string_view, WeightRole> kRoles[] = {
+    {".attn_v.weight", WeightRole::kValue},    {".v_proj.weight", WeightRole::kValue},      {".self.value.weight", WeightRole::kValue},
+    {".v_lin.weight", WeightRole::kValue},     {".attn.v.weight", WeightRole::kValue},      {".attn_qkv.weight", WeightRole::kFusedQkv},
+    {".c_attn.weight", WeightRole::kFusedQkv}, {".Wqkv.weight", WeightRole::kFusedQkv},     {".ffn_down.weight", WeightRole::kDown},
+    {".down_proj.weight", WeightRole::kDown},  {".mlp.c_proj.weight", WeightRole::kDown},   {".mlp.Wo.weight", WeightRole::kDown},
+    {".ffn.lin2.weight", WeightRole::kDown},   {".output.dense.weight", WeightRole::kDown},
+};
+
+WeightRole role_of(std::string_view name, WeightKind kind) {
+  for (const auto& [ending, role] : kRoles) {
+    // BERT's attention has an "output.dense" too.
+    if (name.ends_with(ending) && (role != WeightRole::kDown || kind == WeightKind::kFeedForward)) return role;
+  }
+  return WeightRole::kOther;
+}
 
 // llama.cpp gives the first and last eighth of the layers, and every third between, two more bits.
 bool more_bits(int64_t layer, int64_t layers) { return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2; }
@@ -51,10 +65,11 @@ Format mixed_format(std::string_view mix, const WeightPlace& place, int64_t laye
   const Format base = four ? Format::kQ4K : Format::kQ5K;
   if (output) return Format::kQ6K;
   if (mix.ends_with("_m")) {
-    return (is_value(place) || is_down(place)) && more_bits(place.layer, layers) ? Format::kQ6K : base;
+    if (place.role == WeightRole::kFusedQkv) return four ? Format::kQ5K : Format::kQ6K;
+    return place.role != WeightRole::kOther && more_bits(place.layer, layers) ? Format::kQ6K : base;
   }
-  if (four && is_value(place) && place.layer < 4) return Format::kQ5K;
-  if (four && is_down(place) && place.layer < layers / 8) return Format::kQ5K;
+  if (four && place.role == WeightRole::kValue && place.layer < 4) return Format::kQ5K;
+  if (four && place.role == WeightRole::kDown && place.layer < layers / 8) return Format::kQ5K;
   return base;
 }
 
@@ -83,7 +98,7 @@ WeightPlace place_of(std::string_view name) {
     break;
   }
   place.kind = kind_of(name, place.layer >= 0);
-  if (parts.size() >= 2) place.role = std::string(parts[parts.size() - 2]);
+  if (place.layer >= 0) place.role = role_of(name, place.kind);
   return place;
 }
 
@@ -103,6 +118,7 @@ PlanTarget plan_target(const Model& model) {
   target.num_layers = model.config().num_layers;
   target.token_embedding = model.token_embedding().name();
   const std::optional<HeadLayout> layout = model.head_layout(HeadKind::kCausalLm);
+  target.has_output = model.config().causal;
   target.tied_output = model.config().causal && layout && !layout->steps.empty() && layout->steps.front().weight.empty();
   return target;
 }
@@ -134,10 +150,12 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target) {
       if (matches_glob(pattern, record.name)) return record.stored;
     }
     const WeightPlace place = place_of(record.name);
-    const bool output = place.kind == WeightKind::kOutput || (target.tied_output && record.name == target.token_embedding);
+    const bool embedding = record.name == target.token_embedding;
+    // Mixes give the embedding of a model without output layer what they give an output layer, as llama.cpp does.
+    const bool output =
+        place.kind == WeightKind::kOutput || (embedding && (target.tied_output || (!plan.mix.empty() && !target.has_output)));
     if (!output && place.layer < 0) {
-      const bool lookup = plan.lookup && record.name == target.token_embedding;
-      return lookup ? fitting_format(*plan.lookup, record.cols) : record.stored;
+      return embedding && plan.lookup ? fitting_format(*plan.lookup, record.cols) : record.stored;
     }
     if (!plan.mix.empty()) return fitting_format(mixed_format(plan.mix, place, target.num_layers, output), record.cols);
     std::optional<Format> format = output ? plan.output : plan.body;
@@ -164,6 +182,16 @@ FormatPlan plan_of_name(std::string_view given) {
   plan.body = format;
   plan.output = is_four_bit(*format) ? Format::kInt8G32 : *format;
   return plan;
+}
+
+std::optional<uint32_t> gguf_file_type(const FormatPlan& plan) {
+  // llama.cpp knows q2_k to q5_k in mixes only; those of the least exceptions stand for the pure formats.
+  static const std::map<std::string_view, uint32_t> kNumbers = {
+      {"f32", 0},     {"f16", 1},   {"q4_0", 2},    {"q4_1", 3},    {"q8_0", 7},    {"q5_0", 8},  {"q5_1", 9},
+      {"q2_k", 10},   {"q3_k", 11}, {"q4_k", 14},   {"q4_k_s", 14}, {"q4_k_m", 15}, {"q5_k", 16}, {"q5_k_s", 16},
+      {"q5_k_m", 17}, {"q6_k", 18}, {"iq4_nl", 25}, {"iq4_xs", 30}, {"bf16", 32},   {"mxfp4", 38}};
+  const auto found = kNumbers.find(plan.name);
+  return found == kNumbers.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<std::string> plan_names() {

@@ -15,10 +15,14 @@ namespace citius {
 /// What a weight is for, told from its name in the checkpoint (Hugging Face or GGUF).
 enum class WeightKind { kEmbedding, kAttention, kFeedForward, kOutput, kOther };
 
+/// What mixes tell apart within a layer: the values of attention, queries, keys and values in one matrix, and the second (or
+/// third) matrix of the feed-forward part.
+enum class WeightRole { kValue, kFusedQkv, kDown, kOther };
+
 struct WeightPlace {
   WeightKind kind = WeightKind::kOther;
   int64_t layer = -1;  // -1 outside the layers
-  std::string role;    // last part of the name that says what it is, e.g. "v_proj", "attn_v", "dense"
+  WeightRole role = WeightRole::kOther;
 };
 WeightPlace place_of(std::string_view name);
 std::string_view kind_name(WeightKind kind);  // "embedding", "attention", "feed-forward", "output", "other"
@@ -28,6 +32,7 @@ struct PlanTarget {
   int64_t num_layers = 0;
   bool tied_output = false;     // the token embedding is also the output layer
   std::string token_embedding;  // its name
+  bool has_output = true;       // there is an output layer over the vocabulary, tied or not
 };
 
 struct FormatPlan {
@@ -52,6 +57,8 @@ FormatPolicy make_policy(const FormatPlan& plan, const PlanTarget& target);
 /// The plan of `--format NAME`: any format that can be written, or a mix (q4_k_m, q4_k_s, q5_k_m, q5_k_s). The output
 /// layer of 4-bit plans is int8-g32: it is the most sensitive matrix. Throws Error{kUsage} for an unknown name.
 FormatPlan plan_of_name(std::string_view name);
+/// llama.cpp's number (llama_ftype, "general.file_type") of a plan of plan_of_name; nullopt where it has none.
+std::optional<uint32_t> gguf_file_type(const FormatPlan& plan);
 /// Names that plan_of_name takes.
 std::vector<std::string> plan_names();
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "io/gguf.h"
 
 namespace citius {
 namespace {
@@ -68,6 +69,36 @@ TEST(FormatPlan, MixesAreThoseOfLlamaCpp) {
   EXPECT_EQ(policy(record("blk.6.ffn_down.weight", 2048)), Format::kQ6K);  // every third
   EXPECT_EQ(policy(record("blk.6.ffn_up.weight", 2048)), Format::kQ4K);
   EXPECT_EQ(policy(record("blk.31.ffn_down.weight", 2048)), Format::kQ6K);  // last eighth
+}
+
+// In the middle of the model, where q4_k_m has q6_k for what it knows the role of and q4_k for the rest.
+TEST(FormatPlan, MixesKnowTheRolesOfAllArchitectures) {
+  const FormatPolicy policy = make_policy(plan_of_name("q4_k_m"), {32, false, "wte.weight"});
+  const auto expect = [&](const char* name, Format format) { EXPECT_EQ(policy(record(name, 2048)), format) << name; };
+  for (const char* name : {"blk.6.attn_v.weight", "model.layers.6.self_attn.v_proj.weight", "model.layers.6.mlp.down_proj.weight",
+                           "bert.encoder.layer.6.attention.self.value.weight", "encoder.layer.6.output.dense.weight",
+                           "transformer.layer.6.attention.v_lin.weight", "transformer.layer.6.ffn.lin2.weight",
+                           "encoder.layer.6.attention.attn.v.weight", "h.6.mlp.c_proj.weight", "layers.6.mlp.Wo.weight"}) {
+    expect(name, Format::kQ6K);
+  }
+  for (const char* name : {"blk.6.attn_qkv.weight", "h.6.attn.c_attn.weight", "layers.5.attn.Wqkv.weight"}) expect(name, Format::kQ5K);
+  for (const char* name : {"encoder.layer.6.attention.output.dense.weight", "encoder.layer.6.intermediate.dense.weight",
+                           "h.6.attn.c_proj.weight", "h.6.mlp.c_fc.weight", "layers.6.attn.Wo.weight", "layers.6.mlp.Wi.weight"}) {
+    expect(name, Format::kQ4K);
+  }
+  expect("wte.weight", Format::kQ4K);
+  const PlanTarget encoder{12, false, "wte.weight", /*has_output=*/false};
+  EXPECT_EQ(make_policy(plan_of_name("q4_k_m"), encoder)(record("wte.weight", 768)), Format::kQ6K);
+  EXPECT_EQ(make_policy(plan_of_name("q4_k"), encoder)(record("wte.weight", 768)), Format::kF32);
+}
+
+TEST(FormatPlan, FileTypesAreThoseOfLlamaCpp) {
+  EXPECT_EQ(gguf_file_type(plan_of_name("Q4_K_M")), 15U);
+  EXPECT_EQ(gguf_file_type(plan_of_name("q8_0")), 7U);
+  for (const std::string& name : plan_names()) {
+    const FormatPlan plan = plan_of_name(name);
+    EXPECT_EQ(gguf_file_type(plan).has_value(), !plan.body || ggml_type_of(*plan.body).has_value()) << name;
+  }
 }
 
 TEST(FormatPlan, UnknownNameNamesTheKnownOnes) {
