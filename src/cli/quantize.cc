@@ -8,13 +8,13 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "compress/format_plan.h"
 #include "eval/work.h"
+#include "io/gguf.h"
 #include "io/package.h"
 #include "runtime/decoder.h"
 #include "runtime/engine.h"
@@ -136,8 +136,7 @@ std::string text_of(const json::array& exceptions) {
 json::value reason_of(const WeightRecord& record, const FormatPlan& plan) {
   const auto keeps = [&](const std::string& pattern) { return matches_glob(pattern, record.name); };
   if (std::any_of(plan.keep.begin(), plan.keep.end(), keeps)) return "kept as given";
-  if (!plan.body) return nullptr;
-  const int64_t block = format_block_elements(*plan.body);
+  const int64_t block = format_block_elements(plan.body.value_or(Format::kQ4K));  // all types of a mix have blocks of 256
   if (record.cols % block == 0) return nullptr;
   return json::value(fmt::format("rows of {} weights are no multiple of {}", record.cols, block));
 }
@@ -151,12 +150,12 @@ void write(const QuantizeArgs& args, Engine& source, const FormatPlan& plan, con
   }
   StepProgress progress;
   const OnWritten on_written = [&](double share) { progress("writing " + args.out, share); };
-  if (lower_extension(args.out) == ".gguf") {
-    write_gguf(args.out, source.checkpoint, weights, source.backend->threads(), on_written);
+  const std::string digest = model_digest(source.checkpoint);
+  if (has_gguf_ending(args.out)) {
+    write_gguf(args.out, source.checkpoint, weights, {digest, gguf_file_type(plan)}, source.backend->threads(), on_written);
   } else {
     OptimizedPackage package;
     package.directory = args.out;
-    const std::string digest = model_digest(source.checkpoint);
     refuse_other_model(package_target(args.out), digest);
     package.policy = policy;
     package.recipe = {{"source_digest", digest}, {"formats", plan_json(plan)}, {"versions", versions_json()}};

@@ -27,8 +27,8 @@ fs::path gguf_of_directory(const fs::path& directory) {
   std::vector<fs::path> found;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (!has_gguf_ending(it->path())) continue;
     const std::string name = it->path().filename().string();
-    if (!name.ends_with(".gguf")) continue;
     if (name.find("-of-") != std::string::npos && name.find("-00001-of-") == std::string::npos) continue;
     found.push_back(it->path());
   }
@@ -103,7 +103,7 @@ Checkpoint open_checkpoint(const fs::path& path) {
   if (!fs::exists(status)) fail_input(path.string(), "does not exist; expected a model directory, a .gguf file or a config.json");
   if (fs::is_directory(status)) return open_directory(path);
   const std::string name = path.filename().string();
-  if (name.ends_with(".gguf")) return open_gguf(path);
+  if (has_gguf_ending(path)) return open_gguf(path);
   if (name.ends_with(".json")) {
     Checkpoint checkpoint;
     checkpoint.path = path;

@@ -60,15 +60,17 @@ std::string_view string_payload(std::span<const std::byte> payload) {
 
 // "name-00001-of-00003.gguf" with another number.
 std::filesystem::path part_path(const std::filesystem::path& first, int64_t index, int64_t count) {
-  const std::string name = first.filename().string();
-  const std::string suffix = fmt::format("-00001-of-{:05}.gguf", count);
+  const std::string name = first.filename().string(), ending = first.extension().string();
+  const std::string suffix = fmt::format("-00001-of-{:05}{}", count, ending);
   if (!name.ends_with(suffix)) {
     fail_input(first.string(), "is the first of {} parts, so its name should end in '{}'", count, suffix);
   }
-  return first.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", name.substr(0, name.size() - suffix.size()), index + 1, count);
+  return first.parent_path() / fmt::format("{}-{:05}-of-{:05}{}", name.substr(0, name.size() - suffix.size()), index + 1, count, ending);
 }
 
 }  // namespace
+
+bool has_gguf_ending(const std::filesystem::path& path) { return lower_extension(path) == ".gguf"; }
 
 std::shared_ptr<const GgufFile> GgufFile::open(const std::filesystem::path& path) {
   auto gguf = std::make_shared<GgufFile>();

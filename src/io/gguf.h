@@ -93,6 +93,9 @@ class GgufFile final : public TensorContainer {
   std::vector<std::shared_ptr<const MappedFile>> files_;
 };
 
+/// True where the name of a file ends in .gguf, in either case.
+bool has_gguf_ending(const std::filesystem::path& path);
+
 std::string_view gguf_type_name(GgufType type);
 /// ggml's number of a format; nullopt where GGUF has no such type.
 std::optional<uint32_t> ggml_type_of(Format format);

@@ -37,20 +37,25 @@ size_t GgufPlan::bytes() const {
   return format_row_bytes(format, cols) * static_cast<size_t>(shape.num_elements() / cols);
 }
 
-GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufFile& source, std::vector<GgufPlan> plan, int64_t file_type)
+GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufFile& source, std::vector<GgufPlan> plan, const GgufValues& replacing)
     : file_(path), plan_(std::move(plan)) {
   std::string values;
   uint64_t num_values = 0;
   for (const std::string& key : source.keys()) {
-    if (key.starts_with("split.") || key == "general.alignment" || (key == "general.file_type" && file_type >= 0)) continue;
+    if (key.starts_with("split.") || key == "general.alignment" || replacing.contains(key)) continue;
     append_string(values, key);
     append_value(values, *source.find(key));
     ++num_values;
   }
-  if (file_type >= 0) {
-    append_string(values, "general.file_type");
-    append(values, static_cast<uint32_t>(GgufType::kU32));
-    append(values, static_cast<uint32_t>(file_type));
+  for (const auto& [key, value] : replacing) {
+    append_string(values, key);
+    if (const auto* const number = std::get_if<uint32_t>(&value)) {
+      append(values, static_cast<uint32_t>(GgufType::kU32));
+      append(values, *number);
+    } else {
+      append(values, static_cast<uint32_t>(GgufType::kString));
+      append_string(values, std::get<std::string>(value));
+    }
     ++num_values;
   }
   std::string header = "GGUF";

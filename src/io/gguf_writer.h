@@ -1,10 +1,12 @@
 // Writes GGUF version 3: metadata copied from a file that was read, then tensors one after the other.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <set>
+#include <map>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/file.h"
@@ -20,11 +22,14 @@ struct GgufPlan {
   size_t bytes() const;
 };
 
+/// Metadata by key.
+using GgufValues = std::map<std::string, std::variant<uint32_t, std::string>>;
+
 class GgufWriter {
  public:
-  /// Writes metadata (all keys of `source` but those of a split and general.alignment; general.file_type is replaced where
-  /// `file_type` is not negative) and tensor descriptions; data follows by add() in the order of the plan.
-  GgufWriter(const std::filesystem::path& path, const GgufFile& source, std::vector<GgufPlan> plan, int64_t file_type = -1);
+  /// Writes metadata (`values`, and all other keys of `source` but those of a split and general.alignment) and tensor
+  /// descriptions; data follows by add() in the order of the plan.
+  GgufWriter(const std::filesystem::path& path, const GgufFile& source, std::vector<GgufPlan> plan, const GgufValues& values = {});
   void add(std::span<const std::byte> bytes);
   void commit();
 

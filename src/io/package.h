@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,10 +58,16 @@ bool is_package(const std::filesystem::path& directory);
 /// conventions the names follow. Throws Error{kInput}.
 std::shared_ptr<const TensorContainer> open_package_weights(const std::filesystem::path& directory, bool gguf_names);
 
+/// What a GGUF file says of how it was made.
+struct GgufOrigin {
+  std::string source_digest;          // of the model that it was converted from
+  std::optional<uint32_t> file_type;  // llama.cpp's number of its formats (llama_ftype); none: what the source says
+};
+
 /// Writes a GGUF file from a checkpoint that came from one: same metadata, the named weights converted to formats that GGUF
-/// has. A GGUF file there is replaced. Throws Error{kUsage} for other checkpoints and formats, and where another file, a
-/// directory or the source itself would be lost.
-void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
-                const OnWritten& on_written = {});
+/// has. A file there is replaced where this function wrote it from a source with the same digest. Throws Error{kUsage} for
+/// other checkpoints and formats, and where another file, a directory or the source itself would be lost.
+void write_gguf(const std::filesystem::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights,
+                const GgufOrigin& origin, ThreadPool& threads, const OnWritten& on_written = {});
 
 }  // namespace citius

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <set>
 #include <unordered_map>
 
@@ -272,8 +271,11 @@ void write_package(const fs::path& directory, const Checkpoint& source, const Pa
 
 namespace {
 
+// The metadata key that marks what write_gguf wrote.
+constexpr const char* kSourceDigest = "citius.source_digest";
+
 // Throws where `path` holds something that writing a GGUF file of `source` there must not replace.
-void check_gguf_target(const fs::path& path, const Checkpoint& source) {
+void check_gguf_target(const fs::path& path, const Checkpoint& source, const std::string& digest) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return;
   if (!fs::is_regular_file(path, ignored)) fail(ErrorKind::kUsage, path.string(), "exists and is no file");
@@ -282,21 +284,25 @@ void check_gguf_target(const fs::path& path, const Checkpoint& source) {
       fail(ErrorKind::kUsage, path.string(), "is a file that the model is read from; name another one");
     }
   }
-  std::ifstream file(path, std::ios::binary);
-  char magic[4] = {};
-  if (!file.read(magic, sizeof(magic)) || std::string_view(magic, sizeof(magic)) != "GGUF") {
-    fail(ErrorKind::kUsage, path.string(), "exists and is no GGUF file; move it, or name another one");
+  std::optional<std::string> written_from;
+  try {
+    written_from = GgufFile::open(path)->get_string(kSourceDigest);
+  } catch (const Error&) {
+    // damaged, or no GGUF file
   }
+  if (written_from == digest) return;
+  fail(ErrorKind::kUsage, path.string(), "exists and {}; move it, or name another one",
+       written_from ? "was made from another model" : "is no GGUF file that citius wrote");
 }
 
 }  // namespace
 
-void write_gguf(const fs::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, ThreadPool& threads,
-                const OnWritten& on_written) {
+void write_gguf(const fs::path& path, const Checkpoint& source, const std::vector<PackageWeight>& weights, const GgufOrigin& origin,
+                ThreadPool& threads, const OnWritten& on_written) {
   if (!source.is_gguf() || source.weights == nullptr) {
     fail(ErrorKind::kUsage, source.path.string(), "did not come from a GGUF file; only such models can be written as GGUF");
   }
-  check_gguf_target(path, source);
+  check_gguf_target(path, source, origin.source_digest);
   const std::vector<Stored> plan = plan_weights(*source.weights, weights);
   std::vector<GgufPlan> tensors;
   for (const Stored& stored : plan) {
@@ -306,7 +312,10 @@ void write_gguf(const fs::path& path, const Checkpoint& source, const std::vecto
     }
     tensors.push_back({stored.name, stored.target, source.weights->shape(stored.name)});
   }
-  GgufWriter writer(path, *source.gguf, std::move(tensors));
+  constexpr uint32_t kQuantizationVersion = 2;  // of ggml's block layouts
+  GgufValues values{{"general.quantization_version", kQuantizationVersion}, {kSourceDigest, origin.source_digest}};
+  if (origin.file_type) values["general.file_type"] = *origin.file_type;
+  GgufWriter writer(path, *source.gguf, std::move(tensors), values);
   convert_weights(*source.weights, plan, threads, on_written,
                   [&](const Stored& stored, const EncodedMatrix& converted) { writer.add({converted.data, stored.bytes()}); });
   writer.commit();

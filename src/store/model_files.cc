@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "io/gguf.h"
 
 namespace citius {
 namespace {
@@ -51,7 +52,7 @@ void refuse_module(const std::string& directory, const std::set<std::string>& pa
 
 // Parts of a split GGUF count as one file: the name without "-00001-of-00003".
 std::string split_name(const std::string& path) {
-  static const std::regex part("-[0-9]{5}-of-([0-9]{5})\\.gguf$");
+  static const std::regex part("-[0-9]{5}-of-([0-9]{5})\\.gguf$", std::regex::icase);
   return std::regex_replace(path, part, "-of-$1.gguf");
 }
 
@@ -97,7 +98,7 @@ ModelFiles choose_model_files(const std::vector<std::string>& paths, const std::
   std::vector<std::string> directories;
   GgufGroups groups;
   for (const std::string& path : paths) {
-    if (path.ends_with(".gguf")) groups[split_name(path)].push_back(path);
+    if (has_gguf_ending(path)) groups[split_name(path)].push_back(path);
     if (file_of(path) != "config.json") continue;
     const std::string directory = directory_of(path);
     const bool weights = std::any_of(paths.begin(), paths.end(), [&](const std::string& other) {

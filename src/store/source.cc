@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "io/gguf.h"
 
 namespace citius {
 namespace {
@@ -27,9 +28,7 @@ std::string last_component(std::string_view address) {
 }
 
 std::string name_of_file(std::string name) {
-  for (const std::string_view ending : {".gguf", ".zip", ".whl"}) {
-    if (name.ends_with(ending)) name.resize(name.size() - ending.size());
-  }
+  if (has_gguf_ending(name) || name.ends_with(".zip") || name.ends_with(".whl")) name.resize(name.rfind('.'));
   std::replace_if(name.begin(), name.end(), [](char c) { return !is_word(std::string("a") + c, "._-"); }, '-');
   return name;
 }

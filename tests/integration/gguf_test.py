@@ -40,10 +40,25 @@ with tempfile.TemporaryDirectory(prefix="citius_gguf_") as folder:
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     assert "changed after it was pulled" in run("pull", package, "--name", "gp", env=store, expect=3).stderr
 
-    # Rows of 24 and 40 weights are no multiple of any block: F16, as llama.cpp has it.
+    # In capitals too.
+    capitals = folder / "MODEL.GGUF"
+    capitals.write_bytes(model.read_bytes())
+    assert run_json("info", capitals)["container"] == "gguf"
+    assert run_json("pull", capitals, env=store)["name"] == "MODEL"
+    assert run_json("info", "MODEL", env=store)["container"] == "gguf"
+
+    # A file that is there is replaced where it was made so from the same model, and never the source.
     other = folder / "other.gguf"
-    for name in ("q8_0", "q4_k_m", "iq4_nl", "q3_k"):
-        run("quantize", model, "--format", name, "--out", other)
+    for target, problem in ((model, "is the model that is read"), (capitals, "no GGUF file that citius wrote")):
+        before = target.read_bytes()
+        assert problem in run("quantize", model, "--format", "q8_0", "--out", target, expect=2).stderr
+        assert target.read_bytes() == before
+
+    # Rows of 24 and 40 weights are no multiple of any block: F16, as llama.cpp has it.
+    for name, number in (("q8_0", 7), ("q4_k_m", 15), ("iq4_nl", 25), ("q3_k", 11)):
+        result = run_json("quantize", model, "--format", name, "--out", other)
+        assert any("no multiple" in (row["reason"] or "") for row in result["other_formats"]), result
+        assert string("general.file_type") + struct.pack("<II", 4, number) in other.read_bytes()
         formats = {row["format"] for row in run_json("info", other)["weights"] if row["kind"] != "embedding"}
         assert formats == {"f16"}, (name, formats)
     assert "int8 is no GGUF type" in run("quantize", model, "--format", "int8", "--out", other, expect=2).stderr

@@ -217,22 +217,29 @@ TEST_F(Package, OfAGgufFileKeepsItsMetadata) {
   EXPECT_EQ(package.weights->matrix("t.q8_0").matrix.format, Format::kQ4_0);
   const OwnedMatrix got = package.weights->matrix("t.q5_1"), want = gguf.weights->matrix("t.q5_1");
   EXPECT_EQ(std::memcmp(got.matrix.data, want.matrix.data, want.matrix.row_bytes() * 3), 0);
-  // And out again as GGUF, over nothing but another GGUF file.
-  dir_.write("notes.gguf", "mine");
-  EXPECT_THROW(write_gguf(dir_.path() / "notes.gguf", package, {{"t.f32", Format::kQ5_0}}, threads_), Error);
-  EXPECT_EQ(read_file(dir_.path() / "notes.gguf", 10), "mine");
-  const std::filesystem::path own = gguf.gguf->files().front();
-  EXPECT_THROW(write_gguf(own, gguf, {}, threads_), Error);
-  EXPECT_NO_THROW(GgufFile::open(own));
-  write_gguf(dir_.path() / "x.gguf", package, {{"t.f32", Format::kQ5_0}}, threads_);
-  const auto again = GgufFile::open(dir_.path() / "x.gguf");
+  // And out again as GGUF, over nothing but what was written so from the same model.
+  const std::filesystem::path own = gguf.gguf->files().front(), others = dir_.path() / "others.gguf", x = dir_.path() / "x.gguf";
+  std::filesystem::copy_file(own, others);
+  dir_.write("notes.gguf", "GGUF of mine");
+  for (const std::filesystem::path& file : {dir_.path() / "notes.gguf", others, own}) {
+    const std::string before = read_file(file, 1 << 20);
+    EXPECT_THROW(write_gguf(file, file == own ? gguf : package, {{"t.f32", Format::kQ5_0}}, {"digest", 8}, threads_), Error);
+    EXPECT_EQ(read_file(file, 1 << 20), before);
+  }
+  write_gguf(x, package, {{"t.f32", Format::kQ4_0}}, {"digest", 2}, threads_);
+  EXPECT_THROW(write_gguf(x, package, {{"t.f32", Format::kQ5_0}}, {"that of another", 8}, threads_), Error);
+  EXPECT_EQ(GgufFile::open(x)->get_int("general.file_type"), 2);
+  write_gguf(x, package, {{"t.f32", Format::kQ5_0}}, {"digest", 8}, threads_);
+  const auto again = GgufFile::open(x);
+  EXPECT_EQ(again->get_int("general.file_type"), 8);
+  EXPECT_EQ(again->get_int("general.quantization_version"), 2);
   EXPECT_EQ(again->names().size(), gguf.weights->names().size());
   EXPECT_EQ(again->get_floats("a.floats"), gguf.gguf->get_floats("a.floats"));
   EXPECT_EQ(again->matrix("t.f32").matrix.format, Format::kQ5_0);
   const OwnedMatrix copied = again->matrix("t.mxfp4"), original = gguf.weights->matrix("t.mxfp4");
   EXPECT_EQ(std::memcmp(copied.matrix.data, original.matrix.data, original.matrix.row_bytes() * 3), 0);
-  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", package, {}, threads_), Error);  // t.f32 is int4-g32: no GGUF type
-  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", source_, {}, threads_), Error);
+  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", package, {}, {}, threads_), Error);  // t.f32 is int4-g32: no GGUF type
+  EXPECT_THROW(write_gguf(dir_.path() / "y.gguf", source_, {}, {}, threads_), Error);
 }
 
 }  // namespace
