@@ -59,28 +59,53 @@ std::vector<std::vector<int32_t>> banned_by(const JsonObject& config) {
   return banned;
 }
 
+std::string config_path(const Engine& engine) { return (engine.checkpoint.path / "generation_config.json").string(); }
+
+// What the model's authors end replies with: one string or a list.
+std::vector<std::string> stops_of(const JsonObject& config) {
+  constexpr const char* kKey = "stop_strings";
+  if (!config.has(kKey)) return {};
+  const std::vector<std::string> stops =
+      config.at(kKey).is_array() ? config.get_strings(kKey) : std::vector<std::string>{config.get_string(kKey)};
+  if (std::find(stops.begin(), stops.end(), "") != stops.end()) fail_input(config.where(), "key '{}': got an empty string", kKey);
+  return stops;
+}
+
 // Keys of generation_config.json that change replies in transformers and that have no counterpart here, with the number at which
 // they do nothing; null, false and empty lists do nothing anywhere.
 constexpr std::pair<std::string_view, double> kWithoutCounterpart[] = {{"begin_suppress_tokens", 0},
+                                                                       {"constraints", 0},
                                                                        {"diversity_penalty", 0},
+                                                                       {"dola_layers", 0},
+                                                                       {"early_stopping", 0},
+                                                                       {"encoder_no_repeat_ngram_size", 0},
+                                                                       {"encoder_repetition_penalty", 1},
                                                                        {"epsilon_cutoff", 0},
                                                                        {"eta_cutoff", 0},
                                                                        {"exponential_decay_length_penalty", 0},
+                                                                       {"force_words_ids", 0},
                                                                        {"forced_bos_token_id", -1},
+                                                                       {"forced_decoder_ids", 0},
                                                                        {"forced_eos_token_id", -1},
                                                                        {"guidance_scale", 1},
+                                                                       {"length_penalty", 1},
+                                                                       {"max_time", 0},
                                                                        {"min_length", 0},
                                                                        {"min_new_tokens", 0},
                                                                        {"no_repeat_ngram_size", 0},
+                                                                       {"num_beam_groups", 1},
                                                                        {"num_beams", 1},
                                                                        {"penalty_alpha", 0},
                                                                        {"sequence_bias", 0},
-                                                                       {"top_h", 1}};
+                                                                       {"token_healing", 0},
+                                                                       {"top_h", 1},
+                                                                       {"watermarking_config", 0}};
 
 bool does_nothing(const json::value& value, double neutral) {
   if (value.is_number()) return value.to_number<double>() == neutral;
   if (value.is_array()) return value.get_array().empty();
   if (value.is_object()) return value.get_object().empty();
+  if (value.is_string()) return value.get_string().empty();
   return !value.is_bool() || !value.get_bool();
 }
 
@@ -157,30 +182,42 @@ void GenerationFlags::warn_of_ignored(const Engine& engine) const {
   std::vector<std::string_view> keys;
   for (const auto& [key, neutral] : kWithoutCounterpart) {
     const json::value* value = engine.checkpoint.generation_config.if_contains(key);
-    const bool replaced = key == "num_beams" && num_beams > 1;
+    const bool of_beams = key == "early_stopping" || key == "length_penalty";
+    const bool replaced =
+        key == "num_beams" ? num_beams > 1 : of_beams && (num_beams == 1 || (key == "length_penalty" && length_penalty != 1));
     if (value != nullptr && !replaced && !does_nothing(*value, neutral)) keys.push_back(key);
   }
-  if (!keys.empty()) log_warning("generation_config.json: ignored, for there is nothing like it here: {}", fmt::join(keys, ", "));
+  if (!keys.empty()) log_warning("{}: ignored, for there is nothing like it here: {}", config_path(engine), fmt::join(keys, ", "));
 }
 
 GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int32_t> prompt) const {
-  const JsonObject defaults(engine.checkpoint.generation_config, "generation_config.json");
+  const JsonObject defaults(engine.checkpoint.generation_config, config_path(engine));
   const bool samples = defaults.get_bool("do_sample", false) && num_beams == 1;
   const bool asks = top_k || top_p || min_p || typical_p;
   GenerationRequest request;
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   SamplingOptions& o = request.sampling;
-  auto pick = [&](const std::optional<double>& given, const char* key, double neutral) {
-    if (given) return *given;
-    return samples ? defaults.get_number(key, neutral) : neutral;
+  // What the file says is looked at even where it does not count here.
+  auto pick = [&](const auto& given, bool counts, const char* key, double neutral) {
+    const double value = defaults.get_number(key, neutral);
+    return counts && !given ? value : neutral;
   };
-  o.temperature = temperature ? *temperature : samples ? defaults.get_number("temperature", 1.0) : asks ? 1.0 : 0.0;
-  o.top_k = top_k ? *top_k : samples ? defaults.get_int("top_k", 50) : 0;  // 50 where the file is silent, as in transformers
-  o.top_p = pick(top_p, "top_p", 1);
-  o.min_p = pick(min_p, "min_p", 0);
-  o.typical_p = pick(typical_p, "typical_p", 1);
-  o.repetition_penalty = repetition_penalty ? *repetition_penalty : o.temperature > 0 ? defaults.get_number("repetition_penalty", 1) : 1;
+  o.temperature = pick(temperature, samples, "temperature", 1);
+  const int64_t most = defaults.get_int("top_k", 50);  // where the file is silent, as in transformers
+  o.top_k = samples && !top_k ? most : 0;
+  o.top_p = pick(top_p, samples, "top_p", 1);
+  o.min_p = pick(min_p, samples, "min_p", 0);
+  o.typical_p = pick(typical_p, samples, "typical_p", 1);
+  o.repetition_penalty = pick(repetition_penalty, temperature != 0, "repetition_penalty", 1);
+  check_sampling(o, defaults.where());
+  if (!samples) o.temperature = asks ? 1 : 0;
+  o.temperature = temperature.value_or(o.temperature);
+  o.top_k = top_k.value_or(o.top_k);
+  o.top_p = top_p.value_or(o.top_p);
+  o.min_p = min_p.value_or(o.min_p);
+  o.typical_p = typical_p.value_or(o.typical_p);
+  o.repetition_penalty = repetition_penalty.value_or(o.repetition_penalty);
   o.presence_penalty = presence_penalty.value_or(0);
   o.frequency_penalty = frequency_penalty.value_or(0);
   o.seed = seed;
@@ -196,7 +233,8 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
     o.banned.push_back(engine.tokenizer->encode_ids(" " + word, /*add_special_tokens=*/false));
   }
   if (!begin_with.empty()) o.forced = engine.tokenizer->encode_ids(begin_with, /*add_special_tokens=*/false);
-  request.stop = stop;
+  request.stop = stops_of(defaults);
+  if (!stop.empty()) request.stop = stop;
   request.num_beams = num_beams;
   request.length_penalty = length_penalty;
   request.logprobs = logprobs;

@@ -32,10 +32,11 @@ struct GenerationFlags {
   void check_shown(const OutputOptions& output) const;
   /// One line on standard error that names what the model's generation_config.json asks for and nothing here does.
   void warn_of_ignored(const Engine& engine) const;
-  /// The request for a prompt. What was not given comes from the model's generation_config.json where it asks for
-  /// sampling. The reply is greedy unless that does, a temperature was given, or top-k, top-p, min-p or typical-p
-  /// (temperature 1). At temperature 0 penalties count only where they were given. What the file bans (bad_words_ids,
-  /// suppress_tokens) is banned always; of the rest beam search takes nothing.
+  /// The request for a prompt. What was not given comes from the model's generation_config.json: temperature, top-k, top-p,
+  /// min-p and typical-p where it asks for sampling and there is no beam search, the repetition penalty unless temperature 0
+  /// was given, stop strings. The reply is greedy unless the file asks for sampling, a temperature was given, or top-k,
+  /// top-p, min-p or typical-p (temperature 1). What the file bans (bad_words_ids, suppress_tokens) is banned always. Throws
+  /// Error{kInput} naming the file and the key where its values are none.
   GenerationRequest request(const Engine& engine, std::vector<int32_t> prompt) const;
 };
 

@@ -117,9 +117,12 @@ bool ends_with(std::span<const int32_t> prompt, std::span<const int32_t> reply, 
 
 }  // namespace
 
-void check_sampling(const SamplingOptions& o) {
-  auto require = [](bool good, const char* name, const char* range, double got) {
-    if (!good) fail(ErrorKind::kUsage, name, "got {}, expected {}", got, range);
+void check_sampling(const SamplingOptions& o, std::string_view file) {
+  auto require = [&](bool good, std::string name, const char* range, double got) {
+    if (good) return;
+    if (file.empty()) fail(ErrorKind::kUsage, name, "got {}, expected {}", got, range);
+    std::replace(name.begin(), name.end(), '-', '_');
+    fail_input(file, "key '{}': got {}, expected {}", name, got, range);
   };
   require(o.temperature >= 0 && std::isfinite(o.temperature), "temperature", "0 or more", o.temperature);
   require(o.top_k >= 0, "top-k", "0 or more", static_cast<double>(o.top_k));

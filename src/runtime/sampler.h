@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/rng.h"
@@ -26,8 +27,8 @@ struct SamplingOptions {
   uint64_t seed = 0;
 };
 
-/// Throws Error{kUsage} where an option is out of its range.
-void check_sampling(const SamplingOptions& options);
+/// Throws where an option is out of its range: Error{kUsage}, or Error{kInput} naming `file` where the options come from one.
+void check_sampling(const SamplingOptions& options, std::string_view file = {});
 
 /// ln softmax(logits) at `token`, in double.
 double log_probability(std::span<const float> logits, int32_t token);

@@ -137,8 +137,30 @@ def test_generation_config():
     assert errors.count("\n") == 1
     assert all(key in errors for key in ("no_repeat_ngram_size", "num_beams", "forced_bos_token_id", "begin_suppress_tokens")), errors
     assert "num_beams" not in tokens({"num_beams": 4, "min_length": 1}, "--beams", 2)[1]
-    for config in ({"suppress_tokens": "x"}, {"suppress_tokens": [1 << 40]}, {"suppress_tokens": [330]}, {"bad_words_ids": [1]}):
-        run("run", with_generation_config(config), "--prompt", "anna", expect=3)
+    others = {"dola_layers": "low", "encoder_repetition_penalty": 1.5, "watermarking_config": {"bias": 2.5}, "penalty_alpha": 0.6}
+    _, errors = tokens({**others, "length_penalty": 2.0, "early_stopping": True})
+    assert all(key in errors for key in others) and "length_penalty" not in errors and "early_stopping" not in errors, errors
+    _, errors = tokens({"length_penalty": 2.0, "early_stopping": True}, "--beams", 2)
+    assert "length_penalty" in errors and "early_stopping" in errors
+    assert "length_penalty" not in tokens({"length_penalty": 2.0}, "--beams", 2, "--length-penalty", 2)[1]
+    # A penalty counts for greedy replies too; what was given goes before the file, --temperature 0 without penalties as well.
+    (seen,) = json.loads(run("tokenize", MODEL, "anna", "--no-special-tokens", "--json").stdout)["ids"][:1]
+    bias = ["--logit-bias", f"{seen}=60"]
+    strong = {"repetition_penalty": 1000}
+    assert tokens({}, *bias)[0] == [seen, seen] and tokens(strong, *bias)[0][0] != seen
+    assert tokens(strong, *bias, "--temperature", 0)[0] == tokens(strong, *bias, "--repetition-penalty", 1)[0] == [seen, seen]
+    for stops in ([text := run("tokenize", MODEL, "--decode", second).stdout.strip()], text):
+        got = run_json("run", with_generation_config({"stop_strings": stops}), "--prompt", "anna", "--max-tokens", 8, *EXACT)
+        assert got["finish_reason"] == "stop" and text not in got["text"] and len(got["tokens"]) <= 2, got
+    got = run_json("run", with_generation_config({"stop_strings": text}), "--prompt", "anna", "--max-tokens", 8, "--stop", "zz", *EXACT)
+    assert got["tokens"] == reply("anna", "--max-tokens", 8)["tokens"]
+    wrong = [{"suppress_tokens": "x"}, {"suppress_tokens": [1 << 40]}, {"suppress_tokens": [330]}, {"bad_words_ids": [1]}]
+    named = [{"temperature": "hot"}, {"top_k": 1.5}, {"stop_strings": ""}, {"stop_strings": [1]}, {"repetition_penalty": 0}]
+    named += [{"do_sample": True, key: value} for key, value in (("temperature", -1), ("top_k", -2), ("top_p", 0), ("min_p", 2), ("typical_p", "x"))]
+    for config in wrong + named:
+        result = run("run", with_generation_config(config), "--prompt", "anna", expect=3)
+        assert config not in named or f"generation_config.json] key '{list(config)[-1]}'" in result.stderr, (config, result.stderr)
+    assert tokens({"do_sample": True, "top_p": 0}, "--top-p", 0.5, "--top-k", 1)[0] == [first, second]  # what is replaced does not count
 
 
 def test_inputs():
