@@ -1,6 +1,7 @@
 #include "io/companion_files.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -19,17 +20,23 @@ constexpr const char* kNames[] = {"generation_config.json",
                                   "vocab.txt",
                                   "vocab.json",
                                   "merges.txt",
+                                  "encoder.json",
+                                  "vocab.bpe",
                                   "tokenizer.model",
                                   "spiece.model",
                                   "sentencepiece.bpe.model",
                                   "chat_template.jinja",
                                   "chat_template.json",
                                   "modules.json",
-                                  "config_sentence_transformers.json",
-                                  "LICENSE",
-                                  "LICENSE.txt",
-                                  "LICENSE.md",
-                                  "NOTICE"};
+                                  "config_sentence_transformers.json"};
+constexpr const char* kLicences[] = {"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"};
+
+void add_present(const fs::path& directory, std::span<const char* const> names, std::vector<fs::path>& files) {
+  std::error_code ignored;
+  for (const char* name : names) {
+    if (fs::is_regular_file(directory / name, ignored)) files.emplace_back(name);
+  }
+}
 
 // Directories of sentence-transformers modules ("1_Pooling") with all their files, one level deep.
 void add_modules(const fs::path& directory, std::vector<fs::path>& files) {
@@ -50,15 +57,11 @@ void add_modules(const fs::path& directory, std::vector<fs::path>& files) {
 
 }  // namespace
 
-std::vector<fs::path> companion_files(const fs::path& directory) {
+std::vector<fs::path> companions_read(const fs::path& directory) {
   std::vector<fs::path> files;
   std::error_code error;
-  for (const char* name : kNames) {
-    if (fs::is_regular_file(directory / name, error)) files.emplace_back(name);
-  }
-  for (const char* name : kLengthLimitFiles) {
-    if (fs::is_regular_file(directory / name, error)) files.emplace_back(name);
-  }
+  add_present(directory, kNames, files);
+  add_present(directory, kLengthLimitFiles, files);
   const fs::path templates = "additional_chat_templates";
   if (fs::is_directory(directory / templates, error)) {
     for (const fs::directory_entry& entry : fs::directory_iterator(directory / templates)) {
@@ -66,6 +69,13 @@ std::vector<fs::path> companion_files(const fs::path& directory) {
     }
   }
   add_modules(directory, files);
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<fs::path> companion_files(const fs::path& directory) {
+  std::vector<fs::path> files = companions_read(directory);
+  add_present(directory, kLicences, files);
   std::sort(files.begin(), files.end());
   return files;
 }

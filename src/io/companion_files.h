@@ -10,4 +10,7 @@ namespace citius {
 /// relative to it, sorted. Anything else there (weights of other formats, notes) is no part of the model.
 std::vector<std::filesystem::path> companion_files(const std::filesystem::path& directory);
 
+/// The same without the licences: what running the model reads.
+std::vector<std::filesystem::path> companions_read(const std::filesystem::path& directory);
+
 }  // namespace citius

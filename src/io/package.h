@@ -47,8 +47,8 @@ void write_package(const std::filesystem::path& directory, const Checkpoint& sou
                    const OnWritten& on_written = {});
 
 /// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or
-/// edited package is refused (Error{kInput}) before anything of it is used. Files that the package does not list, and the
-/// reports, may be there or not. `citius` is the parsed citius.json.
+/// edited package is refused (Error{kInput}) before anything of it is used, and so is one with a file that would be read and
+/// that it does not list. Others, and the reports, may be there or not. `citius` is the parsed citius.json.
 void check_package_digests(const std::filesystem::path& directory, const json::object& citius);
 
 /// True where `directory` holds a package.

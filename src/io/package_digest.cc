@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "io/companion_files.h"
 #include "io/package.h"
 
 namespace citius {
@@ -43,7 +44,14 @@ void check_package_digests(const fs::path& directory, const json::object& object
   if (sealed.size() != kUnsealed.size() || at == std::string::npos || sha256(text.replace(at, sealed.size(), kUnsealed)) != sealed) {
     fail_input(where, "was changed after it was written: its digest does not fit; make the package again");
   }
-  for (const auto& item : citius.get_object("files").object()) {
+  const JsonObject files = citius.get_object("files");
+  std::vector<fs::path> read = companions_read(directory);
+  if (is_there(directory / "metadata.gguf")) read.emplace_back("metadata.gguf");
+  for (const fs::path& name : read) {
+    if (files.has(name.generic_string())) continue;
+    fail_input((directory / name).string(), "came after the package was written and would be read; remove it, or make the package again");
+  }
+  for (const auto& item : files.object()) {
     const fs::path name = fs::path(std::string(item.key())).lexically_normal();
     if (name.empty() || name.is_absolute() || *name.begin() == "..")
       fail_input(where, "lists '{}', which is no file of the package", name.string());

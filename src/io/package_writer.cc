@@ -122,15 +122,19 @@ std::set<std::string> written_files(const fs::path& directory) {
   }
 }
 
-// Relative names of the files in `directory` that writing a package there would lose, sorted.
+// Relative names of what is in `directory` and would be lost by writing a package there, sorted. Where there is no package that is
+// all that it holds, and no folder of it (the root's, say) is entered.
 std::vector<std::string> foreign_files(const fs::path& directory) {
   const std::set<std::string> written = written_files(directory);
   std::vector<std::string> foreign;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory)) {
-    if (entry.is_directory() && !entry.is_symlink()) continue;
-    std::string name = entry.path().lexically_relative(directory).generic_string();
+  std::error_code error, ignored;
+  for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (written.empty()) it.disable_recursion_pending();
+    if (!written.empty() && it->is_directory(ignored) && !it->is_symlink(ignored)) continue;
+    std::string name = it->path().lexically_relative(directory).generic_string();
     if (!written.contains(name)) foreign.push_back(std::move(name));
   }
+  if (error) fail(ErrorKind::kResource, directory.string(), "cannot be read: {}", error.message());
   std::sort(foreign.begin(), foreign.end());
   return foreign;
 }

@@ -447,6 +447,9 @@ class Optimizer {
 
 }  // namespace
 
-Report optimize(const OptimizeOptions& options, const OnStep& on_step) { return Optimizer(options, on_step).run(); }
+Report optimize(const OptimizeOptions& options, const OnStep& on_step) {
+  package_target(options.out);  // before a model is loaded
+  return Optimizer(options, on_step).run();
+}
 
 }  // namespace citius

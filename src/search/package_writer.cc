@@ -10,15 +10,16 @@ namespace citius {
 
 void refuse_other_model(const std::filesystem::path& directory, const std::string& digest) {
   if (!is_package(directory)) return;
-  std::string source;
+  std::optional<std::string> source;
   try {
     const json::value citius = read_json(directory / "citius.json", size_t{256} << 20);
     source = JsonObject(citius, "citius.json").get_object("recipe").get_string("source_digest");
   } catch (const Error&) {
-    return;  // damaged, or written by another program that did not say
+    // damaged, or written by another program that did not say
   }
   if (source == digest) return;
-  fail(ErrorKind::kUsage, directory.string(), "holds a package of another model; remove it, or name another --out");
+  fail(ErrorKind::kUsage, directory.string(), "holds a package {}; remove it, or name another --out",
+       source ? "of another model" : "whose citius.json does not tell the model that it was made of");
 }
 
 void write_optimized(const Checkpoint& source, const OptimizedPackage& package) {

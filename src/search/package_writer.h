@@ -22,7 +22,8 @@ struct OptimizedPackage {
   OnWritten on_written;
 };
 
-/// Throws Error{kUsage} where `directory` holds a package of another source than that with `digest` (model_digest()).
+/// Throws Error{kUsage} where `directory` holds a package of another source than that with `digest` (model_digest()), or one that
+/// does not tell its source.
 void refuse_other_model(const std::filesystem::path& directory, const std::string& digest);
 
 /// Makes the receipt with the reference backend and writes the package of `source`. Throws Error.

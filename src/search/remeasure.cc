@@ -44,7 +44,9 @@ Estimate remeasure(Engine& engine, const OnProgress& progress) {
   EngineOptions options = engine.options;
   options.num_threads = engine.backend->threads().num_threads();
   options.policy = given_policy(recipe);
-  Engine given = open_engine(engine.checkpoint, options);
+  Checkpoint plain = engine.checkpoint;
+  plain.package = {};  // it was checked, and told of, when `engine` was opened
+  Engine given = open_engine(std::move(plain), options);
   const Workload workload = goal_workload(engine.model().config(), parse_goal(recipe.get_string("goal")));
   const std::unique_ptr<SpeedRunner> base = SpeedRunner::make(given, workload), package = SpeedRunner::make(engine, workload);
   SpeedRunner* contestants[] = {base.get(), package.get()};

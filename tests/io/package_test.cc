@@ -142,6 +142,17 @@ TEST_F(Package, RefusesWhatItMustNotReplace) {
   EXPECT_THROW(write_package(dir_.path() / "precious", source_, {}, threads_), Error);
   EXPECT_THROW(write_package(dir_.path() / "model", source_, {}, threads_), Error);
   EXPECT_EQ(read_file(dir_.path() / "precious/notes.txt", 10), "keep");
+  // Where there is no package no folder is entered.
+  dir_.write("deep/a/b/notes.txt", "keep");
+  for (const auto& [directory, named] : {std::pair{dir_.path() / "deep", ": a;"}, std::pair{std::filesystem::path("/"), ": "}}) {
+    try {
+      package_target(directory);
+      FAIL() << directory;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage) << directory;
+      EXPECT_NE(std::string(error.what()).find(named), std::string::npos) << error.what();
+    }
+  }
   EXPECT_THROW(write_package(out(), source_, {{{"no.weight", Format::kInt8}}, {}, {}}, threads_), Error);
   EXPECT_THROW(write_package(out(), source_, {{{"a.bias", Format::kQ4_0}}, {}, {}}, threads_), Error);
   EXPECT_FALSE(std::filesystem::exists(out()));

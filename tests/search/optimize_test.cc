@@ -294,8 +294,33 @@ TEST_F(Optimize, WhatWasTamperedWithIsRefused) {
   EXPECT_EQ(kind_of_opening(), ErrorKind::kFailed);
   write_file(citius, text);
   EXPECT_EQ(kind_of_opening(), std::nullopt);
+  // What would be read and was not there; licences and notes are not read.
+  for (const char* name : {"chat_template.jinja", "special_tokens_map.json", "generation_config.json", "metadata.gguf"}) {
+    write_file(package.directory / name, "{}");
+    EXPECT_EQ(kind_of_opening(), ErrorKind::kInput) << name;
+    std::filesystem::remove(package.directory / name);
+  }
+  write_file(package.directory / "LICENSE", "free");
+  write_file(package.directory / "notes.json", "{}");
+  EXPECT_EQ(kind_of_opening(), std::nullopt);
   std::filesystem::remove(package.directory / "config.json");
   EXPECT_EQ(kind_of_opening(), ErrorKind::kInput);
+}
+
+TEST_F(Optimize, APackageThatDoesNotTellItsModelIsNotReplaced) {
+  OptimizedPackage package;
+  package.directory = directory_ / "package";
+  package.num_threads = 1;
+  package.recipe = {{"source_digest", "this"}};
+  write_optimized(open_checkpoint(options("").model), package);
+  EXPECT_NO_THROW(refuse_other_model(package.directory, "this"));
+  EXPECT_THROW(refuse_other_model(package.directory, "that"), Error);
+  const std::filesystem::path citius = package.directory / "citius.json";
+  json::value document = read_json(citius);
+  document.at("recipe").as_object().erase("source_digest");
+  write_file(citius, json::serialize(document));
+  EXPECT_THROW(refuse_other_model(package.directory, "this"), Error);
+  EXPECT_THROW(refuse_other_model(package.directory, ""), Error);
 }
 
 TEST_F(Optimize, ElsewhereAPackageIsMeasuredAgain) {
