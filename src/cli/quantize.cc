@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 
 #include "backend/backend.h"
@@ -13,6 +14,7 @@
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "compress/format_plan.h"
+#include "eval/machine.h"
 #include "eval/work.h"
 #include "io/gguf.h"
 #include "io/package.h"
@@ -60,7 +62,9 @@ double mix_bits(const std::string& name) {
 }
 
 json::array list_formats() {
-  const std::unique_ptr<Backend> backend = make_backend("cpu", {1, ""});
+  const std::unique_ptr<Backend> backend = make_backend("cpu", {0, ""});  // with all threads, as doctor measures
+  MachineRates rates;
+  measure_peaks(backend->threads(), /*seconds=*/0.05, rates);
   constexpr int64_t kCols = 1024;  // a multiple of every block
   json::array rows;
   for (const std::string& name : plan_names()) {
@@ -74,7 +78,8 @@ json::array list_formats() {
     const OwnedMatrix matrix{{*format, 64, kCols, zeros.data()}, nullptr};
     const KernelChoice choice = backend->explain(*backend->pack({&matrix, 1}), Compute::kFast);
     json::object row{{"format", name}, {"bits_per_weight", format_bits_per_weight(*format, kCols)}, {"kernel", choice.name}};
-    row["fast"] = choice.name.find("ref") == std::string::npos && choice.name.find("generic") == std::string::npos;
+    const ActivationFormat activation = format_activation(*format);
+    row["fast"] = activation == ActivationFormat::kF32 || gains_arithmetic(rates, activation);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -180,19 +185,26 @@ void run_quantize(const QuantizeArgs& args) {
   double before = 0, after = 0;
   json::array exceptions;
   std::vector<PackageWeight> weights;
+  std::set<std::string_view> coarse;  // formats other than floats that are converted
   for (const WeightRecord& record : source.loaded.load.records) {
     const Format format = policy(record);
     before += static_cast<double>(format_row_bytes(record.stored, record.cols)) * static_cast<double>(record.rows);
     after += static_cast<double>(format_row_bytes(format, record.cols)) * static_cast<double>(record.rows);
     if (format != record.stored) weights.push_back({record.name, format, record.transposed});
+    if (format != record.stored && !format_is_float(record.stored)) coarse.insert(format_name(record.stored));
     if (!plan.body || format != *plan.body) {
       exceptions.push_back(json::object{{"name", record.name}, {"format", format_name(format)}, {"reason", reason_of(record, plan)}});
     }
   }
+  if (!coarse.empty()) {
+    log_warning("the weights were quantized before ({}){}: the result is no better than that; convert the original where there is one",
+                fmt::join(coarse, ", "), after > before ? " and take more memory now" : "");
+  } else if (after > before) {
+    log_warning("the model grows: its weights were given in fewer bits");
+  }
   write(args, source, plan, policy, weights);
   if (args.json) return print_json(summary(args, before, after, exceptions));
   print(fmt::format("{}: {} -> {} of weights\n", args.out, format_bytes(before), format_bytes(after)) + text_of(exceptions));
-  if (after > before) log_warning("the model grows: its weights were given in fewer bits");
 }
 
 }  // namespace

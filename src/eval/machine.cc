@@ -217,17 +217,24 @@ void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates) {
   rates.int8_gops = peak_rate(pool, seconds, probes.int8).value_or(0);
 }
 
+bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation) {
+  switch (activation) {
+    case ActivationFormat::kF32: return false;
+    case ActivationFormat::kBF16: return rates.bf16_gflops.has_value();
+    default: return rates.fp32_gflops > 0 && rates.int8_gops >= 1.5 * rates.fp32_gflops;
+  }
+}
+
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& rates) {
   std::vector<std::string> advice;
-  const double int8_gain = rates.fp32_gflops > 0 ? rates.int8_gops / rates.fp32_gflops : 0;
-  if (int8_gain >= 1.5) {
+  if (gains_arithmetic(rates, ActivationFormat::kInt8PerToken)) {
     advice.push_back(fmt::format("int8 is fast for prompts, batches and encoders: {:.0f} GOP/s, {:.1f} times the FP32 peak ({})",
-                                 rates.int8_gops, int8_gain, machine.isa));
+                                 rates.int8_gops, rates.int8_gops / rates.fp32_gflops, machine.isa));
   } else {
     advice.push_back(fmt::format("int8 gains little arithmetic here: {:.0f} GOP/s against {:.0f} GFLOP/s in FP32 ({})", rates.int8_gops,
                                  rates.fp32_gflops, machine.isa));
   }
-  if (rates.bf16_gflops) {
+  if (gains_arithmetic(rates, ActivationFormat::kBF16)) {
     advice.push_back(fmt::format("bf16 is fast: {:.0f} GFLOP/s by its own instruction", *rates.bf16_gflops));
   } else {
     advice.push_back("bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");

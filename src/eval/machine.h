@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "quant/format.h"
 
 namespace citius {
 
@@ -59,6 +60,9 @@ struct MachineRates {
 MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes = 0);
 /// Peak arithmetic rates on the pool's threads, each for `seconds`.
 void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates);
+
+/// Whether arithmetic with such activations is faster here than FP32: int8 by half at the least, bf16 by an instruction of its own.
+bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation);
 
 /// What will be fast here and why, one sentence each.
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& all_threads);

@@ -274,11 +274,22 @@ def test_formats():
         assert 3 < formats[name]["bits_per_weight"] <= 32 and "fast" in formats[name], formats.get(name)
     assert abs(formats["q4_k_m"]["bits_per_weight"] - 4.85) < 0.02  # what llama.cpp makes of a Llama 7B
     assert run("quantize", "--list").stdout.count("\n") == len(formats) + 1
+    # doctor says the same of what depends on an instruction alone, not on rates.
+    advice = " ".join(run_json("doctor", "--seconds", "0.01")["advice"])
+    assert formats["bf16"]["fast"] is ("bf16 is fast" in advice) and formats["f32"]["fast"] is True, (formats["bf16"], advice)
     run("quantize", "--list", "--format", "int8", expect=2)
     out = work / "kept"
     assert "nosuch*" in run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*,nosuch*", expect=2).stderr
     assert not out.exists()
-    run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*")
+    assert not run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*").stderr
+    # What was lost stays lost; a package over its own source would lose more.
+    for name, more in (("int7", ""), ("f32", " and take more memory now")):
+        errors = run("quantize", out, "--format", name, "--out", work / "again", "--json").stderr
+        assert f"quantized before (int8){more}:" in errors and errors.count("\n") == 1, errors
+        shutil.rmtree(work / "again")
+    before = (out / "citius.json").read_bytes()
+    assert "is the model that is read" in run("quantize", out, "--format", "f32", "--out", out, expect=2).stderr
+    assert (out / "citius.json").read_bytes() == before
 
 
 def test_embed():

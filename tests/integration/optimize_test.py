@@ -92,6 +92,14 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
         result = run("eval", elsewhere, "--against", MODEL, "--windows", "1", "--context", "16", env=home)
         assert "not measured here (portable)" in result.stderr, result.stderr
 
+    # What was verified with exact arithmetic may be further from the original in the fast mode, which is said.
+    exact = pathlib.Path(directory) / "exact"
+    shutil.copytree(out, exact)
+    reseal(exact / "citius.json", lambda text: text.replace('"compute":"fast"', '"compute":"exact"'))
+    for flags, warned in (([], True), (["--compute", "exact"], False)):
+        result = run("eval", exact, "--against", MODEL, "--windows", "1", "--context", "16", *flags)
+        assert ("verified with --compute exact" in result.stderr) is warned, result.stderr
+
     # Nothing that passes: the model as given, exit 0; exit 1 where that misses the budget too.
     for model, code in ((MODEL, 0), (out, 1)):  # fp32 by its fast kernels is exact, the package is not
         strict = pathlib.Path(directory) / f"strict{code}"
