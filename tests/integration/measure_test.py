@@ -33,7 +33,9 @@ def test_perplexity():
     scored = logprobs[count // 2 + 1:]
     assert got["windows"] == 1 and got["tokens_scored"] == len(scored) and got["protocol"] == "llama-perplexity", got
     assert math.isclose(got["perplexity"], math.exp(-sum(scored) / len(scored)), rel_tol=1e-5)
-    assert len(got["interval"]) == 2
+    assert got["interval"] == [None, None]  # one window claims nothing
+    text_form = run("eval", LLAMA, "--perplexity", file, "--context", count).stdout
+    assert "more windows are needed" in text_form and "inf" not in text_form, text_form
     stride = run_json("eval", LLAMA, "--perplexity", file, "--context", count, "--stride", count, *EXACT)
     assert stride["tokens_scored"] == count - 1 and stride["protocol"] == "huggingface", stride
     assert math.isclose(stride["perplexity"], math.exp(-sum(logprobs[1:]) / (count - 1)), rel_tol=1e-5)
@@ -42,6 +44,11 @@ def test_perplexity():
     total = len(run_json("tokenize", LLAMA, text * 4 + "anna")["ids"])
     got = run_json("eval", LLAMA, "--perplexity", file, "--context", 16, *EXACT)
     assert got["windows"] == total // 16 and got["tokens_scored"] == total // 16 * 7, got
+    assert 1 < got["interval"][0] < got["perplexity"] < got["interval"][1], got
+    table = work / "text.jsonl"
+    table.write_text(json.dumps({"text": text * 4}))
+    assert "as it stands" in run("eval", LLAMA, "--perplexity", table, "--context", 16).stderr
+    assert "as it stands" not in run("eval", LLAMA, "--perplexity", file, "--context", 16).stderr
     run("eval", LLAMA, "--perplexity", work / "nothing", expect=3)
     run("eval", LLAMA, expect=2)
 
@@ -66,7 +73,7 @@ def test_against():
         assert run_json("eval", model, "--against", model, "--data", sentences, *EXACT)["cosine_mean"] > 1 - 1e-6, task
     got = run_json("eval", BERT, "--against", BERT, "--data", sentences, *EXACT)
     assert abs(got["cosine_mean"] - 1) < 1e-6 and len(got["cosine_mean_interval"]) == 2 and "kl_mean" not in got
-    run("eval", BERT, "--perplexity", file, "--context", 32, expect=3)
+    assert "is an encoder" in run("eval", BERT, "--perplexity", file, expect=3).stderr
     for flags in (["--windows", 2], ["--context", 16]):
         assert "encoders" in run("eval", BERT, "--against", BERT, "--data", sentences, *flags, expect=2).stderr
 
