@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -215,6 +216,24 @@ void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates) {
   rates.fp32_gflops = peak_rate(pool, seconds, probes.fp32).value_or(0);
   rates.bf16_gflops = peak_rate(pool, seconds, probes.bf16);
   rates.int8_gops = peak_rate(pool, seconds, probes.int8).value_or(0);
+}
+
+MachineRates at_least(MachineRates all, const MachineRates& one) {
+  for (size_t i = 0; i < all.reads.size(); ++i) all.reads[i].gb_per_s = std::max(all.reads[i].gb_per_s, one.reads[i].gb_per_s);
+  all.read_gb_per_s = std::max(all.read_gb_per_s, one.read_gb_per_s);
+  all.fp32_gflops = std::max(all.fp32_gflops, one.fp32_gflops);
+  if (all.bf16_gflops) all.bf16_gflops = std::max(all.bf16_gflops, one.bf16_gflops);
+  all.int8_gops = std::max(all.int8_gops, one.int8_gops);
+  return all;
+}
+
+std::string describe_load() {
+  double load = 0;
+  const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
+  if (::getloadavg(&load, 1) != 1 || load < 0.25 * static_cast<double>(processors)) return "";
+  return fmt::format(
+      "others were at work in the last minute (load {:.1f} on {} processors): rates may be too low, measure again when it is quiet", load,
+      processors);
 }
 
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& rates) {

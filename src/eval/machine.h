@@ -60,6 +60,11 @@ MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_byte
 /// Peak arithmetic rates on the pool's threads, each for `seconds`.
 void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates);
 
+/// Rates of all threads that are at least those of one: a busy machine may show less, it cannot do less.
+MachineRates at_least(MachineRates all, const MachineRates& one);
+/// A sentence where others are at work so that rates will be too low; empty otherwise. Looks at the last minute.
+std::string describe_load();
+
 /// What will be fast here and why, one sentence each.
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& all_threads);
 
