@@ -50,9 +50,16 @@ Progress::Progress(std::string what, uint64_t total, ProgressUnit unit)
       total_(total),
       unit_(unit),
       terminal_(::isatty(STDERR_FILENO) == 1),
-      start_(std::chrono::steady_clock::now()) {}
+      start_(std::chrono::steady_clock::now()),
+      last_(start_) {}
 
 Progress::~Progress() { wipe(); }
+
+void Progress::begin(std::string what) {
+  what_ = std::move(what);
+  start_ = std::chrono::steady_clock::now();
+  done_ = skipped_ = 0;
+}
 
 double Progress::elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
@@ -69,6 +76,7 @@ std::string Progress::line(uint64_t done, double seconds, int columns) const {
   if (rate > 0 && total_ > done) {
     facts += fmt::format(", {} left", format_duration(static_cast<double>(total_ - done) / rate));
   }
+  if (!note_.empty()) facts += "; " + note_;
   if (columns == 0) return fmt::format("{}: {}", what_, facts);
   const int room = columns - static_cast<int>(what_.size() + facts.size()) - 6;
   std::string bar;
@@ -85,12 +93,12 @@ std::string Progress::line(uint64_t done, double seconds, int columns) const {
 
 void Progress::update(uint64_t done) {
   done_ = done;
-  const double now = elapsed();
-  const double pause = terminal_ ? (shown_ ? 0.1 : 0.5) : 5.0;
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> pause(terminal_ ? (shown_ ? 0.1 : 0.5) : 5.0);
   if (now - last_ < pause) return;
   last_ = now;
   shown_ = true;
-  write_error(terminal_ ? "\r\x1b[K" + line(done, now, terminal_columns()) : line(done, now, 0) + "\n");
+  write_error(terminal_ ? "\r\x1b[K" + line(done, elapsed(), terminal_columns()) : line(done, elapsed(), 0) + "\n");
 }
 
 void Progress::wipe() {

@@ -20,6 +20,13 @@ class Progress {
 
   /// `done` of total. Cheap: prints at most ten times a second. Not from several threads at once.
   void update(uint64_t done);
+  /// Goes on with other work, of the same total and unit: its amount and rate are its own, the pauses between two lines are not, so
+  /// that many short works are seen too.
+  void begin(std::string what);
+  /// Said behind what is known of the work.
+  void set_note(std::string note) { note_ = std::move(note); }
+  /// Takes the bar away, before other things are written; the next update() may bring it back.
+  void wipe();
   /// Work that was there already and shall not count in the rate (a resumed download).
   void skip(uint64_t done) { skipped_ = done; }
   void finish();
@@ -29,7 +36,6 @@ class Progress {
 
  private:
   double elapsed() const;
-  void wipe();
 
   std::string what_;
   uint64_t total_;
@@ -38,8 +44,9 @@ class Progress {
   uint64_t done_ = 0;
   bool terminal_;
   bool shown_ = false;
-  double last_ = 0;  // seconds since start when something was last printed
+  std::string note_;
   std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_;  // when something was last printed; the beginning, where nothing was
 };
 
 /// "1.5 GB", "340 kB", "12 B" (decimal units, as network and disk makers count).

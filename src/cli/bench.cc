@@ -10,10 +10,10 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/signal.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
-#include "cli/step_progress.h"
 #include "compress/format_plan.h"
 #include "eval/random_weights.h"
 #include "eval/speed.h"
@@ -62,6 +62,7 @@ std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
     }
   };
   if (!causal) {
+    refuse_kv_type(args);
     if (!args.prefill.empty() || !args.decode.empty()) {
       fail(ErrorKind::kUsage, "bench", "got --prefill or --decode for an encoder, expected --length or --lengths");
     }
@@ -124,14 +125,11 @@ std::string row_text(const json::object& row) {
                      percent("share_of_peak"));
 }
 
-void run_bench(const BenchArgs& args) {
+void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& facts, const std::function<void(json::object)>& give) {
   std::vector<std::string> formats = args.formats;
   if (formats.empty()) formats = {""};
   std::vector<int64_t> threads = args.threads;
   if (threads.empty()) threads = {0};
-  StepProgress progress;
-  std::vector<json::object> rows;
-  json::object machine;
   for (int64_t count : threads) {
     std::vector<std::unique_ptr<Contestant>> contestants;
     std::optional<PlanTarget> target;
@@ -141,7 +139,8 @@ void run_bench(const BenchArgs& args) {
       const std::string name = format.empty() ? given_format(engine) : format;
       contestants.push_back(std::make_unique<Contestant>(Contestant{name, std::move(engine)}));
     }
-    machine = machine_json(contestants.front()->engine);
+    const json::object machine = machine_json(contestants.front()->engine);
+    facts["machine"] = machine;
     for (const Workload& workload : workloads_of(args, contestants.front()->engine.model().config().causal)) {
       std::vector<std::unique_ptr<SpeedRunner>> runners;
       std::vector<SpeedRunner*> pointers;
@@ -156,24 +155,26 @@ void run_bench(const BenchArgs& args) {
       auto rounds = measure_interleaved(pointers, speed, [&](double share) { progress(step, share); });
       for (size_t i = 0; i < contestants.size(); ++i) {
         const Engine& engine = contestants[i]->engine;
-        rows.push_back(row_json({workload, contestants[i]->format, engine.backend->threads().num_threads(), std::move(rounds[i]),
-                                 runners[i]->units(), work_of(engine, workload), machine_limits(machine, engine)}));
+        give(row_json({workload, contestants[i]->format, engine.backend->threads().num_threads(), std::move(rounds[i]), runners[i]->units(),
+                       work_of(engine, workload), machine_limits(machine, engine)}));
       }
     }
   }
-  progress.clear();
-  if (args.json) {
-    json::array list;
-    for (json::object& row : rows) list.emplace_back(std::move(row));
-    print_json(json::object{{"model", args.model}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
-    return;
-  }
-  print(fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch", "length",
-                    "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak"));
-  for (const json::object& row : rows) print(row_text(row));
+}
+
+void run_bench(const BenchArgs& args) {
+  const std::string header =
+      fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch", "length",
+                  "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak");
+  StepProgress progress;
+  report_rows(args, header, row_text, progress, [&](json::object& facts, const auto& give) { measure_rows(args, progress, facts, give); });
 }
 
 }  // namespace
+
+void refuse_kv_type(const BenchArgs& args) {
+  if (args.kv != "f32") fail(ErrorKind::kUsage, "bench", "got --kv-type for an encoder, which keeps no keys and values; leave it out");
+}
 
 std::vector<int64_t> read_lengths(const std::string& path) {
   const std::string text = read_file(path, size_t{64} << 20);
@@ -195,6 +196,33 @@ std::vector<int64_t> read_lengths(const std::string& path) {
   }
   if (lengths.empty()) fail_input(path, "holds no lengths");
   return lengths;
+}
+
+json::array report_rows(const BenchArgs& args, const std::string& header, const std::function<std::string(const json::object& row)>& text,
+                        StepProgress& progress, const MeasureRows& measure) {
+  json::object facts{{"model", args.model}};
+  json::array rows;
+  const auto give = [&](json::object row) {
+    progress.clear();
+    if (!args.json) print((rows.empty() ? header : "") + text(row));
+    rows.emplace_back(std::move(row));
+  };
+  const auto finish = [&] {
+    progress.clear();
+    if (!args.json) return;
+    json::object object = facts;
+    object["versions"] = versions_json();
+    object["rows"] = rows;
+    print_json(object);
+  };
+  try {
+    measure(facts, give);
+  } catch (const Error&) {
+    if (interrupted() && !rows.empty()) finish();
+    throw;
+  }
+  finish();
+  return rows;
 }
 
 Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {

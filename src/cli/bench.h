@@ -3,10 +3,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
+#include "cli/step_progress.h"
 #include "compress/format_plan.h"
 #include "eval/load.h"
 #include "runtime/engine.h"
@@ -42,12 +45,21 @@ struct Contestant {
   Engine engine;
 };
 
+/// Throws Error{kUsage} where --kv-type was given; for encoders.
+void refuse_kv_type(const BenchArgs& args);
 /// The numbers of a file with one a line. Throws Error{kInput} with the number of a line that is none.
 std::vector<int64_t> read_lengths(const std::string& path);
 /// The model in `format`, as given where empty. `target` is filled by the first call and used by the next.
 Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target);
 /// The format that most of the layers' weights have.
 std::string given_format(const Engine& engine);
+
+/// What is measured row by row: fills in the facts that are true of all rows (the machine), and gives each row when it is done.
+using MeasureRows = std::function<void(json::object& facts, const std::function<void(json::object row)>& give)>;
+/// Prints the rows, as lines of a table under `header` as they come, or with --json in one object at the end, also where Ctrl-C
+/// ends the work early. All rows.
+json::array report_rows(const BenchArgs& args, const std::string& header, const std::function<std::string(const json::object& row)>& text,
+                        StepProgress& progress, const MeasureRows& measure);
 
 /// Adds --scenario, which is returned, and the options that go with it.
 CLI::Option* add_scenario_options(CLI::App& command, ScenarioArgs& args);

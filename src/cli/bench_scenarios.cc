@@ -12,7 +12,6 @@
 #include "cli/bench.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
-#include "cli/step_progress.h"
 #include "eval/load_server.h"
 #include "eval/trace.h"
 #include "search/environment.h"
@@ -40,6 +39,17 @@ const std::map<std::string, Scenario>& scenarios() {
   return all;
 }
 
+std::string_view arrivals_name(Arrivals arrivals) {
+  switch (arrivals) {
+    case Arrivals::kOneByOne: return "one by one";
+    case Arrivals::kAtOnce: return "all at once";
+    case Arrivals::kConstant: return "constant";
+    case Arrivals::kPoisson: return "poisson";
+    case Arrivals::kTrace: return "trace";
+  }
+  CHECK(false);
+}
+
 // Requests before they have a time of arrival (those of a trace have one), and what they are in words and in JSON.
 struct Load {
   std::string name;
@@ -64,10 +74,14 @@ void check_usage(const BenchArgs& args) {
   if (traced && (!args.prefill.empty() || !args.decode.empty() || given.prefix || !args.length.empty() || !args.lengths_file.empty())) {
     refuse("got lengths for a trace, which has its own");
   }
+  if (timed && !given.rate && given.requests.value_or(2) < 2) refuse("got one request, expected 2 or more to search a rate with");
   if (arrivals == Arrivals::kOneByOne && !args.batch.empty()) refuse("got --batch where one request runs at a time");
   for (const int64_t batch : args.batch) {
-    if (batch > SchedulerOptions{}.step_tokens) {
-      fail(ErrorKind::kUsage, "bench", "got --batch {}, expected at most {} in a scenario", batch, SchedulerOptions{}.step_tokens);
+    const int64_t most = std::min(SchedulerOptions{}.step_tokens, given.requests.value_or(scenarios().at(given.name).requests));
+    if (batch > most) {
+      fail(ErrorKind::kUsage, "bench",
+           "got --batch {}, expected at most {} here: no more requests than --requests run at once, and at most {}", batch, most,
+           SchedulerOptions{}.step_tokens);
     }
   }
 }
@@ -80,6 +94,7 @@ void check_kind(const BenchArgs& args, bool causal) {
     }
     return;
   }
+  refuse_kv_type(args);
   if (!args.prefill.empty() || !args.decode.empty()) refuse("got --prefill or --decode for an encoder, expected --length or --lengths");
   const Scenario& scenario = scenarios().at(given.name);
   if (scenario.prefix > 0 || scenario.prefill == 0 || scenario.arrivals == Arrivals::kTrace || given.prefix || given.no_prefix_cache) {
@@ -178,7 +193,7 @@ class Runner {
     warm_up();
     if ((arrivals_ == Arrivals::kConstant || arrivals_ == Arrivals::kPoisson) && !args_.rate) return search();
     if (args_.rate) set_rate(*args_.rate);
-    json::object row = row_json(once("measuring", arrivals_ == Arrivals::kOneByOne));
+    json::object row = row_json(once("measuring", arrivals_ == Arrivals::kOneByOne), arrivals_);
     row["request_rate"] = offered_rate();
     return row;
   }
@@ -223,17 +238,19 @@ class Runner {
     return last > 0 ? json::value(static_cast<double>(load_.requests.size() - 1) / last) : json::value(nullptr);
   }
 
-  json::object row_json(const LoadReport& report) const {
+  json::object row_json(const LoadReport& report, Arrivals arrivals) const {
     const auto percentiles = [](const std::optional<Percentiles>& of) {
       return of ? json::value{{"p50", of->p50}, {"p90", of->p90}, {"p99", of->p99}} : json::value(nullptr);
     };
     const Scheduler::Counters counters = server_.counters();
     const bool replies = server_.kv_tokens() > 0;
-    json::object row{{"requests", report.requests},
+    json::object row{{"arrivals", arrivals_name(arrivals)},
+                     {"requests", report.requests},
                      {"completed", report.completed},
                      {"prompt_tokens", report.prompt_tokens},
                      {"duration_s", report.duration_s},
                      {"requests_per_s", report.requests_per_s},
+                     {"prompt_tokens_per_s", report.prompt_tokens_per_s},
                      {"total_tokens_per_s", report.total_tokens_per_s},
                      {"e2el_ms", percentiles(report.e2el_ms)},
                      {"steps", counters.steps}};
@@ -243,8 +260,13 @@ class Runner {
       row["ttft_ms"] = percentiles(report.ttft_ms);
       row["tpot_ms"] = percentiles(report.tpot_ms);
       row["reused_tokens"] = counters.reused_tokens;
+      row["reused_prompt_share"] = static_cast<double>(counters.reused_prompt_tokens) / static_cast<double>(report.prompt_tokens);
       row["preemptions"] = counters.preemptions;
       row["kv_tokens"] = server_.kv_tokens();
+    }
+    if (arrivals != Arrivals::kOneByOne && arrivals != Arrivals::kAtOnce) {
+      row["drain_s"] = report.drain_s;
+      row["sustained"] = report.sustained;
     }
     if (args_.limits.any()) {
       row["limits"] = limits_json();
@@ -266,24 +288,26 @@ class Runner {
   json::object search() {
     constexpr int64_t kAlone = 8;  // requests that show whether the limits can be kept at all
     json::array trials;
-    json::object best = row_json(once("one by one", true, false, std::min<int64_t>(kAlone, std::ssize(load_.requests))));
+    const int64_t alone = std::min<int64_t>(kAlone, std::ssize(load_.requests));
+    json::object best = row_json(once("one by one", true, false, alone), Arrivals::kOneByOne);
     best["request_rate"] = best["highest_rate"] = nullptr;
     const bool possible = best.at("limits_kept").as_bool();
     if (possible) {
       for (LoadRequest& request : load_.requests) request.arrival_s = 0;
       const double capacity = once("all at once", false).requests_per_s;
-      std::map<double, json::object> kept;  // rows of the rates that keep the limits
+      std::map<double, json::object> kept;  // rows of the rates that keep the limits and last
       const double highest = highest_rate(capacity, [&](double rate) {
         set_rate(rate);
         const LoadReport report = once(fmt::format("{:.3g} requests/s", rate), false, true);
-        json::object row = row_json(report);
+        json::object row = row_json(report, arrivals_);
         json::object trial{{"request_rate", rate}};
-        for (const char* key : {"limits_kept", "completed", "ttft_ms", "tpot_ms", "e2el_ms"}) {
+        for (const char* key : {"limits_kept", "sustained", "completed", "ttft_ms", "tpot_ms", "e2el_ms"}) {
           if (const json::value* value = row.if_contains(key)) trial[key] = *value;
         }
         trials.push_back(std::move(trial));
-        if (report.limits_kept) kept[rate] = std::move(row);
-        return report.limits_kept;
+        const bool lasts = report.limits_kept && report.sustained;
+        if (lasts) kept[rate] = std::move(row);
+        return lasts;
       });
       if (highest > 0) {
         best = std::move(kept.at(highest));
@@ -319,14 +343,20 @@ std::string row_text(const json::object& row) {
     return fmt::format("{:.1f}/{:.1f}/{:.1f}", of.at("p50").to_number<double>(), of.at("p90").to_number<double>(),
                        of.at("p99").to_number<double>());
   };
-  const json::value& rate = row.at("request_rate");
-  return fmt::format(
-      "{:<13} {:<13} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10.3f} {:>9.1f}  {:<24} {:<20} {}\n",
-      std::string_view(row.at("scenario").as_string()), std::string_view(row.at("name").as_string()), row.at("batch").to_number<int64_t>(),
-      row.at("threads").to_number<int>(), std::string_view(row.at("format").as_string()),
-      fmt::format("{}/{}", row.at("completed").to_number<int64_t>(), row.at("requests").to_number<int64_t>()),
-      rate.is_null() ? "-" : fmt::format("{:.3g}", rate.to_number<double>()), row.at("requests_per_s").to_number<double>(),
-      row.at("total_tokens_per_s").to_number<double>(), percentiles("ttft_ms"), percentiles("tpot_ms"), percentiles("e2el_ms"));
+  const auto number = [&](const char* key, const char* form, double factor = 1) {
+    const json::value* value = row.if_contains(key);
+    if (value == nullptr || value->is_null()) return std::string("-");
+    return fmt::format(fmt::runtime(form), factor * value->to_number<double>());
+  };
+  const bool timed = !row.at("request_rate").is_null();
+  return fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n",
+                     std::string_view(row.at("scenario").as_string()), std::string_view(row.at("name").as_string()),
+                     timed ? "at a rate" : std::string_view(row.at("arrivals").as_string()), row.at("batch").to_number<int64_t>(),
+                     row.at("threads").to_number<int>(), std::string_view(row.at("format").as_string()),
+                     fmt::format("{}/{}", row.at("completed").to_number<int64_t>(), row.at("requests").to_number<int64_t>()),
+                     number("request_rate", "{:.3g}"), number("requests_per_s", "{:.3f}"), number("prompt_tokens_per_s", "{:.1f}"),
+                     number("output_tokens_per_s", "{:.1f}"), number("reused_prompt_share", "{:.0f} %", 100), percentiles("ttft_ms"),
+                     percentiles("tpot_ms"), percentiles("e2el_ms"));
 }
 
 std::string limits_text(const json::object& row) {
@@ -338,19 +368,22 @@ std::string limits_text(const json::object& row) {
   }
   const json::value* highest = row.if_contains("highest_rate");
   if (highest == nullptr) return fmt::format("  {}: {}\n", names, row.at("limits_kept").as_bool() ? "kept" : "missed");
-  if (highest->is_null()) return fmt::format("  {}: no rate keeps it\n", names);
-  return fmt::format("  {}: up to {:.3g} requests/s ({} trials; all at once: {:.3g})\n", names, highest->to_number<double>(),
-                     row.at("trials").as_array().size(), row.at("capacity_requests_per_s").to_number<double>());
-}
-
-void print_rows(const std::vector<json::object>& rows) {
-  print(fmt::format("{:<13} {:<13} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10} {:>9}  {:<24} {:<20} {}\n", "scenario", "load", "batch",
-                    "threads", "format", "done", "rate/s", "requests/s", "tokens/s", "TTFT p50/p90/p99 ms", "TPOT ms", "E2EL ms"));
-  for (const json::object& row : rows) print(row_text(row) + limits_text(row));
+  if (highest->is_null()) {
+    return fmt::format("  {}: no rate keeps it; the line above is of {} requests one by one\n", names,
+                       row.at("requests").to_number<int64_t>());
+  }
+  std::string text = fmt::format("  {}: up to {:.3g} requests/s ({} trials; all at once: {:.3g})\n", names, highest->to_number<double>(),
+                                 row.at("trials").as_array().size(), row.at("capacity_requests_per_s").to_number<double>());
+  const json::array& trials = row.at("trials").as_array();
+  const auto too_short = [](const json::value& trial) { return trial.at("limits_kept").as_bool() && !trial.at("sustained").as_bool(); };
+  if (std::any_of(trials.begin(), trials.end(), too_short)) {
+    text += "  higher rates keep it too, but these are too few requests to tell whether a queue would grow: --requests\n";
+  }
+  return text;
 }
 
 // All loads and batches of one engine.
-void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& progress, std::vector<json::object>& rows) {
+void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& progress, const std::function<void(json::object)>& give) {
   Engine& engine = contestant.engine;
   const bool one_by_one = scenarios().at(args.scenario.name).arrivals == Arrivals::kOneByOne;
   const std::vector<int64_t> batches = one_by_one           ? std::vector<int64_t>{1}
@@ -371,7 +404,23 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
                        {"threads", engine.backend->threads().num_threads()},
                        {"format", contestant.format}};
       for (auto& [key, value] : Runner(args.scenario, load, *server, progress).run()) row[key] = std::move(value);
-      rows.push_back(std::move(row));
+      give(std::move(row));
+    }
+  }
+}
+
+void run_engines(const BenchArgs& args, StepProgress& progress, json::object& facts, const std::function<void(json::object)>& give) {
+  for (const int64_t count : args.threads.empty() ? std::vector<int64_t>{0} : args.threads) {
+    std::optional<PlanTarget> target;
+    for (const std::string& format : args.formats.empty() ? std::vector<std::string>{""} : args.formats) {
+      progress("loading " + (format.empty() ? std::string("the model") : format), 0);
+      Engine engine = open_format(args, static_cast<int>(count), format, target);
+      Contestant contestant{format.empty() ? given_format(engine) : format, std::move(engine)};
+      if (args.json && !facts.contains("digest")) {
+        facts["digest"] = model_digest(contestant.engine.checkpoint);
+        facts["machine"] = machine_json(contestant.engine);
+      }
+      run_engine(args, contestant, progress, give);
     }
   }
 }
@@ -380,29 +429,17 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
 
 void run_scenarios(const BenchArgs& args) {
   check_usage(args);
+  const std::string header =
+      fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n", "scenario", "load",
+                  "arrivals", "batch", "threads", "format", "done", "rate/s", "requests/s", "prompt/s", "output/s", "reused",
+                  "TTFT p50/p90/p99 ms", "TPOT ms", "E2EL ms");
   StepProgress progress;
-  std::vector<json::object> rows;
-  json::object machine;
-  std::string digest;
-  for (const int64_t count : args.threads.empty() ? std::vector<int64_t>{0} : args.threads) {
-    std::optional<PlanTarget> target;
-    for (const std::string& format : args.formats.empty() ? std::vector<std::string>{""} : args.formats) {
-      progress("loading " + (format.empty() ? std::string("the model") : format), 0);
-      Engine engine = open_format(args, static_cast<int>(count), format, target);
-      Contestant contestant{format.empty() ? given_format(engine) : format, std::move(engine)};
-      if (args.json && digest.empty()) {
-        machine = machine_json(contestant.engine);
-        digest = model_digest(contestant.engine.checkpoint);
-      }
-      run_engine(args, contestant, progress, rows);
-    }
-  }
-  progress.clear();
-  if (!args.json) return print_rows(rows);
-  json::array list;
-  for (json::object& row : rows) list.emplace_back(std::move(row));
-  print_json(json::object{
-      {"model", args.model}, {"digest", digest}, {"machine", machine}, {"versions", versions_json()}, {"rows", std::move(list)}});
+  const json::array rows = report_rows(
+      args, header, [](const json::object& row) { return row_text(row) + limits_text(row); }, progress,
+      [&](json::object& facts, const auto& give) { run_engines(args, progress, facts, give); });
+  if (!args.scenario.limits.any()) return;
+  const auto missed = std::count_if(rows.begin(), rows.end(), [](const json::value& row) { return !row.at("limits_kept").as_bool(); });
+  if (missed > 0) fail(ErrorKind::kFailed, "bench", "the limits are missed in {} of {} rows", missed, rows.size());
 }
 
 CLI::Option* add_scenario_options(CLI::App& command, ScenarioArgs& args) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/version.h"
 #include "cli/commands.h"
@@ -65,13 +66,15 @@ std::string rates_text(const MachineRates& one, const MachineRates& all) {
 
 void run(const Options& options) {
   const MachineInfo machine = describe_machine();
+  const std::string load = describe_load();  // before it is our own
   const int threads = options.threads > 0 ? options.threads : machine.usable_threads;
   Progress progress("measure", 4);
   uint64_t done = 0;
   const MachineRates one = measure(1, options.seconds, progress, done);
-  const MachineRates all = threads == 1 ? one : measure(threads, options.seconds, progress, done);
+  const MachineRates all = threads == 1 ? one : at_least(measure(threads, options.seconds, progress, done), one);
   progress.finish();
   const std::vector<std::string> advice = advise(machine, all);
+  if (!load.empty()) log_warning("{}", load);
   if (options.json) {
     print_json(json::object{{"version", version()},
                             {"machine", to_json(machine)},

@@ -1,10 +1,12 @@
 // citius eval: perplexity of a model over a text, or one model against another.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
@@ -31,12 +33,26 @@ struct EvalArgs {
   bool json = false;
 };
 
+// One item alone gives no interval.
+std::string interval_text(const Estimate& estimate, std::string_view items) {
+  if (std::isfinite(estimate.low) && std::isfinite(estimate.high)) {
+    return fmt::format("95 % interval {:.6g} to {:.6g}", estimate.low, estimate.high);
+  }
+  return fmt::format("no interval: more {} are needed", items);
+}
+
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
 
 void eval_perplexity(const EvalArgs& args) {
   const int64_t context = args.model.context > 0 ? args.model.context : 512;
   const std::string text = read_file(args.perplexity, kMaxTextBytes);
   Engine engine = args.model.open();
+  if (!engine.model().config().causal) {
+    fail_input(args.model.model, "is an encoder, which predicts no next token, expected a language model; --against compares encoders");
+  }
+  if (is_table(args.perplexity)) {
+    log_warning("'{}' is scored as it stands, keys and quotes too; perplexity is of a plain text", args.perplexity);
+  }
   if (const int64_t most = engine.model().config().max_positions; context > most) {
     fail(ErrorKind::kUsage, "context", "got windows of {} tokens, expected at most {} (what the model takes); give --context", context,
          most);
@@ -58,8 +74,8 @@ void eval_perplexity(const EvalArgs& args) {
                             {"compute", args.model.compute}});
     return;
   }
-  print(fmt::format("perplexity {:.4f}  (95 % interval {:.4f} to {:.4f}; {} tokens scored in {} windows, {})\n", result.perplexity.value,
-                    result.perplexity.low, result.perplexity.high, result.tokens_scored, result.windows, result.protocol));
+  print(fmt::format("perplexity {:.4f}  ({}; {} tokens scored in {} windows, {})\n", result.perplexity.value,
+                    interval_text(result.perplexity, "windows"), result.tokens_scored, result.windows, result.protocol));
 }
 
 void eval_against(const EvalArgs& args) {
@@ -93,7 +109,7 @@ void eval_against(const EvalArgs& args) {
   std::string text;
   json::object flat;
   for (const auto& [name, estimate] : quality) {
-    text += fmt::format("{:<18} {:.6f}  (95 % interval {:.6f} to {:.6f})\n", name, estimate.value, estimate.low, estimate.high);
+    text += fmt::format("{:<18} {:.6f}  ({})\n", name, estimate.value, interval_text(estimate, causal ? "windows" : "texts"));
     flat[name] = estimate.value;
     flat[name + "_interval"] = interval_json(estimate);
   }

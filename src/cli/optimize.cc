@@ -68,13 +68,15 @@ std::string summary(const Report& report, const std::string& out) {
 }
 
 Report search(const OptimizeOptions& options) {
-  StepProgress progress;
+  StepProgress progress(options.max_seconds);
   try {
     return optimize(options, [&](const std::string& step, double share) { progress(step, share); });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
-    if (!std::filesystem::exists(options.out.string() + ".partial")) throw;
-    fail(ErrorKind::kInterrupted, "optimize", "interrupted; what was measured is kept, the same command goes on from there");
+    const std::string journal = options.out.string() + ".partial";
+    if (!std::filesystem::exists(journal)) throw;
+    fail(ErrorKind::kInterrupted, "optimize", "interrupted; what was measured so far is kept in {}, the same command goes on from there",
+         journal);
   }
 }
 

@@ -100,6 +100,8 @@ Outputs::Outputs(const OutputOptions& options, bool embeddings) : where_(options
 
 Outputs::~Outputs() = default;
 
+bool Outputs::on_terminal() const { return file_ == nullptr && ::isatty(STDOUT_FILENO) == 1; }
+
 void Outputs::check_apart(const std::string& input) const {
   std::error_code ignored;
   const std::string file = input == "standard input" ? "/dev/stdin" : input;

@@ -48,6 +48,8 @@ class Outputs {
   /// Writes one result; standard output sees it at once. In .csv the columns are the keys of the first row; nested values
   /// are JSON in their cell.
   void write(const OutputRow& row);
+  /// Whether results appear on a terminal, where a bar of progress would be among them.
+  bool on_terminal() const;
   /// Throws Error{kUsage} where `input` is the file that finish() would replace.
   void check_apart(const std::string& input) const;
   /// Dimensions of the embeddings, for a .npy without rows.

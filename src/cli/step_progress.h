@@ -1,7 +1,8 @@
 // Progress of a command that has several steps, each a share of something: one bar at a time.
 #pragma once
 
-#include <memory>
+#include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "base/progress.h"
@@ -11,24 +12,32 @@ namespace citius::cli {
 
 class StepProgress {
  public:
+  /// `seconds`: for all steps together, where that is known; what is left of it is then said with each step.
+  explicit StepProgress(double seconds = 0) : seconds_(seconds) {}
+
   /// Throws Error{kInterrupted} where the user asked to stop.
   void operator()(const std::string& step, double share) {
     check_interrupted();
-    if (bar_ == nullptr || step != step_) {
-      bar_.reset();
-      bar_ = std::make_unique<Progress>(step, kTicks, ProgressUnit::kShare);
+    if (step != step_) {
+      bar_.begin(step);
       step_ = step;
     }
-    bar_->update(static_cast<uint64_t>(share * kTicks));
+    if (seconds_ > 0) {
+      const double gone = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+      bar_.set_note("in all " + format_duration(std::max(0.0, seconds_ - gone)) + " left");
+    }
+    bar_.update(static_cast<uint64_t>(share * kTicks));
   }
 
   /// Takes the bar away, before results are printed.
-  void clear() { bar_.reset(); }
+  void clear() { bar_.wipe(); }
 
  private:
   static constexpr uint64_t kTicks = 1000;
-  std::unique_ptr<Progress> bar_;
+  double seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::string step_;
+  Progress bar_{"", kTicks, ProgressUnit::kShare};
 };
 
 }  // namespace citius::cli

@@ -1,7 +1,5 @@
 #include "cli/text_task.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <optional>
 
@@ -45,7 +43,7 @@ void answer_texts(Inputs& inputs, Outputs& outputs, const std::string& what, siz
                   const AnswerTexts& answer) {
   outputs.check_apart(inputs.where());
   std::optional<Progress> progress;
-  if (inputs.total_bytes() > 0 && ::isatty(STDOUT_FILENO) == 0) progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
+  if (inputs.total_bytes() > 0 && !outputs.on_terminal()) progress.emplace(what, inputs.total_bytes(), ProgressUnit::kBytes);
   size_t truncated = 0, count = 0;
   for (std::vector<InputRow> rows = inputs.next_batch(batch_rows); !rows.empty(); rows = inputs.next_batch(batch_rows)) {
     answer_rows(inputs, rows, answer, [&](std::vector<TextAnswer> answers) {

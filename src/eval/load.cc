@@ -135,7 +135,7 @@ LoadReport report_load(std::span<const LoadRequest> requests, std::span<const Re
   LoadReport report;
   std::vector<double> ttft, tpot, e2el;
   int64_t good = 0;
-  double first = INFINITY, last = 0;
+  double first = INFINITY, latest = 0, last = 0;
   for (size_t i = 0; i < times.size(); ++i) {
     ++report.requests;
     if (!times[i].done) continue;
@@ -147,6 +147,7 @@ LoadReport report_load(std::span<const LoadRequest> requests, std::span<const Re
     e2el.push_back(times[i].e2el_s() * 1e3);
     good += limits.met_by(times[i]) ? 1 : 0;
     first = std::min(first, times[i].arrival_s);
+    latest = std::max(latest, times[i].arrival_s);
     last = std::max(last, times[i].last_s);
   }
   report.ttft_ms = percentiles_of(ttft);
@@ -156,7 +157,10 @@ LoadReport report_load(std::span<const LoadRequest> requests, std::span<const Re
                        within(report.tpot_ms, limits.tpot_ms) && within(report.e2el_ms, limits.e2el_ms);
   if (last > first) {
     report.duration_s = last - first;
+    report.drain_s = last - latest;
+    report.sustained = report.completed == report.requests && report.drain_s <= kDrainShare * (latest - first);
     report.requests_per_s = static_cast<double>(report.completed) / report.duration_s;
+    report.prompt_tokens_per_s = static_cast<double>(report.prompt_tokens) / report.duration_s;
     report.output_tokens_per_s = static_cast<double>(report.reply_tokens) / report.duration_s;
     report.total_tokens_per_s = static_cast<double>(report.prompt_tokens + report.reply_tokens) / report.duration_s;
     report.goodput = static_cast<double>(good) / report.duration_s;

@@ -90,11 +90,17 @@ struct LoadReport {
   int64_t requests = 0, completed = 0;
   int64_t prompt_tokens = 0, reply_tokens = 0;  // of the completed ones
   double duration_s = 0;                        // first arrival to last token
-  double requests_per_s = 0, output_tokens_per_s = 0, total_tokens_per_s = 0;
+  double drain_s = 0;                           // last arrival to last token
+  double requests_per_s = 0, prompt_tokens_per_s = 0, output_tokens_per_s = 0, total_tokens_per_s = 0;
   std::optional<Percentiles> ttft_ms, tpot_ms, e2el_ms;  // over requests; none where no request has one
   double goodput = 0;                                    // requests per second that met all limits, each by itself
   bool limits_kept = true;                               // all requests ended, and the 99th percentiles are within the limits
+  /// Whether requests came for so long that a queue would have shown: all ended, and draining took at most kDrainShare of the
+  /// time during which they came. What is at work at once takes about the latency of one request to drain, so n requests
+  /// show a rate at which up to n / 5 are at work at once.
+  bool sustained = false;
 };
+inline constexpr double kDrainShare = 0.2;
 LoadReport report_load(std::span<const LoadRequest> requests, std::span<const RequestTimes> times, const LatencyLimits& limits);
 
 /// The highest rate up to `capacity` that `keeps` the limits, to 5 %; 0 where not even a 64th of the capacity does.

@@ -4,7 +4,6 @@
 #include <deque>
 
 #include "base/check.h"
-#include "base/error.h"
 #include "base/memory.h"
 #include "eval/speed.h"
 #include "eval/work.h"
@@ -24,20 +23,6 @@ std::vector<int32_t> prompt_of(const LoadRequest& request, int64_t vocab) {
   return prompt;
 }
 
-std::vector<std::vector<int32_t>> prompts_of(std::span<const LoadRequest> requests, int64_t vocab) {
-  std::vector<std::vector<int32_t>> prompts;
-  for (const LoadRequest& request : requests) prompts.push_back(prompt_of(request, vocab));
-  return prompts;
-}
-
-void check_length(int64_t longest, const Engine& engine) {
-  const int64_t most = engine.model().config().max_positions;
-  if (longest > most) {
-    fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes, or --context)", longest,
-         most);
-  }
-}
-
 // Replies have the length that was asked for: the likeliest token follows, whatever it is.
 class DecoderServer : public ModelServer {
  public:
@@ -48,7 +33,6 @@ class DecoderServer : public ModelServer {
 
   void reset(std::span<const LoadRequest> requests) override {
     requests_ = requests;
-    prompts_ = prompts_of(requests, engine_.model().config().vocab_size);
     active_.clear();
     decoder_.blocks() = KvBlocks(decoder_.blocks().num_blocks());
     scheduler_.emplace(decoder_.blocks(), SchedulerOptions{.max_running = options_.batch, .reuse_prefixes = options_.reuse_prefixes});
@@ -56,7 +40,7 @@ class DecoderServer : public ModelServer {
 
   void submit(size_t request) override {
     SequenceRequest sequence;
-    sequence.prompt = std::move(prompts_[request]);
+    sequence.prompt = prompt_of(requests_[request], engine_.model().config().vocab_size);
     sequence.max_tokens = requests_[request].reply_tokens;
     active_[scheduler_->add(std::move(sequence), kNow)] = {request, 0};
   }
@@ -102,7 +86,7 @@ class DecoderServer : public ModelServer {
   };
 
   int64_t room(const Engine& engine, int64_t longest, int64_t batch) {
-    check_length(longest, engine);
+    check_length(engine, longest);
     const int64_t one = (longest + kKvBlock - 1) / kKvBlock * kKvBlock;
     const double token_bytes = kv_bytes_per_token(engine.model().config(), engine.options.kv_type);
     const auto fits = static_cast<int64_t>(static_cast<double>(available_memory()) / 2 / token_bytes) / kKvBlock * kKvBlock;
@@ -128,19 +112,18 @@ class DecoderServer : public ModelServer {
   Decoder decoder_;
   std::optional<Scheduler> scheduler_;
   std::span<const LoadRequest> requests_;
-  std::vector<std::vector<int32_t>> prompts_;
   std::map<Scheduler::Id, Active> active_;
 };
 
-// A step takes what waits, in order, up to `batch` sequences and kBatchTokens tokens.
+// A step takes what waits, in order, up to `batch` sequences and kBatchTokens tokens, and runs the body of the model on them.
 class EncoderServer : public ModelServer {
  public:
   EncoderServer(Engine& engine, int64_t longest, const ModelServerOptions& options) : engine_(engine), options_(options), encoder_(engine) {
-    check_length(longest, engine);
+    check_length(engine, longest);
   }
 
   void reset(std::span<const LoadRequest> requests) override {
-    prompts_ = prompts_of(requests, engine_.model().config().vocab_size);
+    requests_ = requests;
     waiting_.clear();
     counters_ = {};
   }
@@ -149,16 +132,18 @@ class EncoderServer : public ModelServer {
 
   std::vector<size_t> step() override {
     std::vector<size_t> taken;
-    std::vector<EncoderInput> inputs;
+    std::vector<std::vector<int32_t>> texts;
     int64_t tokens = 0;
     while (!waiting_.empty() && std::ssize(taken) < options_.batch) {
-      const std::vector<int32_t>& text = prompts_[waiting_.front()];
-      if (!taken.empty() && tokens + std::ssize(text) > Encoder::kBatchTokens) break;
-      tokens += std::ssize(text);
-      inputs.push_back({text, {}});
+      const LoadRequest& next = requests_[waiting_.front()];
+      if (!taken.empty() && tokens + next.prompt_tokens() > Encoder::kBatchTokens) break;
+      tokens += next.prompt_tokens();
+      texts.push_back(prompt_of(next, engine_.model().config().vocab_size));
       taken.push_back(waiting_.front());
       waiting_.pop_front();
     }
+    std::vector<EncoderInput> inputs;
+    for (const std::vector<int32_t>& text : texts) inputs.push_back({text, {}});
     encoder_.run(inputs, [](const ForwardContext&, size_t, const TensorView&) {});
     ++counters_.steps;
     counters_.tokens += tokens;
@@ -172,7 +157,7 @@ class EncoderServer : public ModelServer {
   Engine& engine_;
   ModelServerOptions options_;
   Encoder encoder_;
-  std::vector<std::vector<int32_t>> prompts_;
+  std::span<const LoadRequest> requests_;
   std::deque<size_t> waiting_;
   Scheduler::Counters counters_;
 };

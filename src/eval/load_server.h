@@ -1,5 +1,6 @@
 // A model as a server under load (eval/load.h): decoders by continuous batching (runtime/scheduler.h), encoders by packing
-// what waits up to a number of tokens.
+// what waits up to a number of tokens. A decoder's result is a token; an encoder's are the hidden states of its body: pooling and
+// the heads of tasks, which read them once, are no part of what is timed.
 #pragma once
 
 #include <memory>

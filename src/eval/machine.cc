@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -223,6 +224,24 @@ bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation) {
     case ActivationFormat::kBF16: return rates.bf16_gflops.has_value();
     default: return rates.fp32_gflops > 0 && rates.int8_gops >= 1.5 * rates.fp32_gflops;
   }
+}
+
+MachineRates at_least(MachineRates all, const MachineRates& one) {
+  for (size_t i = 0; i < all.reads.size(); ++i) all.reads[i].gb_per_s = std::max(all.reads[i].gb_per_s, one.reads[i].gb_per_s);
+  all.read_gb_per_s = std::max(all.read_gb_per_s, one.read_gb_per_s);
+  all.fp32_gflops = std::max(all.fp32_gflops, one.fp32_gflops);
+  if (all.bf16_gflops) all.bf16_gflops = std::max(all.bf16_gflops, one.bf16_gflops);
+  all.int8_gops = std::max(all.int8_gops, one.int8_gops);
+  return all;
+}
+
+std::string describe_load() {
+  double load = 0;
+  const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
+  if (::getloadavg(&load, 1) != 1 || load < 0.25 * static_cast<double>(processors)) return "";
+  return fmt::format(
+      "others were at work in the last minute (load {:.1f} on {} processors): rates may be too low, measure again when it is quiet", load,
+      processors);
 }
 
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& rates) {

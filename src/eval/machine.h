@@ -63,6 +63,10 @@ void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates);
 
 /// Whether arithmetic with such activations is faster here than FP32: int8 by half at the least, bf16 by an instruction of its own.
 bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation);
+/// Rates of all threads that are at least those of one: a busy machine may show less, it cannot do less.
+MachineRates at_least(MachineRates all, const MachineRates& one);
+/// A sentence where others are at work so that rates will be too low; empty otherwise. Looks at the last minute.
+std::string describe_load();
 
 /// What will be fast here and why, one sentence each.
 std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& all_threads);

@@ -17,10 +17,7 @@ class DecoderRunner : public SpeedRunner {
  public:
   DecoderRunner(Engine& engine, const Workload& workload)
       : SpeedRunner(workload), decoder_(engine, workload.batch * rounded(total(workload))) {
-    if (total(workload_) > decoder_.max_length()) {
-      fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", total(workload_),
-           decoder_.max_length());
-    }
+    check_length(engine, total(workload_));
     const int64_t prompt = workload_.kind == Workload::Kind::kPrefill ? workload_.length : workload_.prompt;
     for (int64_t i = 0; i < workload_.batch; ++i) {
       prompts_.push_back(random_tokens(prompt, engine.model().config().vocab_size, static_cast<uint64_t>(i)));
@@ -85,10 +82,7 @@ class EncoderRunner : public SpeedRunner {
     for (const std::vector<int64_t>& batch : workload_.batches()) {
       texts_.emplace_back();
       for (int64_t length : batch) {
-        if (length > encoder_.max_length()) {
-          fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} (what the model takes)", length,
-               encoder_.max_length());
-        }
+        check_length(engine, length);
         texts_.back().push_back(random_tokens(length, engine.model().config().vocab_size, stream++));
       }
     }
@@ -131,6 +125,13 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream
     tokens.push_back(static_cast<int32_t>(rng.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
   }
   return tokens;
+}
+
+void check_length(const Engine& engine, int64_t tokens) {
+  const int64_t most = engine.model().config().max_positions;
+  if (tokens <= most) return;
+  fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} ({})", tokens, most,
+       engine.options.context > 0 ? "--context" : "what the model takes");
 }
 
 std::string_view kind_name(Workload::Kind kind) {

@@ -16,7 +16,8 @@ struct Workload {
   enum class Kind { kPrefill, kDecode, kEncode };
   Kind kind = Kind::kPrefill;
   int64_t batch = 1;             // sequences at once
-  int64_t length = 128;          // tokens of a prompt or an encoder's input; for kDecode: new tokens of a sequence
+  int64_t length = 128;          // tokens of a prompt or an encoder's input; for kDecode: new tokens of a sequence. Of an
+                                 // encoder the body alone is run, without pooling or a task's head
   int64_t prompt = 1;            // kDecode: tokens before the first new one (not timed)
   std::vector<int64_t> lengths;  // kEncode: a round encodes sequences of all these lengths, `batch` at once; empty: one
                                  // batch of `length`
@@ -29,6 +30,9 @@ std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encod
 
 /// Pseudo-random token ids; a stream always gives the same ones.
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream);
+
+/// Throws Error{kUsage} where the model does not take sequences of so many tokens.
+void check_length(const Engine& engine, int64_t tokens);
 
 /// What one round took.
 struct Round {

@@ -19,6 +19,7 @@ constexpr int64_t kMostTokens = int64_t{1} << 24;  // of a prompt or reply; a la
 
 // Calls `visit` with the number of every line that is not empty, until it returns false.
 void each_line(std::string_view text, const std::function<bool(int64_t number, std::string_view line)>& visit) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   int64_t number = 1;
   for (size_t begin = 0; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());

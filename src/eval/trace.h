@@ -18,8 +18,8 @@ struct TraceEntry {
 };
 inline constexpr int64_t kTraceBlock = 512;
 
-/// The first `limit` requests (0: all). `where` is named in errors. Empty lines are skipped; a damaged line, or one that lies before
-/// the line before it in time, throws Error{kInput} with its number, and so does a trace without requests.
+/// The first `limit` requests (0: all). `where` is named in errors. Empty lines and a byte order mark are skipped; a damaged line, or one
+/// that lies before the line before it in time, throws Error{kInput} with its number, and so does a trace without requests.
 std::vector<TraceEntry> parse_azure_trace(std::string_view text, const std::string& where, int64_t limit = 0);
 std::vector<TraceEntry> parse_mooncake_trace(std::string_view text, const std::string& where, int64_t limit = 0);
 /// By the file's ending: .csv or .jsonl.

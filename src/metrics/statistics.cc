@@ -63,7 +63,10 @@ Estimate share_estimate(std::span<const double> successes, std::span<const doubl
   return estimate;
 }
 
-Estimate exp_estimate(const Estimate& estimate) { return {std::exp(estimate.value), std::exp(estimate.low), std::exp(estimate.high)}; }
+Estimate exp_estimate(const Estimate& estimate) {
+  const double low = std::isfinite(estimate.low) ? std::exp(estimate.low) : estimate.low;
+  return {std::exp(estimate.value), low, std::exp(estimate.high)};
+}
 
 double quantile(std::span<const double> values, double share) {
   CHECK(!values.empty() && share >= 0 && share <= 1);

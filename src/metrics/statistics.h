@@ -35,7 +35,7 @@ Estimate ratio_estimate(std::span<const double> numerators, std::span<const doub
 /// single trials where that is wider. Without it, items that all succeed would claim an interval of width zero.
 Estimate share_estimate(std::span<const double> successes, std::span<const double> trials, double confidence = kConfidence);
 
-/// exp of an estimate (log-perplexity to perplexity).
+/// exp of an estimate (log-perplexity to perplexity). An infinite interval, which claims nothing, stays infinite at both ends.
 Estimate exp_estimate(const Estimate& estimate);
 
 /// Linear interpolation between order statistics, as numpy.percentile does; `share` in [0, 1].

@@ -102,14 +102,21 @@ void Scheduler::make_way(double now_s) {
 }
 
 void Scheduler::admit(double now_s, int64_t budget) {
-  while (budget > 0 && !waiting_.empty() && std::ssize(running_) < options_.max_running) {
+  std::vector<Id> later;  // no more than could run: a long queue is not searched through
+  while (budget > 0 && !waiting_.empty() && std::ssize(running_) + std::ssize(later) < options_.max_running) {
     const auto place = next_waiting(now_s);
     const Id id = *place;
-    if (!begin(id)) return;  // not overtaken by smaller ones: it would wait for ever
+    const Beginning beginning = begin(id);
+    if (beginning == Beginning::kNoRoom) break;  // not overtaken by smaller ones: it would wait for ever
     waiting_.erase(place);
+    if (beginning == Beginning::kNextStep) {
+      later.push_back(id);
+      continue;
+    }
     running_.insert(std::upper_bound(running_.begin(), running_.end(), id, [&](Id a, Id b) { return precedes(a, b); }), id);
     budget -= schedule(id, budget);
   }
+  waiting_.insert(waiting_.end(), later.begin(), later.end());
 }
 
 // Whether a sequence that needs so many blocks may begin: every running one is left a block to grow.
@@ -122,8 +129,8 @@ bool Scheduler::has_room(int64_t num_blocks) const {
   return running_.empty() || num_blocks + growing <= blocks_.num_free();
 }
 
-// Takes what is known of the sequence's beginning. False where the rest of its tokens would not find room.
-bool Scheduler::begin(Id id) {
+// Takes what is known of the sequence's beginning, unless this step computes more of it or the rest would not find room.
+Scheduler::Beginning Scheduler::begin(Id id) {
   Sequence& sequence = at(id);
   CHECK(sequence.blocks.empty() && sequence.fed == 0);
   const auto length = static_cast<int64_t>(sequence.tokens.size());
@@ -138,14 +145,29 @@ bool Scheduler::begin(Id id) {
       sequence.fed += kKvBlock;
       ++sequence.published;
     }
+    if (shares_step(sequence)) {
+      release_blocks(sequence);
+      return Beginning::kNextStep;
+    }
   }
   const int64_t needed = blocks_for(length) - std::ssize(sequence.blocks);
   if (!has_room(needed)) {
     release_blocks(sequence);
-    return false;
+    return Beginning::kNoRoom;
   }
   counters_.reused_tokens += sequence.fed;
-  return true;
+  if (!std::exchange(sequence.begun, true)) counters_.reused_prompt_tokens += sequence.fed;
+  return Beginning::kDone;
+}
+
+// Whether this step computes a whole block of what the sequence begins with, beyond what it has.
+bool Scheduler::shares_step(const Sequence& sequence) const {
+  const int64_t wanted = std::min(std::ssize(sequence.tokens) - 1, sequence.fed + kKvBlock) / kKvBlock * kKvBlock;
+  if (wanted <= sequence.fed) return false;
+  return std::any_of(work_.begin(), work_.end(), [&](const Work& work) {
+    if (work.past + std::ssize(work.tokens) < wanted) return false;
+    return std::equal(sequence.tokens.begin(), sequence.tokens.begin() + wanted, sequences_.at(work.id).tokens.begin());
+  });
 }
 
 // Plans up to `budget` tokens of a running sequence; how many.

@@ -2,7 +2,8 @@
 // are in. Pure bookkeeping, no tensors and no clock: whoever drives it says what time it is. Replies of running
 // sequences and chunks of prompts share one step (chunked prefill: Agrawal et al. 2023, "Sarathi"); blocks are given as
 // sequences grow, and where they run out the sequence that comes last gives its own back and is computed anew later
-// (Kwon et al. 2023, "PagedAttention"). What a sequence computes never depends on any of this (docs/numerics.md).
+// (Kwon et al. 2023, "PagedAttention"). Prompts that begin alike are computed once as far as whole blocks go: one that comes
+// while another computes its beginning waits for that step. What a sequence computes never depends on any of this (docs/numerics.md).
 #pragma once
 
 #include <cstdint>
@@ -68,8 +69,9 @@ class Scheduler {
 
   struct Counters {
     int64_t steps = 0;
-    int64_t tokens = 0;         // fed
-    int64_t reused_tokens = 0;  // not fed, because their keys and values were there
+    int64_t tokens = 0;                // fed
+    int64_t reused_tokens = 0;         // not fed, because their keys and values were there
+    int64_t reused_prompt_tokens = 0;  // of them, those of prompts when they began first
     int64_t preemptions = 0;
     int64_t dropped = 0;
   };
@@ -85,6 +87,7 @@ class Scheduler {
     int64_t published = 0;                        // blocks that were given to publish(), or found
     KvBlocks::Content content = KvBlocks::kRoot;  // of the last of those
     bool planned = false;                         // in work_
+    bool begun = false;                           // at least once
   };
 
   Sequence& at(Id id) { return sequences_.at(id); }
@@ -94,7 +97,9 @@ class Scheduler {
   void make_way(double now_s);
   void admit(double now_s, int64_t budget);
   bool has_room(int64_t num_blocks) const;
-  bool begin(Id id);
+  enum class Beginning { kDone, kNextStep, kNoRoom };
+  Beginning begin(Id id);
+  bool shares_step(const Sequence& sequence) const;
   int64_t schedule(Id id, int64_t budget);
   bool reserve(Id id, int64_t length);
   bool preempt_after(Id id);

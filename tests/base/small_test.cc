@@ -34,6 +34,11 @@ TEST(Progress, Lines) {
   EXPECT_EQ(bytes.line(1'500'000'000, 5, 0), "download: 1.5 GB of 3.0 GB, 100 MB/s, 15 s left");
   const Progress share("optimize", 1000, ProgressUnit::kShare);
   EXPECT_EQ(share.line(250, 10, 0), "optimize: 25.0 %, 2.5 %/s, 30 s left");
+  Progress next("first", 1000, ProgressUnit::kShare);
+  next.skip(100);
+  next.begin("second");
+  next.set_note("in all 9 s left");
+  EXPECT_EQ(next.line(250, 10, 0), "second: 25.0 %, 2.5 %/s, 30 s left; in all 9 s left");
   const Progress unknown("read", 0);
   EXPECT_EQ(unknown.line(7, 2, 0), "read: 7, 3.5/s");
 }

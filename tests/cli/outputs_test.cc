@@ -1,8 +1,10 @@
 // Outputs: the forms of a result file, and that nothing is left of an unfinished one.
 #include "cli/outputs.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <array>
@@ -94,6 +96,19 @@ TEST_F(OutputsTest, UnfinishedLeavesTheOldFile) {
   }
   EXPECT_EQ(read("a.jsonl"), "old");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path_), {}), 1);
+}
+
+TEST_F(OutputsTest, AFileIsNoTerminal) {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  const int saved = ::dup(STDOUT_FILENO);
+  ::dup2(terminal, STDOUT_FILENO);
+  const bool plain = Outputs({}, /*embeddings=*/false).on_terminal(), file = Outputs(to("a.jsonl"), /*embeddings=*/false).on_terminal();
+  ::dup2(saved, STDOUT_FILENO);
+  ::close(saved);
+  ::close(terminal);
+  EXPECT_TRUE(plain);
+  EXPECT_FALSE(file);
 }
 
 TEST_F(OutputsTest, UnknownEndingsAreRefused) {

@@ -113,6 +113,8 @@ TEST(Load, LatenciesCountFromTheTimeARequestWasDue) {
   EXPECT_EQ(report.reply_tokens, 9);
   EXPECT_NEAR(report.duration_s, 13, 1e-9);
   EXPECT_NEAR(report.requests_per_s, 3.0 / 13, 1e-9);
+  EXPECT_NEAR(report.drain_s, 3, 1e-9);
+  EXPECT_NEAR(report.prompt_tokens_per_s, 30.0 / 13, 1e-9);
   EXPECT_NEAR(report.output_tokens_per_s, 9.0 / 13, 1e-9);
   EXPECT_NEAR(report.total_tokens_per_s, 39.0 / 13, 1e-9);
   EXPECT_NEAR(report.ttft_ms->p50, 1000, 1e-6);
@@ -157,6 +159,24 @@ TEST(Load, LimitsAndGoodput) {
   const LoadReport half = report_load(requests, times, {.e2el_ms = 1000.5});
   EXPECT_FALSE(half.limits_kept);
   EXPECT_NEAR(half.goodput, 100 / 2.0, 1e-9);
+}
+
+TEST(Load, ARateIsSustainedWhereNoQueueIsLeft) {
+  const LatencyLimits limits{.e2el_ms = 5000};
+  const auto report = [&](int64_t count, double rate) {
+    FakeTime time;
+    const auto requests = requests_at(constant_arrivals(count, rate), 1);
+    FakeServer server(time, requests, 1, 0.1);  // 10 requests/s
+    return report_load(requests, run_load(requests, server, time.clock(), {.stop_beyond = limits}), limits);
+  };
+  EXPECT_TRUE(report(20, 9).sustained);
+  // Twenty requests wait two seconds at most, however fast they come; four are too few to tell anything.
+  EXPECT_TRUE(report(20, 40).limits_kept);
+  EXPECT_FALSE(report(20, 40).sustained);
+  EXPECT_NEAR(report(20, 40).drain_s, 2 - 19 / 40.0, 1e-6);
+  EXPECT_TRUE(report(4, 9).limits_kept);
+  EXPECT_FALSE(report(4, 9).sustained);
+  EXPECT_FALSE(report(1000, 40).sustained);  // stopped before the end
 }
 
 TEST(Load, StopsOnceALimitIsLost) {

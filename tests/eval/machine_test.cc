@@ -1,4 +1,4 @@
-// What is said to be fast, from measured rates: `doctor` and `quantize --list` ask the same function.
+// What is said of a machine, from rates that are given: `doctor` and `quantize --list` ask the same functions.
 #include "eval/machine.h"
 
 #include <gtest/gtest.h>
@@ -20,6 +20,21 @@ TEST(Machine, GainsByMeasuredRates) {
   EXPECT_TRUE(gains_arithmetic(rates, ActivationFormat::kBF16));
   EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kF32)) << "it is the measure";
   EXPECT_EQ(advise({}, rates)[0].find("int8 is fast"), 0U);
+}
+
+TEST(MachineRates, AllThreadsDoNoLessThanOne) {
+  MachineRates one{1, {{"a", 5}, {"b", 9}}, 9, 100, 50, 200};
+  MachineRates all{4, {{"a", 8}, {"b", 7}}, 8, 90, 60, 150};
+  const MachineRates rates = at_least(all, one);
+  EXPECT_EQ(rates.threads, 4);
+  EXPECT_EQ(rates.reads[0].gb_per_s, 8);
+  EXPECT_EQ(rates.reads[1].gb_per_s, 9);
+  EXPECT_EQ(rates.read_gb_per_s, 9);
+  EXPECT_EQ(rates.fp32_gflops, 100);
+  EXPECT_EQ(rates.bf16_gflops, 60);
+  EXPECT_EQ(rates.int8_gops, 200);
+  one.bf16_gflops = all.bf16_gflops = std::nullopt;
+  EXPECT_FALSE(at_least(all, one).bf16_gflops);
 }
 
 }  // namespace

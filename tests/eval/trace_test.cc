@@ -26,7 +26,7 @@ std::string error_of(const std::function<void()>& call) {
 const std::string kHeader = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
 
 TEST(AzureTrace, TimesSinceTheFirstAndLengths) {
-  const auto trace = parse_azure_trace(kHeader +
+  const auto trace = parse_azure_trace("\xEF\xBB\xBF" + kHeader +
                                            "2023-12-31 23:59:59.5000000,374,44\r\n\n2024-01-01 00:00:01,396,109\n"
                                            "2024-03-01 00:00:01.25+00:00,7,1",
                                        "x.csv");

@@ -4,6 +4,7 @@ import json
 import math
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -32,7 +33,9 @@ def test_perplexity():
     scored = logprobs[count // 2 + 1:]
     assert got["windows"] == 1 and got["tokens_scored"] == len(scored) and got["protocol"] == "llama-perplexity", got
     assert math.isclose(got["perplexity"], math.exp(-sum(scored) / len(scored)), rel_tol=1e-5)
-    assert len(got["interval"]) == 2
+    assert got["interval"] == [None, None]  # one window claims nothing
+    text_form = run("eval", LLAMA, "--perplexity", file, "--context", count).stdout
+    assert "more windows are needed" in text_form and "inf" not in text_form, text_form
     stride = run_json("eval", LLAMA, "--perplexity", file, "--context", count, "--stride", count, *EXACT)
     assert stride["tokens_scored"] == count - 1 and stride["protocol"] == "huggingface", stride
     assert math.isclose(stride["perplexity"], math.exp(-sum(logprobs[1:]) / (count - 1)), rel_tol=1e-5)
@@ -41,6 +44,11 @@ def test_perplexity():
     total = len(run_json("tokenize", LLAMA, text * 4 + "anna")["ids"])
     got = run_json("eval", LLAMA, "--perplexity", file, "--context", 16, *EXACT)
     assert got["windows"] == total // 16 and got["tokens_scored"] == total // 16 * 7, got
+    assert 1 < got["interval"][0] < got["perplexity"] < got["interval"][1], got
+    table = work / "text.jsonl"
+    table.write_text(json.dumps({"text": text * 4}))
+    assert "as it stands" in run("eval", LLAMA, "--perplexity", table, "--context", 16).stderr
+    assert "as it stands" not in run("eval", LLAMA, "--perplexity", file, "--context", 16).stderr
     run("eval", LLAMA, "--perplexity", work / "nothing", expect=3)
     run("eval", LLAMA, expect=2)
 
@@ -65,7 +73,7 @@ def test_against():
         assert run_json("eval", model, "--against", model, "--data", sentences, *EXACT)["cosine_mean"] > 1 - 1e-6, task
     got = run_json("eval", BERT, "--against", BERT, "--data", sentences, *EXACT)
     assert abs(got["cosine_mean"] - 1) < 1e-6 and len(got["cosine_mean_interval"]) == 2 and "kl_mean" not in got
-    run("eval", BERT, "--perplexity", file, "--context", 32, expect=3)
+    assert "is an encoder" in run("eval", BERT, "--perplexity", file, expect=3).stderr
     for flags in (["--windows", 2], ["--context", 16]):
         assert "encoders" in run("eval", BERT, "--against", BERT, "--data", sentences, *flags, expect=2).stderr
 
@@ -155,6 +163,8 @@ def test_bench():
     rows = run_json("bench", BERT, "--length", 1, "--threads", 1, "--seconds", 0.5)["rows"]
     assert rows[0]["repeats"] > 200, rows
     run("bench", BERT, "--decode", 4, expect=2)
+    for flags in ([], ["--scenario", "offline"]):
+        assert "--kv-type" in run("bench", BERT, "--kv-type", "bf16", *flags, expect=2).stderr
     run("bench", LLAMA, "--length", 4, expect=2)
     run("bench", BERT, "--lengths", work / "nothing", expect=3)
     run("bench", LLAMA, "--format", "q9", expect=2)
@@ -167,14 +177,15 @@ def check_percentiles(row, key):
     assert 0 <= row[key]["p50"] <= row[key]["p90"] <= row[key]["p99"], (key, row)
 
 
-def scenario_row(model, *flags, requests, prompt_tokens, reply_tokens=0):
+def scenario_row(model, *flags, requests, prompt_tokens, reply_tokens=0, expect=0):
     """The row of one scenario, checked for what all have: every request ended, with as many tokens as were asked for."""
-    got = run_json("bench", model, "--threads", 1, "--scenario", *flags)
+    got = run_json("bench", model, "--threads", 1, "--scenario", *flags, expect=expect)
     assert len(got["digest"]) == 64 and got["machine"]["threads"] == 1 and got["versions"]["citius"], got
     [row] = got["rows"]
     assert row["scenario"] == flags[0] and row["threads"] == 1 and row["format"] == "f32" and row["steps"] > 0, row
     assert row["completed"] == row["requests"] == requests and row["prompt_tokens"] == prompt_tokens, row
     assert math.isclose(row["requests_per_s"] * row["duration_s"], requests, rel_tol=1e-6), row
+    assert math.isclose(row["prompt_tokens_per_s"] * row["duration_s"], prompt_tokens, rel_tol=1e-6), row
     assert math.isclose(row["total_tokens_per_s"] * row["duration_s"], prompt_tokens + reply_tokens, rel_tol=1e-6), row
     check_percentiles(row, "e2el_ms")
     if reply_tokens:
@@ -190,12 +201,13 @@ def test_scenarios_of_decoders():
     sizes = ["--prefill", 9, "--decode", 4, "--requests", 6]
     wanted = {"requests": 6, "prompt_tokens": 54, "reply_tokens": 24}
     row = scenario_row(LLAMA, "single", *sizes, **wanted)
-    assert row["request_rate"] is None and row["batch"] == 1 and row["steps"] == 24, row  # a prompt and three tokens each
+    assert row["request_rate"] is None and row["arrivals"] == "one by one" and "sustained" not in row and row["batch"] == 1 and row["steps"] == 24, row  # a prompt and three tokens each
     assert scenario_row(LLAMA, "offline", *sizes, "--batch", 3, **wanted)["steps"] == 8
     row = scenario_row(LLAMA, "constant", *sizes, "--request-rate", 50, "--ttft-ms", 1e6, **wanted)
     assert row["request_rate"] == 50 and row["limits"] == {"ttft_ms": 1e6} and row["limits_kept"] and row["duration_s"] >= 0.1, row
     assert math.isclose(row["goodput_requests_per_s"], row["requests_per_s"], rel_tol=1e-9), row
-    row = scenario_row(LLAMA, "poisson", *sizes, "--request-rate", 50, "--tpot-ms", 1e-6, "--seed", 3, **wanted)
+    assert 0 <= row["drain_s"] < row["duration_s"] and row["arrivals"] == "constant", row
+    row = scenario_row(LLAMA, "poisson", *sizes, "--request-rate", 50, "--tpot-ms", 1e-6, "--seed", 3, **wanted, expect=1)
     assert not row["limits_kept"] and row["goodput_requests_per_s"] == 0, row
     # The model's context is 64 tokens.
     row = scenario_row(LLAMA, "long-context", "--decode", 4, requests=4, prompt_tokens=240, reply_tokens=16)
@@ -210,8 +222,11 @@ def test_prefixes_are_computed_once():
     flags = ["shared-prefix", "--prefix", 200, "--prefill", 5, "--decode", 2, "--requests", 6, "--batch", 1]
     wanted = {"requests": 6, "prompt_tokens": 1230, "reply_tokens": 12}
     # Three whole blocks of 64 tokens of the prefix, for all but the first.
-    assert scenario_row(config / "config.json", *flags, **wanted)["reused_tokens"] == 5 * 192
-    assert scenario_row(config / "config.json", *flags, "--no-prefix-cache", **wanted)["reused_tokens"] == 0
+    for flags in (flags, [*flags[:-1], 6]):  # all at once, too
+        row = scenario_row(config / "config.json", *flags, **wanted)
+        assert row["reused_tokens"] == 5 * 192 and math.isclose(row["reused_prompt_share"], 5 * 192 / 1230), row
+        assert scenario_row(config / "config.json", *flags, "--no-prefix-cache", **wanted)["reused_tokens"] == 0
+    assert "78 %" in run("bench", config / "config.json", "--scenario", *flags).stdout
     trace = work / "prefixes.jsonl"
     trace.write_text("".join(json.dumps({"timestamp": 1000 + i, "input_length": 1100, "output_length": 20, "hash_ids": [0, 1, 2 + i]}) + "\n"
                              for i in range(3)))
@@ -237,10 +252,31 @@ def test_the_highest_rate():
     sizes = ["--prefill", 5, "--decode", 2, "--requests", 8]
     wanted = {"requests": 8, "prompt_tokens": 40, "reply_tokens": 16}
     row = scenario_row(LLAMA, "constant", *sizes, "--ttft-ms", 1e6, "--tpot-ms", 1e6, **wanted)
-    assert row["highest_rate"] == row["request_rate"] == row["capacity_requests_per_s"] and len(row["trials"]) == 1, row
-    row = scenario_row(LLAMA, "poisson", *sizes, "--e2el-ms", 1e-6, **wanted)
-    assert row["highest_rate"] is None and not row["trials"] and not row["limits_kept"], row
-    assert "no rate keeps it" in run("bench", LLAMA, "--scenario", "poisson", *sizes, "--e2el-ms", 1e-6).stdout
+    assert row["highest_rate"] == row["request_rate"] <= row["capacity_requests_per_s"] and row["sustained"], row
+    assert row["arrivals"] == "constant" and row["drain_s"] <= 0.2 * row["duration_s"], row
+    assert all(trial["limits_kept"] for trial in row["trials"]), row
+    row = scenario_row(LLAMA, "poisson", *sizes, "--e2el-ms", 1e-6, **wanted, expect=1)
+    assert row["highest_rate"] is None and row["arrivals"] == "one by one" and not row["trials"] and not row["limits_kept"], row
+    result = run("bench", LLAMA, "--scenario", "poisson", *sizes, "--e2el-ms", 1e-6, expect=1)
+    assert "no rate keeps it" in result.stdout and "8 requests one by one" in result.stdout and "1 of 1 rows" in result.stderr, result
+    run("bench", LLAMA, "--scenario", "poisson", "--requests", 1, "--e2el-ms", 1, expect=2)
+
+
+def test_rows_come_as_they_are_measured():
+    endless = ["bench", LLAMA, "--scenario", "constant", "--prefill", 5, "--decode", "1,2", "--requests", 3, "--request-rate"]
+    with subprocess.Popen([BINARY, *map(str, [*endless, 1])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("scenario") and " 5+1 " in process.stdout.readline()
+        process.send_signal(signal.SIGINT)  # the second load takes two seconds more
+        assert process.wait() == 130 and process.stdout.read() == ""
+    # With --json there is one object, whenever it ends. Rows take two seconds here; the first progress is told after five.
+    endless[endless.index("1,2")] = ",".join(map(str, range(1, 31)))
+    command = [BINARY, *map(str, [*endless, 1, "--json"])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("constant 5+")
+        process.send_signal(signal.SIGINT)
+        rows = json.loads(process.stdout.read())["rows"]
+        assert process.wait() == 130
+    assert 1 <= len(rows) < 30 and [row["load"]["decode"] for row in rows] == list(range(1, len(rows) + 1)), rows
 
 
 def test_scenarios_of_encoders():
@@ -254,7 +290,8 @@ def test_scenarios_of_encoders():
 
 
 def test_scenarios_refuse_what_would_do_nothing():
-    for flags in (["single", "--request-rate", 1], ["poisson", "--request-rate", 1, "--seed", -1], ["single", "--batch", 2], ["constant"], ["offline", "--seed", 1], ["trace"],
+    for flags in (["single", "--request-rate", 1], ["poisson", "--request-rate", 1, "--seed", -1], ["single", "--batch", 2], ["offline", "--requests", 2, "--batch", "4,2"],
+                  ["constant"], ["offline", "--seed", 1], ["trace"],
                   ["offline", "--trace", "x.csv"], ["offline", "--speedup", 2], ["trace", "--trace", "x.csv", "--decode", 1],
                   ["offline", "--batch", 1024], ["trace", "--trace", "x.txt"], ["single", "--seconds", 1], ["offline", "--length", 5],
                   ["sideways"]):
@@ -353,7 +390,7 @@ def test_results_before_all_input():
 
 for test in (test_perplexity, test_against, test_the_first_windows, test_eval_refuses_what_would_do_nothing,
              test_weights_that_are_no_numbers, test_bench, test_scenarios_of_decoders, test_prefixes_are_computed_once, test_azure_trace,
-             test_the_highest_rate, test_scenarios_of_encoders, test_scenarios_refuse_what_would_do_nothing,
+             test_the_highest_rate, test_rows_come_as_they_are_measured, test_scenarios_of_encoders, test_scenarios_refuse_what_would_do_nothing,
              test_formats, test_embed, test_forms_of_configuration, test_results_before_all_input):
     test()
     print("passed", test.__name__)

@@ -191,6 +191,32 @@ TEST(Scheduler, PromptsThatBeginAlikeAreComputedOnce) {
   EXPECT_NE(work[0].blocks[0], work[2].blocks[0]);
 }
 
+TEST(Scheduler, PromptsThatComeTogetherAndBeginAlikeAreComputedOnce) {
+  KvBlocks blocks(64);
+  Scheduler scheduler(blocks, {});
+  const Id first = scheduler.add({prompt_of(150), 1}, 0);
+  const Id alike = scheduler.add({prompt_of(200), 1}, 0);
+  const Id again = scheduler.add({prompt_of(150), 1}, 0);
+  const Id other = scheduler.add({prompt_of(100, 1000), 1}, 0);  // overtakes those that wait
+  std::vector<int32_t> shorter = prompt_of(60);                  // shares no whole block
+  const Id apart = scheduler.add({shorter, 1}, 0);
+  const auto begun = scheduler.plan(0);
+  ASSERT_EQ(begun.size(), 3u);
+  EXPECT_EQ(begun[0].id, first);
+  EXPECT_EQ(begun[1].id, other);
+  EXPECT_EQ(begun[2].id, apart);
+  scheduler.commit();
+  for (const Id id : {first, other, apart}) scheduler.finish(id);
+  const auto next = scheduler.plan(0);
+  ASSERT_EQ(next.size(), 2u);
+  EXPECT_EQ(next[0].id, alike);
+  EXPECT_EQ(next[0].past, 128);
+  EXPECT_EQ(next[1].id, again);
+  EXPECT_EQ(next[1].past, 128);
+  EXPECT_EQ(scheduler.counters().reused_tokens, 256);
+  EXPECT_EQ(scheduler.counters().reused_prompt_tokens, 256);
+}
+
 TEST(Scheduler, HigherPriorityTakesThePlaceOfLower) {
   KvBlocks blocks(4);
   Scheduler scheduler(blocks, {});
