@@ -1,10 +1,12 @@
 // `citius chat`: a conversation under the model's chat template; interactive on a terminal.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/signal.h"
 #include "cli/commands.h"
 #include "cli/generation_flags.h"
@@ -26,6 +28,8 @@ struct ChatFlags {
   std::string system;
 };
 
+std::string_view role(const json::value& message) { return message.at("role").as_string(); }
+
 std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? "" : tokenizer.id_to_token(id); }
 
 std::optional<ChatTemplate> open_template(const Engine& engine) {
@@ -42,64 +46,107 @@ class Chat {
     if (!template_) {
       fail_input(flags.model.model, "has no chat template; `citius run` completes a prompt without one");
     }
-    reset();
   }
 
-  void reset() {
-    messages_.clear();
-    if (!flags_.system.empty()) messages_.push_back({{"role", "system"}, {"content", flags_.system}});
-  }
+  void reset() { messages_.clear(); }
 
-  /// Forgets a message that got no reply.
-  void take_back() { messages_.pop_back(); }
-
-  /// Adds the user's message and the reply.
+  /// Adds the user's message and the reply. Where they do not fit any more, the conversation stays as it was before.
   json::object say(const std::string& text, bool stream) {
-    messages_.push_back({{"role", "user"}, {"content", text}});
-    const std::string prompt = template_->render(messages_, /*add_generation_prompt=*/true);
-    // The template writes the special tokens itself.
-    const GenerationRequest request =
-        flags_.generation.request(engine_, engine_.tokenizer->encode_ids(prompt, /*add_special_tokens=*/false));
+    json::array messages = messages_;
+    messages.push_back({{"role", "user"}, {"content", text}});
+    return reply_to(std::move(messages), stream);
+  }
+
+  /// The reply to a conversation that is given whole, after --system where it has no such message of its own.
+  json::object reply_to(json::array messages, bool stream) {
+    if (!flags_.system.empty() && role(messages.front()) != "system") {
+      messages.insert(messages.begin(), json::object{{"role", "system"}, {"content", flags_.system}});
+    }
+    const GenerationRequest request = flags_.generation.request(engine_, fitting_prompt(messages));
     const GenerationResult result = generator_.generate({&request, 1}, [&](size_t, const std::string& piece) {
       if (stream) print(piece);
       return !interrupted();
     })[0];
-    messages_.push_back({{"role", "assistant"}, {"content", result.text}});
+    messages.push_back({{"role", "assistant"}, {"content", result.text}});
+    messages_ = std::move(messages);
+    cut_by_context_ = result.finish_reason == "length" && std::ssize(result.tokens) < request.max_tokens;
     return to_json(engine_, request, result);
   }
 
+  /// Whether the last reply ended where the context does, before --max-tokens.
+  bool cut_by_context() const { return cut_by_context_; }
+  int64_t context() { return generator_.decoder().max_length(); }
+
  private:
+  std::vector<int32_t> prompt_of(const json::array& messages) const {
+    const std::string prompt = template_->render(messages, /*add_generation_prompt=*/true);
+    return engine_.tokenizer->encode_ids(prompt, /*add_special_tokens=*/false);  // the template writes the special tokens itself
+  }
+
+  // The prompt of `messages`, without the oldest ones where those leave no room for a reply: a message and all up to the next of the
+  // user, but never the system's nor the last.
+  std::vector<int32_t> fitting_prompt(json::array& messages) {
+    // A quarter of the context: what is dropped has to be read anew, and shall not be dropped again with every message.
+    const int64_t room = std::min(flags_.generation.max_tokens, std::max<int64_t>(1, context() / 4));
+    size_t dropped = 0;
+    const auto first = [&] { return messages.begin() + (role(messages.front()) == "system" ? 1 : 0); };
+    std::vector<int32_t> prompt = prompt_of(messages);
+    while (std::ssize(prompt) + room > context()) {
+      const auto next = std::find_if(std::min(first() + 1, messages.end()), messages.end(),
+                                     [](const json::value& message) { return role(message) == "user"; });
+      if (next == messages.end()) break;
+      dropped += static_cast<size_t>(next - first());
+      messages.erase(first(), next);
+      prompt = prompt_of(messages);
+    }
+    if (std::ssize(prompt) + std::min<int64_t>(room, 1) > context()) {
+      fail_input("chat", "got {} tokens, expected at most {} and room for a reply; shorten the message or raise --context", prompt.size(),
+                 context());
+    }
+    if (dropped > 0) log_note("the context of {} tokens is full: the {} oldest messages are forgotten", context(), dropped);
+    return prompt;
+  }
+
   const ChatFlags& flags_;
   Engine& engine_;
   std::optional<ChatTemplate> template_;
   Generator generator_;
   json::array messages_;
+  bool cut_by_context_ = false;
 };
 
+// Why a reply that has `finish_reason` "length" ended.
+std::string why_cut(Chat& chat, int64_t max_tokens) {
+  if (!chat.cut_by_context()) return fmt::format("cut at --max-tokens {}", max_tokens);
+  return fmt::format("cut at the end of the context, {} tokens", chat.context());
+}
+
 // What does not fit any more is told, and the conversation stays as it was before.
-void answer(Chat& chat, const std::string& line) {
+void answer(Chat& chat, const ChatFlags& flags, const std::string& line) {
   try {
     const json::object reply = chat.say(line, /*stream=*/true);
     print("\n");
     if (!take_ctrl_c()) check_interrupted();
-    if (reply.at("finish_reason") == "length") std::fprintf(stderr, "(cut at the length limit)\n");
+    if (reply.at("finish_reason") == "length") std::fprintf(stderr, "(%s)\n", why_cut(chat, flags.generation.max_tokens).c_str());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInput) throw;
-    chat.take_back();
-    std::fprintf(stderr, "citius: %s; /reset begins anew\n", error.what());
+    std::fprintf(stderr, "citius: %s; /clear begins anew\n", error.what());
   }
 }
 
-void converse(Chat& chat) {
-  std::fprintf(stderr, "/reset begins anew, Ctrl-C stops a reply, /quit or Ctrl-D ends\n");
+void converse(Chat& chat, const ChatFlags& flags) {
+  constexpr const char* kHelp = "/clear (or /reset) begins anew, /help shows this, /exit (or /quit, Ctrl-D) ends, Ctrl-C stops a reply\n";
+  std::fputs(kHelp, stderr);
   for (std::string line; std::fprintf(stderr, "> "), std::getline(std::cin, line);) {
-    if (line == "/quit") return;
-    if (line == "/reset") {
+    if (line == "/exit" || line == "/quit" || line == "/bye") return;
+    if (line == "/clear" || line == "/reset") {
       chat.reset();
+    } else if (line == "/help" || line == "/?") {
+      std::fputs(kHelp, stderr);
     } else if (line.starts_with('/')) {
-      std::fprintf(stderr, "got '%s', expected /reset or /quit\n", line.c_str());
+      std::fprintf(stderr, "got '%s', expected a command: %s", line.c_str(), kHelp);
     } else if (!line.empty()) {
-      answer(chat, line);
+      answer(chat, flags, line);
     }
   }
   std::fprintf(stderr, "\n");
@@ -117,19 +164,25 @@ void run_chat(const ChatFlags& flags) {
   if (interactive && !flags.output.output.empty()) {
     fail(ErrorKind::kUsage, "--output", "got it in a terminal; expected a text, --input or another standard input with it");
   }
-  if (interactive) return converse(chat);
+  if (interactive) return converse(chat, flags);
   Inputs inputs(flags.input);
   if (inputs.single() && !flags.output.json && flags.output.output.empty()) {
-    chat.say(flags.input.text, /*stream=*/true);
+    const json::object reply = chat.say(flags.input.text, /*stream=*/true);
     check_interrupted();
-    return print("\n");
+    print("\n");
+    if (reply.at("finish_reason") == "length") log_note("the reply was {}", why_cut(chat, flags.generation.max_tokens));
+    return;
   }
+  size_t cut = 0;
   answer_texts(inputs, outputs, "chat", /*batch_rows=*/1, /*max_length=*/0, [&](std::span<const InputRow> rows) {
     chat.reset();  // every input is a conversation of its own
-    json::object reply = chat.say(rows[0].text, /*stream=*/false);
+    const bool whole = !rows[0].messages.empty();
+    json::object reply = whole ? chat.reply_to(rows[0].messages, /*stream=*/false) : chat.say(rows[0].text, /*stream=*/false);
+    cut += chat.cut_by_context();
     std::string text(reply.at("text").as_string());
     return std::vector<TextAnswer>{{std::move(reply), std::move(text), 0, {}}};
   });
+  if (cut > 0) log_note("{} replies were cut at the end of the context, {} tokens", cut, chat.context());
 }
 
 }  // namespace
@@ -140,11 +193,16 @@ void add_chat(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("chat", "Talk to a model under its chat template");
   flags->model.add_to(command);
   flags->model.add_decoder_flags_to(command);
+  flags->input.messages = true;
   add_input_options(command, flags->input);
   add_output_options(command, flags->output);
   flags->generation.add_to(command);
   command.add_option("--system", flags->system, "System message");
-  command.footer("Example: citius chat smollm2 'What is the capital of France?' --temperature 0");
+  command.footer(
+      "Without a text, on a terminal: a conversation; where it outgrows the context, its oldest messages are forgotten. Every line of\n"
+      "--input or standard input is a conversation of its own. A line of a .jsonl file may be a whole one instead of a text:\n"
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}.\n\n"
+      "Example: citius chat smollm2 'What is the capital of France?' --temperature 0");
   command.callback([flags] { run_chat(*flags); });
 }
 

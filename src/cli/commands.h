@@ -15,6 +15,8 @@ const std::vector<AddCommand>& commands();
 
 void add_doctor(CLI::App& app);
 void add_pull(CLI::App& app);
+void add_list(CLI::App& app);
+void add_rm(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_run(CLI::App& app);
 void add_chat(CLI::App& app);

@@ -1,6 +1,7 @@
 // `citius embed`: one vector a text.
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
 #include "cli/text_task.h"
 #include "runtime/embedder.h"
@@ -27,6 +28,9 @@ void run_embed(EmbedFlags& flags) {
   Engine engine = flags.model.open();
   flags.embedder.max_length = flags.task.max_length;
   Embedder embedder(engine, flags.embedder);
+  if (embedder.pooling_assumed()) {
+    log_warning("the model does not say how the states of a text's tokens become one vector: their mean is taken; --pooling names a way");
+  }
   outputs.set_width(static_cast<size_t>(embedder.dimensions()));
   const bool plain = !flags.output.json && flags.output.output.empty();
   answer_texts(inputs, outputs, "embed", kRows, embedder.max_length(), [&](std::span<const InputRow> rows) {
@@ -45,6 +49,11 @@ void add_embed(CLI::App& app) {
   auto flags = std::make_shared<EmbedFlags>();
   CLI::App& command = *app.add_subcommand("embed", "Texts to vectors");
   flags->add_to(command);
+  command
+      .add_option("--pooling", flags->embedder.pooling,
+                  "How a text's tokens become one vector: mean, cls, lasttoken, max, weightedmean or mean_sqrt_len_tokens (default: what "
+                  "the model says, or mean)")
+      ->check(CLI::IsMember({"mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_tokens"}));
   command.add_option("--dimensions", flags->embedder.dimensions, "Keep the first N dimensions")->check(CLI::Range(1, 1 << 20));
   command.add_flag("--normalize", flags->embedder.normalize, "Divide by the length, also where the model does not ask for it");
   command.footer("Example: citius embed all-minilm --input sentences.txt --output vectors.npy");

@@ -22,7 +22,10 @@ std::unique_ptr<RowParser> make_parser(const std::string& where, const std::stri
                                        const std::vector<std::string>& fields) {
   std::vector<std::string> columns = {options.text_column.empty() ? "text" : options.text_column};
   columns.insert(columns.end(), fields.begin(), fields.end());
-  if (ending == ".jsonl") return make_jsonl_parser(where, columns);
+  if (ending == ".jsonl") return make_jsonl_parser(where, columns, options.messages);
+  if (ending == ".json") {
+    fail_input(where, "is one JSON document, expected .jsonl, an object a line; jq -c '.[]' makes that of a list");
+  }
   if (ending == ".csv") return make_csv_parser(where, columns, ',');
   if (ending == ".tsv") return make_csv_parser(where, columns, '\t');
   if (!options.text_column.empty()) {
@@ -35,6 +38,23 @@ std::unique_ptr<RowParser> make_parser(const std::string& where, const std::stri
 }
 
 }  // namespace
+
+void refuse_other_forms(std::string_view head, const std::string& where) {
+  // None of these begins a text in UTF-8: a byte in them is not valid there, or is a control character that no text has.
+  struct Form {
+    std::string_view begin, name, remedy;
+  };
+  static constexpr Form kForms[] = {{"\x1F\x8B", "gzip", "gzip -dc"},
+                                    {"\x28\xB5\x2F\xFD", "zstd", "zstd -dc"},
+                                    {"\xFD\x37zXZ", "xz", "xz -dc"},
+                                    {"PK\x03\x04", "a zip archive", "unzip -p"},
+                                    {"PAR1\x15", "Parquet", "pandas.read_parquet(...).to_json(..., orient='records', lines=True)"},
+                                    {"\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8"},
+                                    {"\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8"}};
+  for (const Form& form : kForms) {
+    if (head.starts_with(form.begin)) fail_input(where, "is {}, expected text in UTF-8; {} converts it", form.name, form.remedy);
+  }
+}
 
 void add_input_options(CLI::App& command, InputOptions& options) {
   command.add_option_function<std::string>(
@@ -104,7 +124,12 @@ bool Inputs::fill(bool wait) {
     if (ended_) {
       parser_->end(ready_);
     } else {
-      parser_->feed(std::string_view(buffer).substr(0, static_cast<size_t>(got)), ready_);
+      const std::string_view bytes = std::string_view(buffer).substr(0, static_cast<size_t>(got));
+      if (head_.size() < kHeadBytes) {
+        head_ += bytes.substr(0, kHeadBytes - head_.size());
+        refuse_other_forms(head_, where_);
+      }
+      parser_->feed(bytes, ready_);
     }
   } catch (const Error&) {
     // Told when it is its turn: the rows before the bad one are answered first, however the bytes arrived.

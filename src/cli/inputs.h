@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
+
 namespace citius::cli {
 
 struct InputOptions {
@@ -17,6 +19,7 @@ struct InputOptions {
   bool has_text = false;    // an empty text argument is a text
   std::string input;        // --input; empty: the text argument or standard input
   std::string text_column;  // --text-column; empty: "text"
+  bool messages = false;    // a row of a .jsonl file may have a list "messages" in place of its text
 };
 
 /// Adds the positional TEXT, --input and --text-column to a command. `options` must outlive parsing.
@@ -26,6 +29,7 @@ struct InputRow {
   std::string text;
   std::vector<std::string> fields;  // the further columns that were asked for
   uint64_t line = 0;                // where the row begins in the file, from 1; 0 for the text argument
+  json::array messages;             // objects with the strings "role" and "content", in place of the text
 };
 
 /// Splits a stream into rows. feed() takes bytes as they arrive, end() says that no more will come; both append the rows
@@ -39,10 +43,15 @@ class RowParser {
 
 /// Lines end at '\n' alone; one '\r' before it is dropped; everything else is text.
 std::unique_ptr<RowParser> make_line_parser(std::string where);
-/// A JSON object a line; `columns` are the keys wanted, the first one is the text. Values must be strings.
-std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std::string> columns);
+/// A JSON object a line; `columns` are the keys wanted, the first one is the text. Values must be strings. With `messages` a line may
+/// have a list of that name instead.
+std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std::string> columns, bool messages = false);
 /// RFC 4180 with a header line: fields may be quoted, quoted fields may hold separators, line ends and doubled quotes.
 std::unique_ptr<RowParser> make_csv_parser(std::string where, std::vector<std::string> columns, char separator);
+
+/// Throws Error{kInput} where `head`, the first kHeadBytes of a stream, are those of a form that is no text: compressed, UTF-16, Parquet.
+void refuse_other_forms(std::string_view head, const std::string& where);
+inline constexpr size_t kHeadBytes = 5;
 
 class Inputs {
  public:
@@ -77,6 +86,7 @@ class Inputs {
   uint64_t bytes_before_ = 0;  // read before those of ready_
   bool owned_ = false;
   bool ended_ = false;
+  std::string head_;  // the first bytes of the stream
   std::unique_ptr<RowParser> parser_;
   std::exception_ptr error_;  // what is wrong after the rows of ready_
   std::vector<InputRow> ready_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <thread>
 
 #include "base/log.h"
 #include "cli/elsewhere.h"
@@ -41,7 +42,12 @@ void ModelFlags::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"cpu", "ref"}))
       ->capture_default_str();
   app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the cores this process may use)")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(1, 1024))
+      ->each([](const std::string& text) {
+        const unsigned cores = std::thread::hardware_concurrency();
+        if (std::stoul(text) > cores)
+          log_warning("--threads: got {}, but there are {} cores: more threads than that are slower", text, cores);
+      });
   app.add_option("--compute", compute, "fast, or exact (weights as given, fp32 activations)")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();

@@ -33,6 +33,9 @@ class Reranker {
     EmbedderOptions options;
     options.max_length = flags.task.max_length;
     embedder_.emplace(engine, options);
+    if (embedder_->pooling_assumed()) {
+      log_warning("the model does not say how the states of a text's tokens become one vector: their mean is taken");
+    }
     query_vector_ = embedder_->embed({&query_, 1})[0];
     if (embedder_->truncated()[0] > 0) log_warning("the query was cut to {} tokens", embedder_->max_length());
   }

@@ -69,8 +69,8 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 class JsonlParser : public RowParser {
  public:
-  JsonlParser(std::string where, std::vector<std::string> columns)
-      : where_(where), columns_(std::move(columns)), splitter_(std::move(where)) {}
+  JsonlParser(std::string where, std::vector<std::string> columns, bool messages)
+      : where_(where), columns_(std::move(columns)), messages_(messages), splitter_(std::move(where)) {}
   void feed(std::string_view bytes, std::vector<InputRow>& rows) override {
     splitter_.feed(bytes, [&](std::string&& line, uint64_t number) { rows.push_back(parse(line, number)); });
   }
@@ -85,19 +85,33 @@ class JsonlParser : public RowParser {
     if (line.empty()) fail_input(where, "is blank, expected a JSON object with the key '{}'", columns_[0]);
     const json::value value = parse_json(line, where);
     const JsonObject object(value, where);
+    if (messages_ && !object.has(columns_[0]) && object.has("messages")) return {{}, {}, number, messages_of(object)};
     for (const std::string& column : columns_) {
       if (object.object().contains(column)) continue;
       std::vector<std::string_view> keys;
       for (const auto& item : object.object()) keys.emplace_back(item.key());
-      fail_input(where, "has no key '{}', got: {}; name one with --text-column", column, fmt::join(keys, ", "));
+      fail_input(where, "has no key '{}'{}, got: {}; name one with --text-column", column, messages_ ? " or 'messages'" : "",
+                 fmt::join(keys, ", "));
     }
     InputRow row{object.get_string(columns_[0]), {}, number};
     for (size_t i = 1; i < columns_.size(); ++i) row.fields.push_back(object.get_string(columns_[i]));
     return row;
   }
 
+  static json::array messages_of(const JsonObject& object) {
+    const json::array& messages = object.get_array("messages");
+    if (messages.empty()) fail_input(object.where(), "messages is empty, expected at least one");
+    for (const json::value& item : messages) {
+      const JsonObject message(item, object.where() + ": messages");
+      message.get_string("role");
+      message.get_string("content");
+    }
+    return messages;
+  }
+
   std::string where_;
   std::vector<std::string> columns_;
+  bool messages_;
   LineSplitter splitter_;
 };
 
@@ -239,8 +253,8 @@ class CsvParser : public RowParser {
 
 std::unique_ptr<RowParser> make_line_parser(std::string where) { return std::make_unique<LineParser>(std::move(where)); }
 
-std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std::string> columns) {
-  return std::make_unique<JsonlParser>(std::move(where), std::move(columns));
+std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std::string> columns, bool messages) {
+  return std::make_unique<JsonlParser>(std::move(where), std::move(columns), messages);
 }
 
 std::unique_ptr<RowParser> make_csv_parser(std::string where, std::vector<std::string> columns, char separator) {

@@ -16,7 +16,11 @@ std::vector<std::string> read_texts(const std::string& path, const std::string& 
   if (!column.empty() && !is_table(path)) {
     fail(ErrorKind::kUsage, "text-column", "got a column for '{}', expected a .jsonl, .csv or .tsv file", path);
   }
-  if (!is_table(path) && whole) return {read_file(path, kMaxBytes)};
+  if (!is_table(path) && whole) {
+    std::string text = read_file(path, kMaxBytes);
+    refuse_other_forms(std::string_view(text).substr(0, kHeadBytes), path);
+    return {std::move(text)};
+  }
   InputOptions options;
   options.input = path;
   options.text_column = column;

@@ -117,6 +117,7 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
     if (config.pooling.empty()) fail_input((directory / "modules.json").string(), "has no Pooling module, expected one");
   } else {
     config.pooling = {"mean"};
+    config.pooling_assumed = true;
   }
   read_limits(directory, config);
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
@@ -136,14 +137,14 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
 SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint) {
   if (!checkpoint.is_gguf()) {
     if (std::filesystem::is_directory(checkpoint.path)) return read_sentence_transformers(checkpoint.path);
-    return {{"mean"}, {}, {}, {}};
+    return {.pooling = {"mean"}, .pooling_assumed = true};
   }
   const GgufFile& gguf = *checkpoint.gguf;
   const std::string key = gguf.get_string("general.architecture").value_or("") + ".pooling_type";
   const int64_t type = gguf.get_int(key).value_or(1);
   constexpr const char* kModes[] = {"", "mean", "cls", "lasttoken"};
   if (type < 1 || type > 3) fail_input(gguf.where(), "{} is {}, expected 1 (mean), 2 (CLS) or 3 (last token)", key, type);
-  return {{kModes[type]}, {std::nullopt}, {}, {}};
+  return {.pooling = {kModes[type]}, .steps = {std::nullopt}, .pooling_assumed = !gguf.get_int(key)};
 }
 
 }  // namespace citius

@@ -31,6 +31,7 @@ struct SentenceTransformersConfig {
   std::optional<int64_t> max_seq_length;    // tokens, special ones included
   std::string prompt;                       // put before every text
   std::optional<int64_t> truncate_dim;      // components of a vector that are kept, where nobody asks for another number
+  bool pooling_assumed = false;             // nothing names a pooling: the mean is a guess
 };
 
 /// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.

@@ -17,6 +17,7 @@ struct EmbedderOptions {
   int64_t dimensions = 0;  // keep the first N of them; 0: all
   bool normalize = false;  // divide by the length, after truncation, also where the model does not ask for it
   int64_t max_length = 0;  // tokens; 0: what the model says
+  std::string pooling;     // as parse_pooling() names it; empty: what the model says
   int64_t batch_tokens = 4096;
 };
 
@@ -31,6 +32,8 @@ class Embedder {
   std::vector<std::vector<float>> embed(std::span<const std::string> texts);
 
   int64_t dimensions() const { return dimensions_; }
+  /// Whether neither the model nor the options name a pooling: the mean is a guess.
+  bool pooling_assumed() const { return pooling_assumed_; }
   /// Tokens that a text may have, special ones included.
   int64_t max_length() const { return max_length_; }
   /// For each text of the last call: how many of its tokens were cut off.
@@ -48,6 +51,7 @@ class Embedder {
   EmbedderOptions options_;
   Encoder encoder_;
   std::vector<PoolingMode> pooling_;
+  bool pooling_assumed_ = false;
   std::vector<std::optional<Dense>> steps_;  // after the pooling; without a Dense: division by the length
   std::string prompt_;
   int64_t dimensions_ = 0;  // of the model

@@ -14,7 +14,7 @@ namespace citius {
 
 /// Downloads every model file of a hub repository (or of the mirror that HF_ENDPOINT names) into `directory`, keeping what
 /// is there and whole, resuming what is not, and checking each file against the digest that the server states. HF_TOKEN is
-/// sent to the hub alone. Returns the commit. Throws Error.
+/// sent to the hub, or an https: mirror, alone. Returns the commit. Throws Error.
 std::string fetch_hub(const Source& source, const std::string& wanted, const std::filesystem::path& directory);
 
 /// Downloads an https: address to `file`, resuming where the server still has the same version; FILE.etag beside it says which

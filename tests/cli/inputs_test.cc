@@ -132,6 +132,16 @@ TEST(Jsonl, DamageIsNamed) {
   EXPECT_THAT(error_of([] { jsonl(std::string(100000, '[')); }), HasSubstr("f.jsonl:1"));
 }
 
+TEST(Jsonl, MessagesInPlaceOfTheTextWhereTheyAreWanted) {
+  const std::string talk = "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n";
+  std::vector<InputRow> rows;
+  make_jsonl_parser("f.jsonl", {"text"}, /*messages=*/true)->feed(talk + "{\"text\": \"b\"}\n", rows);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(json::serialize(rows[0].messages), R"([{"role":"user","content":"a"}])");
+  EXPECT_TRUE(rows[1].messages.empty());
+  EXPECT_THAT(error_of([&] { jsonl(talk); }), HasSubstr("has no key 'text'"));
+}
+
 class InputsFile : public testing::Test {
  protected:
   InputsFile() : path_(std::filesystem::temp_directory_path() / fmt::format("citius_inputs_{}", ::getpid())) {
@@ -168,6 +178,18 @@ TEST_F(InputsFile, RowsBeforeABadOneAreAnswered) {
   Inputs inputs(file("a.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b\"}\noops\n"));
   EXPECT_EQ(inputs.next_batch(10).size(), 2U);
   EXPECT_THAT(error_of([&] { inputs.next_batch(10); }), HasSubstr("a.jsonl:3"));
+}
+
+TEST_F(InputsFile, OtherFormsThanTextAreRefused) {
+  const auto first_of = [&](const std::string& name, std::string_view content) {
+    return error_of([&] { Inputs(file(name, content)).next_batch(10); });
+  };
+  EXPECT_THAT(first_of("a.txt", "\x1F\x8B\x08\n\n"), HasSubstr("is gzip, expected text in UTF-8; gzip -dc"));
+  EXPECT_THAT(first_of("a.csv", std::string_view("\xFF\xFEt\0\n\0", 6)), HasSubstr("is UTF-16"));
+  EXPECT_THAT(first_of("a.jsonl", "\xFE\xFF"), HasSubstr("is UTF-16"));
+  EXPECT_THAT(first_of("a.txt", "PAR1\x15\n"), HasSubstr("is Parquet"));
+  EXPECT_THAT(first_of("a.json", "[]\n"), HasSubstr("expected .jsonl"));
+  EXPECT_EQ(Inputs(file("b.txt", "PAR1 and PK\n")).next_batch(10).size(), 1U);
 }
 
 TEST_F(InputsFile, WrongUseIsRefused) {

@@ -9,6 +9,8 @@ from support import BINARY, ROOT, run, run_json
 checked = subprocess.run([sys.executable, ROOT / "scripts/make_cli_docs.py", "--check", BINARY], capture_output=True, text=True)
 assert checked.returncode == 0, checked.stderr
 print(checked.stdout.strip())
+prose = (ROOT / "docs/cli.md").read_text().split("<!--")[0].splitlines()
+assert not [line for line in prose if len(line) > 140 and not line.startswith("|")]
 
 assert run("--version").stdout.strip().count(".") == 2
 for wrong in ([], ["nonsense"], ["pull"], ["pull", "x", "--nonsense"], ["doctor", "--threads", "0"], ["doctor", "extra"]):

@@ -154,7 +154,7 @@ def test_whole():
     assert stored == ["1_Pooling/config.json", "citius-source.json", "config.json", "model.safetensors", "tokenizer.json"]
     assert json.loads((pathlib.Path(result["path"]) / "citius-source.json").read_text())["commit"] == COMMIT
     assert weights_of("a") == WEIGHTS and downloads_are_clean("a")
-    assert Hub.requests[0][3] == "Bearer secret-token"
+    assert not any(entry[3] for entry in Hub.requests), "the token went over a connection that is not https"
     count = len(Hub.requests)
     assert run_json("pull", "hf:org/tiny", env=environment("a"))["already"]
     assert len(Hub.requests) == count
@@ -210,19 +210,33 @@ def test_interrupt_and_resume():
     assert weights_of("e") == WEIGHTS
 
 
-def test_https_never_mixes_versions():
-    if shutil.which("openssl") is None:
-        return print("no openssl to make a certificate with")
+def serve_https(handler):
+    """The port of a server with TLS, and the certificate to trust."""
     certificate, key = work / "certificate.pem", work / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext",
                     "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    files = http.server.ThreadingHTTPServer(("localhost", 0), Files)
-    files.socket = context.wrap_socket(files.socket, server_side=True)
-    files.daemon_threads = True
-    threading.Thread(target=files.serve_forever, daemon=True).start()
-    address = f"https://localhost:{files.server_address[1]}/m.gguf"
+    secure = http.server.ThreadingHTTPServer(("localhost", 0), handler)
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    secure.daemon_threads = True
+    threading.Thread(target=secure.serve_forever, daemon=True).start()
+    return secure.server_address[1], certificate
+
+
+def test_the_token_goes_to_an_https_mirror():
+    port, certificate = serve_https(Hub)
+    Hub.requests.clear()
+    home = {**environment("token"), "HF_ENDPOINT": f"https://localhost:{port}", "CURL_CA_BUNDLE": str(certificate), "https_proxy": "",
+            "no_proxy": "localhost"}
+    result = run("pull", "hf:org/tiny", env=home)
+    assert Hub.requests[0][3] == "Bearer secret-token" and "HF_TOKEN" not in result.stderr
+    assert "HF_TOKEN is not sent" in run("pull", "hf:org/tiny", "--force", env=environment("token")).stderr
+
+
+def test_https_never_mixes_versions():
+    port, certificate = serve_https(Files)
+    address = f"https://localhost:{port}/m.gguf"
     versions = [os.urandom(300_000), os.urandom(300_000)]
     # What is there is gone on with only where the file is certainly the same as then.
     for number, (before, after, resumed) in enumerate((('"one"', '"one"', True), ('"one"', '"two"', False), ("", "", False),
@@ -251,6 +265,9 @@ def test_refusals():
 
 
 for test in (test_whole, test_resume, test_wrong_digest, test_two_at_once, test_interrupt_and_resume,
-             test_https_never_mixes_versions, test_refusals):
+             test_the_token_goes_to_an_https_mirror, test_https_never_mixes_versions, test_refusals):
+    if "https" in test.__name__ and shutil.which("openssl") is None:
+        print("no openssl to make a certificate with for", test.__name__)
+        continue
     test()
     print("passed", test.__name__)

@@ -148,6 +148,19 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     # By embeddings: the query too may be cut, and that is said.
     long = run("rerank", GOLDEN / "fill_mask", "--query", "anna " * 60, "anna", "--max-length", 20)
     assert "the query was cut to 20 tokens" in long.stderr and "inputs were cut" not in long.stderr, long.stderr
+    # A model that does not say how its tokens become one vector.
+    guess = run("embed", GOLDEN / "fill_mask", "anna lives", "--json")
+    assert guess.stderr.count("--pooling") == 1, guess.stderr
+    said = {mode: run("embed", GOLDEN / "fill_mask", "anna lives", "--json", "--pooling", mode) for mode in ("mean", "cls", "lasttoken")}
+    assert not any(one.stderr for one in said.values()) and said["mean"].stdout == guess.stdout
+    assert len({one.stdout for one in said.values()}) == 3
+    run("embed", GOLDEN / "fill_mask", "anna", "--pooling", "nosuch", expect=2)
+    # What is no text is refused before anything is answered.
+    for name, begin, remedy in (("a.txt", b"\x1f\x8b\x08\0", "gzip -dc"), ("a.csv", "text\nanna\n".encode("utf-16"), "iconv"),
+                                ("a.json", b'[{"text": "anna"}]', ".jsonl")):
+        (folder / name).write_bytes(begin)
+        refused = run("embed", GOLDEN / "fill_mask", "--input", folder / name, "--json", expect=3)
+        assert remedy in refused.stderr and not refused.stdout, refused
     out = folder / "scores.csv"
     run("rerank", GOLDEN / "rerank", "--query", rerank["query"], "--input", table, "--output", out)
     assert len(out.read_text().splitlines()) == len(TEXTS) + 1

@@ -294,6 +294,38 @@ TEST_F(StoreTest, HostileArchivesAreRefused) {
   EXPECT_TRUE(stored_models().empty());
 }
 
+TEST_F(StoreTest, WhatTakesRoomIsListedAndRemoved) {
+  pull_path(make_model());
+  fs::create_directories(path_ / "home" / "downloads" / "begun");
+  write_file(path_ / "home" / "downloads" / "begun" / "source", "hf:a/begun\n");
+  std::vector<StoredModel> all = list_store();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "begun");
+  EXPECT_EQ(all[0].source, "hf:a/begun");
+  EXPECT_TRUE(all[0].unfinished);
+  EXPECT_EQ(all[1].name, "tiny");
+  EXPECT_FALSE(all[1].unfinished);
+  EXPECT_EQ(remove_stored("tiny"), all[1].bytes);
+  EXPECT_TRUE(stored_models().empty());
+  remove_stored("begun");
+  EXPECT_TRUE(list_store().empty());
+  EXPECT_THAT(error_of([] { remove_stored("tiny"); }, ErrorKind::kInput), HasSubstr("citius list"));
+  error_of([] { remove_stored("../src"); }, ErrorKind::kUsage);
+}
+
+TEST_F(StoreTest, APathBeforeANameIsSaid) {
+  pull_path(make_model());
+  const fs::path before = fs::current_path();
+  fs::current_path(path_ / "src");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(resolve_model("tiny"), "tiny");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("not from the store"));
+  testing::internal::CaptureStderr();
+  resolve_model("./tiny");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  fs::current_path(before);
+}
+
 TEST_F(StoreTest, MissingAndUnwritableStoresAreTold) {
   EXPECT_THAT(error_of([] { resolve_model("nothing"); }, ErrorKind::kInput), HasSubstr("nothing yet"));
   EXPECT_EQ(resolve_model(make_model().string()), path_ / "src" / "tiny");

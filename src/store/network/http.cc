@@ -149,11 +149,13 @@ void pause_before(int attempt) {
 // Runs `make` (one attempt: it returns nothing when done, or what went wrong) until it is done or hopeless.
 template <typename Attempt>
 void with_retries(const Attempt& attempt) {
+  std::string told;
   for (int number = 0;; ++number) {
     const bool last = number + 1 == kTries;
     const std::optional<std::string> problem = attempt(last);
     if (!problem) return;
-    log_warning("{}; trying again", *problem);
+    if (*problem != told) log_warning("{}; trying again, up to {} times", *problem, kTries - 1);
+    told = *problem;
     pause_before(number);
   }
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "store/fetch.h"
 #include "store/model_files.h"
 #include "store/network/http.h"
@@ -86,7 +87,11 @@ std::string fetch_hub(const Source& source, const std::string& wanted, const std
   const std::optional<std::string> mirror = env("HF_ENDPOINT");
   std::string endpoint = mirror.value_or("https://huggingface.co");
   while (endpoint.ends_with('/')) endpoint.pop_back();
-  const HttpOptions options{env("HF_TOKEN").value_or(""), /*allow_http=*/mirror.has_value()};
+  // Only a mirror that the user named can be without TLS, and then everyone on the way would read the token.
+  const bool plain = endpoint.starts_with("http://");
+  const std::string token = env("HF_TOKEN").value_or("");
+  if (plain && !token.empty()) log_warning("HF_TOKEN is not sent: HF_ENDPOINT, {}, is not https", endpoint);
+  const HttpOptions options{plain ? "" : token, /*allow_http=*/plain};
   const std::string api = fmt::format("{}/api/models/{}/revision/{}", endpoint, source.location, source.version);
   const json::value listing = parse_json(http_text(api, size_t{64} << 20, options), api);
   const JsonObject object(listing, api);
