@@ -36,8 +36,17 @@ void run_with(Inputs& inputs, Outputs& outputs, Task& task) {
   });
 }
 
-void run_classify(const ClassifyFlags& flags) {
-  const std::vector<std::string>& labels = flags.zero_shot.labels;
+// "sports, politics" has a space that belongs to neither label.
+void trim_labels(std::vector<std::string>& labels) {
+  for (std::string& label : labels) {
+    CLI::detail::trim(label);
+    if (label.empty()) fail(ErrorKind::kUsage, "--labels", "got an empty label, expected words between the commas");
+  }
+}
+
+void run_classify(ClassifyFlags& flags) {
+  std::vector<std::string>& labels = flags.zero_shot.labels;
+  trim_labels(labels);
   if (std::set<std::string>(labels.begin(), labels.end()).size() != labels.size()) {
     fail(ErrorKind::kUsage, "--labels", "got a label twice, expected each once");
   }

@@ -40,6 +40,16 @@ std::map<std::pair<std::string, std::string>, Stored> group_weights(const Engine
   return groups;
 }
 
+// Of biases and norms, which no WeightRecord counts.
+int64_t count_vectors(const TensorContainer& weights) {
+  int64_t count = 0;
+  for (const std::string& name : weights.names()) {
+    const Shape shape = weights.shape(name);
+    if (shape.rank() < 2 && weights.is_float(name)) count += shape.num_elements();
+  }
+  return count;
+}
+
 json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bool bare) {
   const ModelConfig& config = engine.model().config();
   const MemoryPlan plan = plan_memory(engine, context, args.batch);
@@ -59,7 +69,7 @@ json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bo
   info["head_dim"] = config.head_dim;
   info["vocab_size"] = config.vocab_size;
   info["max_positions"] = config.max_positions;
-  info["parameters"] = static_cast<int64_t>(weight_totals(engine).parameters);
+  info["parameters"] = static_cast<int64_t>(weight_totals(engine).parameters) + count_vectors(*engine.checkpoint.weights);
   json::array weights;
   for (const auto& [key, stored] : group_weights(engine)) {
     weights.push_back(json::object{{"kind", key.first},

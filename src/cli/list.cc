@@ -20,7 +20,8 @@ void run_list(bool as_json) {
   json::array list;
   for (const StoredModel& model : list_store()) {
     if (as_json) {
-      list.push_back(json::object{{"name", model.name}, {"source", model.source}, {"bytes", model.bytes}, {"unfinished", model.unfinished}});
+      list.push_back(
+          json::object{{"name", model.name}, {"source", model.source}, {"bytes", model.bytes}, {"unfinished", model.unfinished}});
     } else {
       print(fmt::format("{:<32} {:>9}  {}{}\n", model.name, format_bytes(static_cast<double>(model.bytes)), model.source,
                         model.unfinished ? " (unfinished; citius pull goes on)" : ""));

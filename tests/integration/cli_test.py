@@ -35,4 +35,9 @@ assert doctor["one_thread"]["fp32_gflop_per_s"] > 0 and doctor["advice"]
 # Nobody reads the output: no error is hidden.
 full = subprocess.run([BINARY, "doctor", "--seconds", "0.01", "--json"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, text=True)
 assert full.returncode == 1 and "standard output" in full.stderr, (full.returncode, full.stderr)
+full = subprocess.run([BINARY, "run", "--help"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, text=True)
+assert full.returncode == 1 and full.stderr, (full.returncode, full.stderr)
+
+assert run("help", "run").stdout == run("run", "--help").stdout
+assert run("help").stdout == run("--help").stdout
 print("passed")
