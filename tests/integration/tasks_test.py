@@ -56,7 +56,7 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     other = run_json("classify", GOLDEN / "nli", TEXTS[0], "--labels", ",".join(labels), "--hypothesis-template", "{} it is.", *EXACT)
     assert plain["scores"] != other["scores"]
     run("classify", GOLDEN / "nli", "x", "--labels", "a,a", expect=2)
-    run("classify", GOLDEN / "nli", "x", "--labels", "a,,b", expect=2)
+    run("classify", GOLDEN / "nli", "x", "--labels", "a, ,b", expect=2)
     spaced = run_json("classify", GOLDEN / "nli", TEXTS[0], "--labels", ", ".join(labels), *EXACT)
     assert spaced == plain, (spaced, plain)
     run("classify", GOLDEN / "classify_single", "x", "--multi-label", expect=2)
