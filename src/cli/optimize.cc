@@ -62,7 +62,7 @@ std::string summary(const Report& report, const std::string& out) {
                         unmeasured > 0 ? "that was measured " : "", better_word(parse_goal(report.goal)), report.budget);
     if (unmeasured > 0) text += fmt::format("note: {} candidates were not measured in the time given (--max-time)\n", unmeasured);
   }
-  if (!report.base.passed) text += fmt::format("note: the model as given misses the budget itself: {}\n", report.base.reason);
+  if (!report.base.passed) text += fmt::format("note: the model as given {}: {}\n", report.base_verdict(), report.base.reason);
   if (!report.written) return text + fmt::format("the package that was in {} is kept as it was\n", out);
   return text + fmt::format("package: {}\nreport:  {}/report.html\n", out, out);
 }
@@ -97,9 +97,8 @@ void run_optimize(const OptimizeArgs& args) {
   }
   const Report report = search(options);
   args.json ? print_json(report_json(report)) : print(summary(report, args.out));
-  if (!report.changed() && !report.base.passed) {
-    fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}; more items (--max-time, --data) narrow a bound",
-         report.budget, report.base.reason);
+  if (!report.changed() && report.base_misses) {
+    fail(ErrorKind::kFailed, "budget", "nothing meets '{}', the model as given neither: {}", report.budget, report.base.reason);
   }
 }
 

@@ -84,6 +84,13 @@ bool hopeless(const Budget& budget, const Quality& quality) {
   });
 }
 
+bool missed(const Budget& budget, const Quality& quality) {
+  return !std::all_of(budget.begin(), budget.end(), [&](const Condition& condition) {
+    const double value = quality.at(condition.metric).value;
+    return condition.at_least ? value >= condition.bound : value <= condition.bound;  // a NaN misses
+  });
+}
+
 std::optional<std::string> violation(const Budget& budget, const Quality& quality, double confidence) {
   for (const Condition& condition : budget) {
     const Estimate& estimate = quality.at(condition.metric);

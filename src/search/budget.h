@@ -29,6 +29,9 @@ std::string default_budget(bool language_model);
 /// True where even the good end of an interval misses the budget: more items would not help.
 bool hopeless(const Budget& budget, const Quality& quality);
 
+/// True where the estimates themselves miss the budget, whatever their intervals.
+bool missed(const Budget& budget, const Quality& quality);
+
 /// Nothing where the budget is met, otherwise the reason in words. `confidence` is that of the quality's intervals.
 std::optional<std::string> violation(const Budget& budget, const Quality& quality, double confidence = kConfidence);
 

@@ -277,6 +277,7 @@ class Optimizer {
     costs_.turn = 2 * std::max(options_.race_seconds, kRaceRounds * base.median_ms / 1e3);
     base.passed = !violation(budget_, base.quality);
     if (!base.passed) base.reason = *violation(budget_, base.quality);
+    report_.base_misses = missed(budget_, base.quality);
   }
 
   // Whether a plan gives some weight another format than the model as given and every plan before: formats that do not fit the

@@ -56,6 +56,7 @@ struct Report {
   size_t num_choose = 0;
   double seconds = 0;
   Candidate base;
+  bool base_misses = false;  // its estimates miss the budget, not only the bounds of their intervals
   std::vector<Candidate> candidates;
   int chosen = -1;  // index in candidates; -1: the base
   std::vector<Verification> verifications;
@@ -65,6 +66,10 @@ struct Report {
   json::object versions;
 
   bool changed() const { return chosen >= 0; }
+  /// What there is to say of a base that did not pass.
+  const char* base_verdict() const {
+    return base_misses ? "misses the budget itself" : "may miss the budget itself, more items (--max-time, --data) would tell";
+  }
   const Candidate& choice() const { return chosen >= 0 ? candidates[static_cast<size_t>(chosen)] : base; }
 };
 

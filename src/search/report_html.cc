@@ -290,7 +290,7 @@ std::string report_html(const Report& report) {
       "<title>citius: {0}</title><style>{1}</style><h1>{0}</h1><p class=verdict>{2}</p>",
       escape_html(report.model), kStyle, verdict(report));
   if (!report.base.passed) {
-    html += fmt::format("<p class=warn>The model as given misses the budget itself: {}.</p>", escape_html(report.base.reason));
+    html += fmt::format("<p class=warn>The model as given {}: {}.</p>", report.base_verdict(), escape_html(report.base.reason));
   }
   html += cards(report);
   html += fmt::format(

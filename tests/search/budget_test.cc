@@ -51,6 +51,10 @@ TEST(Budget, TheBoundDecidesNotTheValue) {
   EXPECT_TRUE(violation(budget, {{"kl_mean", {0.015, 0.009, 0.021}}, {"top1_agreement", {0.97, 0.955, 0.98}}}));
   EXPECT_TRUE(violation(budget, {{"kl_mean", {0.015, 0.011, 0.019}}, {"top1_agreement", {0.96, 0.94, 0.98}}}));
   EXPECT_TRUE(violation(budget, {{"kl_mean", {NAN, NAN, NAN}}, {"top1_agreement", {1, 1, 1}}}));
+  // The estimate may keep what the bound of a wide interval does not.
+  EXPECT_FALSE(missed(budget, {{"kl_mean", {0.015, 0.009, 0.021}}, {"top1_agreement", {0.96, 0.94, 0.98}}}));
+  EXPECT_TRUE(missed(budget, {{"kl_mean", {0.021, 0.015, 0.027}}, {"top1_agreement", {0.96, 0.94, 0.98}}}));
+  EXPECT_TRUE(missed(budget, {{"kl_mean", {NAN, NAN, NAN}}, {"top1_agreement", {1, 1, 1}}}));
 }
 
 }  // namespace

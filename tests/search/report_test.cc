@@ -111,6 +111,8 @@ TEST(Report, SaysThatTheBaseItselfMissesTheBudget) {
   Report report = example();
   report.base.passed = false;
   report.base.reason = "kl_mean is 0.5";
+  EXPECT_NE(report_html(report).find("may miss the budget itself, more items"), std::string::npos);
+  report.base_misses = true;
   EXPECT_NE(report_html(report).find("misses the budget itself: kl_mean is 0.5"), std::string::npos);
 }
 
