@@ -313,7 +313,9 @@ class Runner {
         best = std::move(kept.at(highest));
         best["request_rate"] = best["highest_rate"] = highest;
       } else {
-        best["limits_kept"] = false;  // one by one they are, but at no rate
+        // Kept one by one; at a rate only where some trial did, if not for long.
+        best["limits_kept"] =
+            std::any_of(trials.begin(), trials.end(), [](const json::value& trial) { return trial.at("limits_kept").as_bool(); });
       }
       best["capacity_requests_per_s"] = capacity;
     }
@@ -367,9 +369,17 @@ std::string limits_text(const json::object& row) {
     names += fmt::format("{}{} p99 <= {:g}", names.empty() ? "" : ", ", std::string_view(key), limit.to_number<double>());
   }
   const json::value* highest = row.if_contains("highest_rate");
-  if (highest == nullptr) return fmt::format("  {}: {}\n", names, row.at("limits_kept").as_bool() ? "kept" : "missed");
+  if (highest == nullptr) {
+    const json::value* sustained = row.if_contains("sustained");
+    return fmt::format(
+        "  {}: {}{}\n", names, row.at("limits_kept").as_bool() ? "kept" : "missed",
+        sustained == nullptr || sustained->as_bool()
+            ? ""
+            : fmt::format(", but not sustained: {:.3g} s after the last arrival the last was done", row.at("drain_s").to_number<double>()));
+  }
   if (highest->is_null()) {
-    return fmt::format("  {}: no rate keeps it; the line above is of {} requests one by one\n", names,
+    return fmt::format("  {}: no rate {}; the line above is of {} requests one by one\n", names,
+                       row.at("limits_kept").as_bool() ? "is known to last, for these are too few requests (--requests)" : "keeps it",
                        row.at("requests").to_number<int64_t>());
   }
   std::string text = fmt::format("  {}: up to {:.3g} requests/s ({} trials; all at once: {:.3g})\n", names, highest->to_number<double>(),
@@ -400,7 +410,7 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
       json::object row{{"scenario", args.scenario.name},
                        {"name", load.name},
                        {"load", load.json},
-                       {"batch", batch},
+                       {"batch", running},
                        {"threads", engine.backend->threads().num_threads()},
                        {"format", contestant.format}};
       for (auto& [key, value] : Runner(args.scenario, load, *server, progress).run()) row[key] = std::move(value);

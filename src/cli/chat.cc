@@ -86,18 +86,31 @@ class Chat {
   // The prompt of `messages`, without the oldest ones where those leave no room for a reply: a message and all up to the next of the
   // user, but never the system's nor the last.
   std::vector<int32_t> fitting_prompt(json::array& messages) {
-    // A quarter of the context: what is dropped has to be read anew, and shall not be dropped again with every message.
-    const int64_t room = std::min(flags_.generation.max_tokens, std::max<int64_t>(1, context() / 4));
-    size_t dropped = 0;
-    const auto first = [&] { return messages.begin() + (role(messages.front()) == "system" ? 1 : 0); };
+    const int64_t quarter = std::max<int64_t>(1, context() / 4), room = std::min(flags_.generation.max_tokens, quarter);
     std::vector<int32_t> prompt = prompt_of(messages);
-    while (std::ssize(prompt) + room > context()) {
-      const auto next = std::find_if(std::min(first() + 1, messages.end()), messages.end(),
-                                     [](const json::value& message) { return role(message) == "user"; });
-      if (next == messages.end()) break;
-      dropped += static_cast<size_t>(next - first());
-      messages.erase(first(), next);
-      prompt = prompt_of(messages);
+    size_t dropped = 0;
+    if (std::ssize(prompt) + room > context()) {
+      const size_t first = role(messages.front()) == "system" ? 1 : 0;
+      std::vector<size_t> turns;  // where the conversation may begin: messages of the user, but the first
+      for (size_t i = first + 1; i < messages.size(); ++i) {
+        if (role(messages[i]) == "user") turns.push_back(i);
+      }
+      const auto without = [&](size_t turn) {
+        json::array rest = messages;
+        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(first), rest.begin() + static_cast<std::ptrdiff_t>(turn));
+        return rest;
+      };
+      // A quarter is freed: what is left has to be read anew, which shall not happen again with every message.
+      const auto fits = std::partition_point(turns.begin(), turns.end(), [&](size_t turn) {
+        check_interrupted();
+        return std::ssize(prompt_of(without(turn))) + quarter > context();
+      });
+      if (!turns.empty()) {
+        const size_t turn = fits == turns.end() ? turns.back() : *fits;
+        messages = without(turn);
+        dropped = turn - first;
+        prompt = prompt_of(messages);
+      }
     }
     if (std::ssize(prompt) + std::min<int64_t>(room, 1) > context()) {
       fail_input("chat", "got {} tokens, expected at most {} and room for a reply; shorten the message or raise --context", prompt.size(),

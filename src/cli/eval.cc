@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
@@ -46,6 +47,7 @@ constexpr size_t kMaxTextBytes = size_t{1} << 30;
 void eval_perplexity(const EvalArgs& args) {
   const int64_t context = args.model.context > 0 ? args.model.context : 512;
   const std::string text = read_file(args.perplexity, kMaxTextBytes);
+  refuse_other_forms(std::string_view(text).substr(0, kHeadBytes), args.perplexity);
   Engine engine = args.model.open();
   if (!engine.model().config().causal) {
     fail_input(args.model.model, "is an encoder, which predicts no next token, expected a language model; --against compares encoders");

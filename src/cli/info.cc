@@ -40,12 +40,12 @@ std::map<std::pair<std::string, std::string>, Stored> group_weights(const Engine
   return groups;
 }
 
-// Of biases and norms, which no WeightRecord counts.
-int64_t count_vectors(const TensorContainer& weights) {
+// Of the whole checkpoint, heads, biases and norms included.
+int64_t count_parameters(const TensorContainer& weights) {
   int64_t count = 0;
   for (const std::string& name : weights.names()) {
-    const Shape shape = weights.shape(name);
-    if (shape.rank() < 2 && weights.is_float(name)) count += shape.num_elements();
+    const bool computed = name == "rope_freqs.weight" || name.ends_with("rotary_emb.inv_freq") || name.ends_with("position_ids");
+    if (!computed) count += weights.shape(name).num_elements();
   }
   return count;
 }
@@ -69,7 +69,7 @@ json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bo
   info["head_dim"] = config.head_dim;
   info["vocab_size"] = config.vocab_size;
   info["max_positions"] = config.max_positions;
-  info["parameters"] = static_cast<int64_t>(weight_totals(engine).parameters) + count_vectors(*engine.checkpoint.weights);
+  info["parameters"] = count_parameters(*engine.checkpoint.weights);
   json::array weights;
   for (const auto& [key, stored] : group_weights(engine)) {
     weights.push_back(json::object{{"kind", key.first},

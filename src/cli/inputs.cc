@@ -24,7 +24,7 @@ std::unique_ptr<RowParser> make_parser(const std::string& where, const std::stri
   columns.insert(columns.end(), fields.begin(), fields.end());
   if (ending == ".jsonl") return make_jsonl_parser(where, columns, options.messages);
   if (ending == ".json") {
-    fail_input(where, "is one JSON document, expected .jsonl, an object a line; jq -c '.[]' makes that of a list");
+    log_warning("{}: every line is taken as a text; objects a line are .jsonl, and jq -c '.[]' makes that of a JSON list", where);
   }
   if (ending == ".csv") return make_csv_parser(where, columns, ',');
   if (ending == ".tsv") return make_csv_parser(where, columns, '\t');

@@ -1,8 +1,10 @@
 // citius list and citius rm: what the local store holds, and a model less.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
@@ -31,6 +33,12 @@ void run_list(bool as_json) {
 }
 
 void run_remove(const RemoveFlags& flags) {
+  const std::vector<StoredModel> all = list_store();
+  for (const std::string& name : flags.names) {
+    if (std::ranges::find(all, name, &StoredModel::name) == all.end()) {
+      fail_input(name, "is not in the store, and nothing is removed; citius list shows what is there");
+    }
+  }
   json::array removed;
   for (const std::string& name : flags.names) {
     const uint64_t bytes = remove_stored(name);

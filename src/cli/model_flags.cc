@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <thread>
 
 #include "base/log.h"
+#include "base/thread_pool.h"
 #include "cli/elsewhere.h"
 #include "compress/format_plan.h"
 #include "store/store.h"
@@ -44,8 +44,8 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the cores this process may use)")
       ->check(CLI::Range(1, 1024))
       ->each([](const std::string& text) {
-        const unsigned cores = std::thread::hardware_concurrency();
-        if (std::stoul(text) > cores)
+        const int cores = default_num_threads();
+        if (std::stoi(text) > cores)
           log_warning("--threads: got {}, but there are {} cores: more threads than that are slower", text, cores);
       });
   app.add_option("--compute", compute, "fast, or exact (weights as given, fp32 activations)")

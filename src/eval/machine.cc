@@ -240,7 +240,7 @@ std::string describe_load() {
   const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
   if (::getloadavg(&load, 1) != 1 || load < 0.25 * static_cast<double>(processors)) return "";
   return fmt::format(
-      "others were at work in the last minute (load {:.1f} on {} processors): rates may be too low, measure again when it is quiet", load,
+      "the machine was busy in the last minute (load {:.1f} on {} processors): rates may be too low, measure again when it is quiet", load,
       processors);
 }
 

@@ -16,20 +16,19 @@ constexpr const char* kNames[] = {"generation_config.json",
                                   "tokenizer.json",
                                   "tokenizer_config.json",
                                   "special_tokens_map.json",
-                                  "added_tokens.json",
                                   "vocab.txt",
                                   "vocab.json",
                                   "merges.txt",
                                   "encoder.json",
                                   "vocab.bpe",
-                                  "tokenizer.model",
-                                  "spiece.model",
-                                  "sentencepiece.bpe.model",
                                   "chat_template.jinja",
                                   "chat_template.json",
                                   "modules.json",
                                   "config_sentence_transformers.json"};
-constexpr const char* kLicences[] = {"LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"};
+// For other tools and for people.
+constexpr const char* kUnread[] = {"added_tokens.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
+                                   "LICENSE",           "LICENSE.txt",     "LICENSE.md",   "NOTICE"};
+constexpr const char* kModuleFiles[] = {"config.json", "model.safetensors"};
 
 void add_present(const fs::path& directory, std::span<const char* const> names, std::vector<fs::path>& files) {
   std::error_code ignored;
@@ -38,7 +37,7 @@ void add_present(const fs::path& directory, std::span<const char* const> names, 
   }
 }
 
-// Directories of sentence-transformers modules ("1_Pooling") with all their files, one level deep.
+// What sentence-transformers modules have in their directories ("1_Pooling").
 void add_modules(const fs::path& directory, std::vector<fs::path>& files) {
   std::error_code error;
   const fs::path list = directory / "modules.json";
@@ -49,8 +48,8 @@ void add_modules(const fs::path& directory, std::vector<fs::path>& files) {
     const std::string name = JsonObject(item, list.string()).get_string("path", "");
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos || !fs::is_directory(directory / name, error))
       continue;
-    for (const fs::directory_entry& entry : fs::directory_iterator(directory / name)) {
-      if (entry.is_regular_file()) files.push_back(name / entry.path().filename());
+    for (const char* file : kModuleFiles) {
+      if (fs::is_regular_file(directory / name / file, error)) files.push_back(fs::path(name) / file);
     }
   }
 }
@@ -75,7 +74,7 @@ std::vector<fs::path> companions_read(const fs::path& directory) {
 
 std::vector<fs::path> companion_files(const fs::path& directory) {
   std::vector<fs::path> files = companions_read(directory);
-  add_present(directory, kLicences, files);
+  add_present(directory, kUnread, files);
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -10,7 +10,7 @@ namespace citius {
 /// relative to it, sorted. Anything else there (weights of other formats, notes) is no part of the model.
 std::vector<std::filesystem::path> companion_files(const std::filesystem::path& directory);
 
-/// The same without the licences: what running the model reads.
+/// Those of them that running the model reads: not the licences, nor tokenizers in forms for other tools.
 std::vector<std::filesystem::path> companions_read(const std::filesystem::path& directory);
 
 }  // namespace citius

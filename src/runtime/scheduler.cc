@@ -165,7 +165,8 @@ bool Scheduler::shares_step(const Sequence& sequence) const {
   const int64_t wanted = std::min(std::ssize(sequence.tokens) - 1, sequence.fed + kKvBlock) / kKvBlock * kKvBlock;
   if (wanted <= sequence.fed) return false;
   return std::any_of(work_.begin(), work_.end(), [&](const Work& work) {
-    if (work.past + std::ssize(work.tokens) < wanted) return false;
+    // What was computed before this step and is not found now never will be: nobody waits for it.
+    if (work.past >= wanted || work.past + std::ssize(work.tokens) < wanted) return false;
     return std::equal(sequence.tokens.begin(), sequence.tokens.begin() + wanted, sequences_.at(work.id).tokens.begin());
   });
 }

@@ -290,16 +290,29 @@ std::vector<std::string> stored_models() {
 
 std::vector<StoredModel> list_store() {
   std::vector<StoredModel> all;
+  // What cannot be read is listed too: it is to be removed. A pull under way may move files meanwhile.
+  const auto fill = [](StoredModel model, const auto& look) {
+    try {
+      look(model);
+    } catch (const std::exception&) {
+    }
+    return model;
+  };
   for (const std::string& name : stored_models()) {
-    const PullResult model = describe(name, store_root() / "models" / name);
-    all.push_back({name, model.source, model.bytes, false});
+    all.push_back(fill({name, "", 0, false}, [&](StoredModel& model) {
+      const fs::path directory = store_root() / "models" / name;
+      model.bytes = directory_bytes(directory);
+      model.source = describe(name, directory).source;
+    }));
   }
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(store_root() / "downloads", error)) {
-    if (!entry.is_directory()) continue;
-    const fs::path stamp = entry.path() / "source";
-    const std::string begun = fs::exists(stamp) ? read_file(stamp, 1 << 16) : "";
-    all.push_back({entry.path().filename().string(), begun.substr(0, begun.find('\n')), directory_bytes(entry.path()), true});
+    if (!entry.is_directory(error)) continue;
+    all.push_back(fill({entry.path().filename().string(), "", 0, true}, [&](StoredModel& model) {
+      model.bytes = directory_bytes(entry.path());
+      const std::string begun = read_file(entry.path() / "source", 1 << 16);
+      model.source = begun.substr(0, begun.find('\n'));
+    }));
   }
   std::sort(all.begin(), all.end(),
             [](const auto& a, const auto& b) { return std::tie(a.name, a.unfinished) < std::tie(b.name, b.unfinished); });
@@ -320,7 +333,13 @@ uint64_t remove_stored(const std::string& name) {
     const StoreLock lock(root / "locks" / (name + ".lock"));
     for (const fs::path& place : places) {
       if (fs::exists(place)) bytes += directory_bytes(place);
-      fs::remove_all(place);
+    }
+    // A model is whole or not there: what is left of one that is removed is a download.
+    fs::remove_all(places[1]);
+    if (fs::exists(places[0])) {
+      make_directory(root / "downloads");
+      fs::rename(places[0], places[1]);
+      fs::remove_all(places[1]);
     }
   } catch (const fs::filesystem_error& problem) {
     fail(ErrorKind::kResource, "store", "{}", problem.what());
@@ -331,7 +350,8 @@ uint64_t remove_stored(const std::string& name) {
 fs::path resolve_model(const std::string& model) {
   std::error_code error;
   if (fs::exists(model, error)) {
-    if (model.find('/') == std::string::npos && fs::exists(store_root() / "models" / model, error)) {
+    const bool named = (env("CITIUS_HOME") || env("HOME")) && model.find('/') == std::string::npos && model != "." && model != "..";
+    if (named && fs::exists(store_root() / "models" / model, error)) {
       log_note("{} is taken from {}, not from the store, which has a model of that name; {} names that one", model,
                fs::absolute(model).string(), (store_root() / "models" / model).string());
     }

@@ -188,8 +188,13 @@ TEST_F(InputsFile, OtherFormsThanTextAreRefused) {
   EXPECT_THAT(first_of("a.csv", std::string_view("\xFF\xFEt\0\n\0", 6)), HasSubstr("is UTF-16"));
   EXPECT_THAT(first_of("a.jsonl", "\xFE\xFF"), HasSubstr("is UTF-16"));
   EXPECT_THAT(first_of("a.txt", "PAR1\x15\n"), HasSubstr("is Parquet"));
-  EXPECT_THAT(first_of("a.json", "[]\n"), HasSubstr("expected .jsonl"));
   EXPECT_EQ(Inputs(file("b.txt", "PAR1 and PK\n")).next_batch(10).size(), 1U);
+}
+
+TEST_F(InputsFile, LinesOfOneJsonDocumentAreTextsWithAWarning) {
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(Inputs(file("a.json", "[\n1]\n")).next_batch(10).size(), 2U);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("every line is taken as a text"));
 }
 
 TEST_F(InputsFile, WrongUseIsRefused) {

@@ -38,6 +38,12 @@ assert full.returncode == 1 and "standard output" in full.stderr, (full.returnco
 full = subprocess.run([BINARY, "run", "--help"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE, text=True)
 assert full.returncode == 1 and full.stderr, (full.returncode, full.stderr)
 
+# A path needs no store; "." is no name in it.
+tiny = ROOT / "tests/golden/models/llama"
+bare = {key: "" for key in ("HOME", "CITIUS_HOME")}
+assert run("info", "llama", env=bare, cwd=tiny.parent).stdout
+assert "not from the store" not in run("info", ".", cwd=tiny).stderr
+
 assert run("help", "run").stdout == run("run", "--help").stdout
 assert run("help").stdout == run("--help").stdout
 print("passed")

@@ -217,6 +217,33 @@ TEST(Scheduler, PromptsThatComeTogetherAndBeginAlikeAreComputedOnce) {
   EXPECT_EQ(scheduler.counters().reused_prompt_tokens, 256);
 }
 
+// Keys of a running sequence that are not published (another published the same before, and lost them since) come to nobody else:
+// who begins alike computes them and does not wait.
+TEST(Scheduler, NobodyWaitsForABlockThatWasComputedLongAgo) {
+  KvBlocks blocks(8);
+  Scheduler scheduler(blocks, {});
+  const Id first = scheduler.add({prompt_of(128), 1}, 0);
+  scheduler.plan(0);
+  scheduler.commit();
+  scheduler.finish(first);
+  SequenceRequest scored{prompt_of(128), 50};
+  scored.reuse_prefix = false;
+  const Id running = scheduler.add(scored, 0);
+  scheduler.plan(0);
+  scheduler.commit();
+  scheduler.append(running, 7);
+  const Id large = scheduler.add({prompt_of(250, 1000), 1}, 0);  // takes the room of a block of the first
+  ASSERT_EQ(scheduler.plan(0).size(), 2u);
+  scheduler.commit();
+  scheduler.append(running, 7);
+  scheduler.finish(large);
+  const Id alike = scheduler.add({prompt_of(140), 1}, 0);
+  const auto work = scheduler.plan(0);
+  ASSERT_EQ(work.size(), 2u);
+  EXPECT_EQ(work[1].id, alike);
+  EXPECT_LT(work[1].past, 128);
+}
+
 TEST(Scheduler, HigherPriorityTakesThePlaceOfLower) {
   KvBlocks blocks(4);
   Scheduler scheduler(blocks, {});

@@ -302,6 +302,7 @@ TEST_F(Optimize, WhatWasTamperedWithIsRefused) {
   }
   write_file(package.directory / "LICENSE", "free");
   write_file(package.directory / "notes.json", "{}");
+  write_file(package.directory / "tokenizer.model", "for another tool");
   EXPECT_EQ(kind_of_opening(), std::nullopt);
   std::filesystem::remove(package.directory / "config.json");
   EXPECT_EQ(kind_of_opening(), ErrorKind::kInput);
