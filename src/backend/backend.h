@@ -37,6 +37,13 @@ class Backend {
   /// Packs one weight whose rows are the rows of `parts`, one after the other. All parts have one format and one number of
   /// columns. The parts may be dropped afterwards.
   virtual std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) = 0;
+  /// Names how pack() lays weights out; whatever changes that changes the name. Empty where nothing can be adopted.
+  virtual std::string packing() const { return {}; }
+  /// The weight whose packed() bytes, of this packing, `owner` keeps at `packed` (aligned to 64 bytes, not copied). Null where
+  /// their number is not that of such a weight.
+  virtual std::unique_ptr<PackedWeight> adopt(const MatrixSize&, std::span<const std::byte>, std::shared_ptr<const void>) {
+    return nullptr;
+  }
 
   virtual KernelChoice explain(const PackedWeight& weight, Compute compute) const = 0;
   /// Most bytes that ops have needed so far beside weights, results and keys and values: prepared activations and scratch.

@@ -2,8 +2,10 @@
 // can multiply by it; everybody can ask what it is and decode it exactly.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "quant/format.h"
@@ -14,6 +16,12 @@ namespace citius {
 enum class Compute : uint8_t { kFast, kExact };
 constexpr const char* compute_name(Compute compute) { return compute == Compute::kExact ? "exact" : "fast"; }
 
+/// What a weight is, packed of however many parts.
+struct MatrixSize {
+  Format format;
+  int64_t rows, cols;
+};
+
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;
@@ -23,6 +31,8 @@ class PackedWeight {
   int64_t cols() const { return cols_; }  // inputs K
   /// Resident bytes.
   virtual size_t bytes() const = 0;
+  /// What Backend::adopt() of the same packing makes the weight of again. Empty where the backend keeps nothing.
+  virtual std::span<const std::byte> packed() const { return {}; }
   /// Decodes row `row` to fp32 [cols], bit-identical to decode_row of the encoded weight. Thread-safe.
   virtual void decode(int64_t row, float* out) const = 0;
 

@@ -69,6 +69,7 @@ EngineOptions ModelFlags::options() const {
   options.compute = compute == "exact" ? Compute::kExact : Compute::kFast;
   options.kv_type = kv_type == "bf16" ? KvType::kBF16 : KvType::kF32;
   options.context = context;
+  options.cache = StartCache(cache_directory());
   return options;
 }
 

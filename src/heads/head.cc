@@ -58,7 +58,7 @@ std::string_view head_name(HeadKind kind) {
   return "";
 }
 
-void finish_loading(const LoadedModel& loaded, std::optional<HeadKind> unread) {
+void finish_loading(LoadedModel& loaded, std::optional<HeadKind> unread) {
   if (unread) {
     const HeadLayout layout = loaded.model->head_layout(*unread).value_or(HeadLayout());
     for (const HeadStep& step : layout.steps) {
@@ -73,7 +73,7 @@ void finish_loading(const LoadedModel& loaded, std::optional<HeadKind> unread) {
       if (matches) loaded.source.ignore(name);
     }
   }
-  loaded.source.finish();
+  loaded.finish();
 }
 
 Head Head::load(LoadedModel& loaded, HeadKind kind, int64_t outputs) {

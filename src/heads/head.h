@@ -20,7 +20,7 @@ std::string_view head_name(HeadKind kind);
 /// Checks that every tensor was read. Output layers of pre-training (masked-LM head, pooler, untied lm_head) may be left
 /// over, and those of the head `unread`; anything else that nobody read is an error that names it. For uses of the hidden states
 /// alone; Head::load calls it.
-void finish_loading(const LoadedModel& loaded, std::optional<HeadKind> unread = {});
+void finish_loading(LoadedModel& loaded, std::optional<HeadKind> unread = {});
 
 class Head {
  public:

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/digest.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "io/checkpoint.h"
@@ -49,7 +50,9 @@ void write_package(const std::filesystem::path& directory, const Checkpoint& sou
 /// Compares what a package's files hold with the digests in its citius.json, and that file with its own: a damaged or
 /// edited package is refused (Error{kInput}) before anything of it is used, and so is one with a file that would be read and
 /// that it does not list. Others, and the reports, may be there or not. `citius` is the parsed citius.json.
-void check_package_digests(const std::filesystem::path& directory, const json::object& citius);
+/// `digest_of` gives the SHA-256 of a file.
+void check_package_digests(const std::filesystem::path& directory, const json::object& citius,
+                           const std::function<std::string(const std::filesystem::path&)>& digest_of = sha256_file);
 
 /// True where `directory` holds a package.
 bool is_package(const std::filesystem::path& directory);

@@ -35,7 +35,8 @@ std::string sealed_citius(json::object citius) {
   return text.replace(text.rfind(kUnsealed), kUnsealed.size(), sha256(text));
 }
 
-void check_package_digests(const fs::path& directory, const json::object& object) {
+void check_package_digests(const fs::path& directory, const json::object& object,
+                           const std::function<std::string(const fs::path&)>& digest_of) {
   const std::string where = (directory / "citius.json").string();
   const JsonObject citius(object, where);
   const std::string sealed = citius.get_string("digest");
@@ -56,7 +57,7 @@ void check_package_digests(const fs::path& directory, const json::object& object
     if (name.empty() || name.is_absolute() || *name.begin() == "..")
       fail_input(where, "lists '{}', which is no file of the package", name.string());
     if (!item.value().is_string()) fail_input(where, "the digest of '{}' is no text", name.string());
-    const std::string digest = sha256_file(directory / name);
+    const std::string digest = digest_of(directory / name);
     if (digest != item.value().as_string()) {
       fail_input((directory / name).string(), "was changed after the package was written, got digest {}, expected {}; make it again",
                  digest, std::string_view(item.value().as_string()));

@@ -35,8 +35,8 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vec
     offset = end;
   }
   std::string text = json::serialize(header);
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // data starts aligned to 8 bytes
   uint8_t size[8];
+  text.resize((sizeof(size) + text.size() + 63) / 64 * 64 - sizeof(size), ' ');  // data starts aligned for vector loads
   for (int i = 0; i < 8; ++i) size[i] = static_cast<uint8_t>(text.size() >> (8 * i));
   file_.write(size, sizeof(size));
   file_.write(text);

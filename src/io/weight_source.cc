@@ -26,14 +26,19 @@ bool WeightSource::is_float(std::string_view name) const {
   return container_->is_float(full_name(name));
 }
 
-OwnedMatrix WeightSource::matrix(std::string_view name, int64_t rows, int64_t cols) const {
+Format WeightSource::claim(std::string_view name, int64_t rows, int64_t cols) const {
   const std::string full = full_name(name);
   const Shape got = shape(name);
   if (got != Shape{rows, cols}) {
     fail_input(container_->where(), "tensor '{}': got shape {}, expected {}", full, got.str(), Shape({rows, cols}).str());
   }
   used_->insert(full);
-  return container_->matrix(full);
+  return container_->format(full);
+}
+
+OwnedMatrix WeightSource::matrix(std::string_view name, int64_t rows, int64_t cols) const {
+  claim(name, rows, cols);
+  return container_->matrix(full_name(name));
 }
 
 std::vector<float> WeightSource::vector(std::string_view name, int64_t size) const {

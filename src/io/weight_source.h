@@ -48,6 +48,8 @@ class WeightSource {
 
   bool has(std::string_view name) const;
   bool is_gguf() const { return container_->is_gguf(); }
+  /// Counts a weight matrix as read, without reading it; gives its format. Throws as matrix() does.
+  Format claim(std::string_view name, int64_t rows, int64_t cols) const;
   /// Reads a weight matrix. Throws Error{kInput} where it is missing or its shape is not [rows, cols].
   OwnedMatrix matrix(std::string_view name, int64_t rows, int64_t cols) const;
   /// Reads a vector as fp32. Throws Error{kInput} where it is missing or its shape is not [size].

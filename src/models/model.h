@@ -98,14 +98,18 @@ struct ModelOptions {
   FormatPolicy policy;      // empty keeps every weight as given
   int64_t max_context = 0;  // 0: as long as the model allows
   Compute compute = Compute::kFast;
+  std::shared_ptr<PackedFile> packed_file = nullptr;  // null: weights are packed at every start
 };
 
-/// What load_model gives: the model and its open weights, so that a head can be loaded from them too. `finish()` of the
-/// source is left to whoever loads the head.
+/// What load_model gives: the model and its open weights, so that a head can be loaded from them too. finish() is left to
+/// whoever loads the head.
 struct LoadedModel {
   std::unique_ptr<Model> model;
   WeightSource source;
   LoadContext load;
+
+  /// Says that all was loaded that will be: WeightSource::finish(), and packed weights are kept for the next start.
+  void finish();
 };
 
 /// Loads the body of the architecture that checkpoint.config names. Throws Error{kInput}.

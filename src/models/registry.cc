@@ -19,7 +19,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
   for (const Architecture& architecture : architectures()) {
     if (type != architecture.model_type) continue;
     if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
-    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, options.compute, {}}};
+    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, options.compute, {}, 0, options.packed_file}};
     loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
     const int64_t longest = loaded.model->config().max_positions;
     if (options.max_context > longest) {
@@ -32,6 +32,11 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
   std::string known;
   for (const Architecture& architecture : architectures()) known += std::string(known.empty() ? "" : ", ") + architecture.model_type;
   fail_input(checkpoint.path.string(), "architecture '{}' is not supported, expected one of {}", type, known);
+}
+
+void LoadedModel::finish() {
+  source.finish();
+  if (load.packed_file != nullptr) load.packed_file->keep();
 }
 
 }  // namespace citius

@@ -6,7 +6,7 @@ namespace citius::nn {
 
 Embedding Embedding::load(LoadContext& load, const WeightSource& source, const std::string& name, int64_t rows, int64_t channels) {
   Embedding embedding;
-  const OwnedMatrix matrix = load.read(source, name, rows, channels);
+  const PendingMatrix matrix = load.find(source, name, rows, channels);
   embedding.weight_ = load.pack({&matrix, 1});
   embedding.name_ = source.full_name(name);
   load.records.back().kernel = load.backend.explain(*embedding.weight_, load.compute).name;

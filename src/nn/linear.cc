@@ -12,15 +12,15 @@ std::vector<float> load_bias(const WeightSource& source, const LinearSpec& spec)
 }  // namespace
 
 Linear Linear::load(LoadContext& load, const WeightSource& source, const LinearSpec& spec, int64_t inputs) {
-  const OwnedMatrix matrix = load.read(source, spec.weight, spec.outputs, inputs, spec.transposed);
-  return pack(load, {&matrix, 1}, {source.full_name(spec.weight)}, load_bias(source, spec));
+  const PendingMatrix matrix = load.find(source, spec.weight, spec.outputs, inputs, spec.transposed);
+  return pack(load, {&matrix, 1}, load_bias(source, spec));
 }
 
-Linear Linear::pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names, std::vector<float> bias) {
+Linear Linear::pack(LoadContext& load, std::span<const PendingMatrix> parts, std::vector<float> bias) {
   Linear linear;
   linear.weight_ = load.pack(parts);
   linear.bias_ = std::move(bias);
-  linear.names_ = std::move(names);
+  for (const PendingMatrix& part : parts) linear.names_.push_back(part.name);
   const std::string kernel = load.backend.explain(*linear.weight_, load.compute).name;
   for (WeightRecord& record : load.records) {
     for (const std::string& name : linear.names_) {
@@ -55,8 +55,7 @@ void Linear::forward_into(const ForwardContext& ctx, const TensorView& x, const 
 
 LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs) {
   LinearGroup group;
-  std::vector<OwnedMatrix> parts;
-  std::vector<std::string> names;
+  std::vector<PendingMatrix> parts;
   std::vector<float> bias;
   std::vector<int64_t> widths;
   int64_t width = 0;
@@ -64,17 +63,16 @@ LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, con
   auto finish = [&] {
     if (parts.empty()) return;
     bias.resize(has_bias ? static_cast<size_t>(width) : 0);
-    group.products_.push_back(Linear::pack(load, parts, std::exchange(names, {}), std::exchange(bias, {})));
+    group.products_.push_back(Linear::pack(load, parts, std::exchange(bias, {})));
     group.widths_.push_back(std::exchange(widths, {}));
     parts.clear();
     width = 0;
     has_bias = false;
   };
   for (const LinearSpec& spec : specs) {
-    OwnedMatrix matrix = load.read(source, spec.weight, spec.outputs, inputs, spec.transposed);
-    if (!parts.empty() && parts.back().matrix.format != matrix.matrix.format) finish();
+    PendingMatrix matrix = load.find(source, spec.weight, spec.outputs, inputs, spec.transposed);
+    if (!parts.empty() && parts.back().size.format != matrix.size.format) finish();
     parts.push_back(std::move(matrix));
-    names.push_back(source.full_name(spec.weight));
     widths.push_back(spec.outputs);
     // Parts without a bias get zeros where another part has one (GLM and Phi style checkpoints mix them).
     bias.resize(static_cast<size_t>(width));

@@ -24,7 +24,7 @@ class Linear {
   Linear() = default;
   static Linear load(LoadContext& load, const WeightSource& source, const LinearSpec& spec, int64_t inputs);
   /// Weights of one format stacked along the outputs; `bias` [N] or empty.
-  static Linear pack(LoadContext& load, std::span<const OwnedMatrix> parts, std::vector<std::string> names, std::vector<float> bias);
+  static Linear pack(LoadContext& load, std::span<const PendingMatrix> parts, std::vector<float> bias);
   /// A Linear over a weight that already exists (tied embeddings).
   static Linear tied(std::shared_ptr<PackedWeight> weight, std::string name, std::vector<float> bias = {});
 

@@ -34,27 +34,42 @@ OwnedMatrix convert_in_parallel(const EncodedMatrix& source, Format target, Thre
 
 }  // namespace
 
-OwnedMatrix LoadContext::read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed) {
+PendingMatrix LoadContext::find(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed) {
   check_interrupted();
   // Quantized rows always run along the inputs, so only float weights can be stored transposed.
   const bool turn = transposed && source.is_float(name);
-  OwnedMatrix matrix = turn ? source.matrix(name, cols, rows) : source.matrix(name, rows, cols);
-  WeightRecord record{source.full_name(name), rows, cols, matrix.matrix.format, matrix.matrix.format, turn, {}};
-  if (turn) matrix = transpose_to_f32(matrix);
+  const Format stored = turn ? source.claim(name, cols, rows) : source.claim(name, rows, cols);
+  WeightRecord record{source.full_name(name), rows, cols, stored, stored, turn, {}};
   if (policy) record.format = policy(record);
-  if (record.format != matrix.matrix.format) {
-    if (cols % format_block_elements(record.format) != 0) {
-      fail_input(record.name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}", format_name(record.format),
-                 cols, format_block_elements(record.format));
-    }
-    matrix = convert_in_parallel(matrix.matrix, record.format, backend.threads());
+  const Format format = record.format;
+  if (format != stored && cols % format_block_elements(format) != 0) {
+    fail_input(record.name, "cannot be stored as {}: its rows have {} weights, expected a multiple of {}", format_name(format), cols,
+               format_block_elements(format));
   }
-  records.push_back(std::move(record));
-  return matrix;
+  records.push_back(record);
+  const auto read = [source, name, rows, cols, turn, format, &threads = backend.threads()] {
+    check_interrupted();
+    OwnedMatrix matrix = turn ? transpose_to_f32(source.matrix(name, cols, rows)) : source.matrix(name, rows, cols);
+    return matrix.matrix.format == format ? matrix : convert_in_parallel(matrix.matrix, format, threads);
+  };
+  return {record.name, {format, rows, cols}, read};
 }
 
-std::unique_ptr<PackedWeight> LoadContext::pack(std::span<const OwnedMatrix> parts) {
-  std::unique_ptr<PackedWeight> weight = backend.pack(parts);
+std::unique_ptr<PackedWeight> LoadContext::pack(std::span<const PendingMatrix> parts) {
+  MatrixSize size{parts.front().size.format, 0, parts.front().size.cols};
+  std::string name;
+  for (const PendingMatrix& part : parts) {
+    size.rows += part.size.rows;
+    name += (name.empty() ? "" : "+") + part.name;
+  }
+  std::unique_ptr<PackedWeight> weight;
+  if (packed_file != nullptr) weight = packed_file->find(name, size, backend);
+  if (weight == nullptr) {
+    std::vector<OwnedMatrix> matrices;
+    for (const PendingMatrix& part : parts) matrices.push_back(part.read());
+    weight = backend.pack(matrices);
+    if (packed_file != nullptr) packed_file->add(name, *weight);
+  }
   packed_bytes += weight->bytes();
   return weight;
 }

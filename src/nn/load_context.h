@@ -2,11 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
 #include "io/checkpoint.h"
+#include "nn/packed_file.h"
 #include "io/weight_source.h"
 
 namespace citius {
@@ -22,6 +25,13 @@ struct WeightRecord {
   std::string kernel;            // what multiplies by it
 };
 
+/// A matrix of the checkpoint that is known and not read yet.
+struct PendingMatrix {
+  std::string name;  // full name in the checkpoint
+  MatrixSize size;   // as it will be packed
+  std::function<OwnedMatrix()> read;
+};
+
 /// Chooses the format of a weight matrix; returning record.stored keeps it as given. Asked once per matrix, with `kernel`
 /// empty and `format` equal to `stored`.
 using FormatPolicy = std::function<Format(const WeightRecord& record)>;
@@ -32,12 +42,13 @@ struct LoadContext {
   int64_t max_context = 0;           // positions to prepare for; 0: what the model was made for
   Compute compute = Compute::kFast;  // in which the weights will be used, to name their kernels
   std::vector<WeightRecord> records;
-  size_t packed_bytes = 0;  // of all weights so far, as the backend holds them
+  size_t packed_bytes = 0;                  // of all weights so far, as the backend holds them
+  std::shared_ptr<PackedFile> packed_file;  // where packed weights are found and kept; null: nowhere
 
-  /// Reads a matrix and converts it where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
-  OwnedMatrix read(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);
-  /// backend.pack(), counted.
-  std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts);
+  /// Finds a matrix, to be converted where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
+  PendingMatrix find(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);
+  /// One weight of the rows of `parts`: as packed_file has it, otherwise read and packed. Counted.
+  std::unique_ptr<PackedWeight> pack(std::span<const PendingMatrix> parts);
 };
 
 }  // namespace citius

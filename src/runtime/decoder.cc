@@ -14,7 +14,7 @@ int64_t blocks_for(int64_t tokens) { return (tokens + kKvBlock - 1) / kKvBlock; 
 
 CausalLmHead load_head(Engine& engine) {
   CausalLmHead head = CausalLmHead::load(engine.loaded);
-  engine.loaded.source.finish();
+  engine.loaded.finish();
   return head;
 }
 

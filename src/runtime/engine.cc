@@ -1,5 +1,7 @@
 #include "runtime/engine.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -13,10 +15,17 @@ namespace {
 // Compares a package with its digests; then replays its receipt, unless another backend is in use, weights are converted (the
 // receipt is of the formats as stored), and tells where its measurements were taken on other hardware.
 void check_package(Engine& engine) {
-  check_package_digests(engine.checkpoint.path, engine.checkpoint.package);
+  const StartCache& cache = engine.options.cache;
+  check_package_digests(engine.checkpoint.path, engine.checkpoint.package, [&](const auto& file) { return cache.sha256(file); });
   const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
   if (package.has("receipt") && engine.backend->name() == "cpu" && !engine.options.policy) {
-    check_receipt(engine, package.get_object("receipt").object());
+    const Engine& e = engine;
+    const std::string key = fmt::format("receipt {} {} {} {} {}", package.get_string("digest"), e.backend->isa(), e.backend->packing(),
+                                        static_cast<int>(e.options.kv_type), e.model().config().max_positions);
+    if (!cache.passed(key)) {
+      check_receipt(engine, package.get_object("receipt").object());
+      cache.remember_passed(key);
+    }
   }
   if (!package.has("measurements")) return;
   const JsonObject measurements = package.get_object("measurements");
@@ -54,7 +63,8 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   if (checkpoint.weights != nullptr && backend->name() == "cpu") {
     require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
   }
-  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute});
+  std::shared_ptr<PackedFile> packed = options.policy ? nullptr : options.cache.packed_file(checkpoint, backend->packing());
+  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute, std::move(packed)});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
   if (vocab > loaded.model->config().vocab_size) {
     // As transformers does: who runs the model refuses an id that the embedding lacks.

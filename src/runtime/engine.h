@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "io/checkpoint.h"
 #include "models/model.h"
+#include "runtime/start_cache.h"
 #include "tokenizer/tokenizer.h"
 
 namespace citius {
@@ -21,6 +22,7 @@ struct EngineOptions {
   KvType kv_type = KvType::kF32;
   int64_t context = 0;  // longest sequence wanted; 0: what the model allows
   FormatPolicy policy;  // empty: every weight as given
+  StartCache cache;     // of what the next start need not do again
 };
 
 /// What works on an engine (Generator, Embedder, the tasks) keeps a reference to it: the engine must outlive them and stay where

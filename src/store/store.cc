@@ -278,6 +278,8 @@ fs::path store_root() {
   fail(ErrorKind::kUsage, "store", "neither CITIUS_HOME nor HOME is set; set CITIUS_HOME to a folder for models");
 }
 
+fs::path cache_directory() { return env("CITIUS_HOME") || env("HOME") ? store_root() / "cache" : fs::path(); }
+
 std::vector<std::string> stored_models() {
   std::vector<std::string> names;
   std::error_code error;

@@ -15,6 +15,9 @@ namespace citius {
 /// Throws Error{kUsage} where neither CITIUS_HOME nor HOME is set.
 std::filesystem::path store_root();
 
+/// cache/ of the store, for what every start need not do again (runtime/start_cache.h); empty where there is no store.
+std::filesystem::path cache_directory();
+
 /// The path of a model: `model` itself where it is a directory or a file, otherwise the model of that name in the store
 /// (a source, "hf:ORG/NAME", stands for its name). Throws Error{kInput} that names what is stored.
 std::filesystem::path resolve_model(const std::string& model);

@@ -23,6 +23,11 @@ class CpuBackend final : public Backend {
   ThreadPool& threads() override { return pool_; }
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override { return linear_.pack(parts); }
+  std::string packing() const override { return kPacking; }
+  std::unique_ptr<PackedWeight> adopt(const MatrixSize& size, std::span<const std::byte> packed,
+                                      std::shared_ptr<const void> owner) override {
+    return linear_.adopt(size, packed, std::move(owner));
+  }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override { return linear_.explain(weight, compute); }
   size_t workspace_bytes() const override { return linear_.workspace_bytes() + scratch_.bytes(); }
 

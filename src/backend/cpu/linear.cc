@@ -45,6 +45,12 @@ CpuLinear::CpuLinear(ThreadPool& pool, const Target& target)
 
 std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) { return pack_matrix(parts, *target_.linear, pool_); }
 
+std::unique_ptr<PackedWeight> CpuLinear::adopt(const MatrixSize& size, std::span<const std::byte> packed,
+                                               std::shared_ptr<const void> owner) {
+  if (packed.size() != packed_bytes(size.format, size.rows, size.cols)) return nullptr;
+  return std::make_unique<PackedTiles>(size, *target_.linear, reinterpret_cast<const uint8_t*>(packed.data()), std::move(owner));
+}
+
 KernelChoice CpuLinear::explain(const PackedWeight& weight, Compute compute) const {
   return explain_kernels(target_, packed_tiles(weight).kernels(), compute);
 }
@@ -148,7 +154,7 @@ void CpuLinear::run(const LinearArgs& args) {
               .y = args.y.row(0),
               .y_stride = args.y.stride};
   const auto kernel = fast ? kernels.fast : kernels.exact;
-  const int64_t tiles = weight.num_tiles();
+  const int64_t tiles = (weight.rows() + kTile - 1) / kTile;
   const int64_t panel = target_.linear->panel_tiles;
   const int threads = pool_.num_threads();
   task.row_end = rows;

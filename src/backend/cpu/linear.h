@@ -22,6 +22,7 @@ class CpuLinear {
   CpuLinear(ThreadPool& pool, const Target& target);
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts);
+  std::unique_ptr<PackedWeight> adopt(const MatrixSize& size, std::span<const std::byte> packed, std::shared_ptr<const void> owner);
   KernelChoice explain(const PackedWeight& weight, Compute compute) const;
   size_t workspace_bytes() const { return activations_.bytes() + scratch_.bytes(); }
   /// One product at a time.

@@ -120,11 +120,10 @@ size_t packed_bytes(Format format, int64_t rows, int64_t cols) {
   return static_cast<size_t>((rows + kTile - 1) / kTile * tile_layout(format, cols).bytes);
 }
 
-PackedTiles::PackedTiles(Format format, int64_t rows, int64_t cols, const LinearKernels& kernels)
-    : PackedWeight(format, rows, cols), kernels_(kernels) {
-  const TileLayout layout = tile_layout(format, cols);
-  memory_ = AlignedBuffer(packed_bytes(format, rows, cols));
-  tiles_ = {memory_.data(), layout.bytes, layout.codes_offset, rows, cols};
+PackedTiles::PackedTiles(const MatrixSize& size, const LinearKernels& kernels, const uint8_t* tiles, std::shared_ptr<const void> owner)
+    : PackedWeight(size.format, size.rows, size.cols), kernels_(kernels), owner_(std::move(owner)) {
+  const TileLayout layout = tile_layout(size.format, size.cols);
+  tiles_ = {tiles, layout.bytes, layout.codes_offset, size.rows, size.cols};
 }
 
 void PackedTiles::decode(int64_t row, float* out) const {
@@ -155,19 +154,20 @@ MatrixSize size_of_parts(std::span<const OwnedMatrix> parts) {
 }
 
 std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool) {
-  const auto [format, num_rows, cols] = size_of_parts(parts);
-  std::vector<const std::byte*> rows(static_cast<size_t>((num_rows + kTile - 1) / kTile * kTile), nullptr);
+  const MatrixSize size = size_of_parts(parts);
+  const int64_t num_tiles = (size.rows + kTile - 1) / kTile, tile_bytes = tile_layout(size.format, size.cols).bytes;
+  std::vector<const std::byte*> rows(static_cast<size_t>(num_tiles * kTile), nullptr);
   size_t next = 0;
   for (const OwnedMatrix& part : parts) {
     for (int64_t i = 0; i < part.matrix.rows; ++i) rows[next++] = part.matrix.row(i);
   }
-  auto weight = std::make_unique<PackedTiles>(format, num_rows, cols, kernels);
-  pool.parallel_for(weight->num_tiles(), /*grain=*/1, [&](int64_t begin, int64_t end) {
+  auto memory = std::make_shared<AlignedBuffer>(packed_bytes(size.format, size.rows, size.cols));
+  pool.parallel_for(num_tiles, /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) {
-      pack_tile(weight->format(), rows.data() + tile * kTile, weight->cols(), weight->tile(tile));
+      pack_tile(size.format, rows.data() + tile * kTile, size.cols, memory->data() + tile * tile_bytes);
     }
   });
-  return weight;
+  return std::make_unique<PackedTiles>(size, kernels, memory->data(), memory);
 }
 
 }  // namespace citius::cpu

@@ -18,14 +18,12 @@ struct TileLayout {
 };
 TileLayout tile_layout(Format format, int64_t cols);
 
+/// Names the layout of this file and of linear_kernels.h, which is the same for every instruction set: to be changed with it.
+inline constexpr const char* kPacking = "tiles16.1";
+
 /// Bytes of a packed matrix.
 size_t packed_bytes(Format format, int64_t rows, int64_t cols);
 
-/// What a weight is that is packed of several parts.
-struct MatrixSize {
-  Format format;
-  int64_t rows, cols;
-};
 /// Throws Error{kInput} where parts differ in format or width, or are wider than the kernels can sum.
 MatrixSize size_of_parts(std::span<const OwnedMatrix> parts);
 
@@ -34,20 +32,19 @@ void pack_tile(Format format, const std::byte* const* rows, int64_t cols, uint8_
 
 class PackedTiles final : public PackedWeight {
  public:
-  PackedTiles(Format format, int64_t rows, int64_t cols, const LinearKernels& kernels);
+  /// Over tiles that `owner` keeps.
+  PackedTiles(const MatrixSize& size, const LinearKernels& kernels, const uint8_t* tiles, std::shared_ptr<const void> owner);
 
-  size_t bytes() const override { return memory_.bytes(); }
+  size_t bytes() const override { return packed_bytes(format(), rows(), cols()); }
+  std::span<const std::byte> packed() const override { return {reinterpret_cast<const std::byte*>(tiles_.data), bytes()}; }
   void decode(int64_t row, float* out) const override;
 
   const TileMatrix& tiles() const { return tiles_; }
-  int64_t num_tiles() const { return (rows() + kTile - 1) / kTile; }
   const FormatKernels& kernels() const { return kernels_.formats[static_cast<size_t>(format())]; }
-  /// Of tile `i`, to be filled once.
-  uint8_t* tile(int64_t i) { return memory_.data() + i * tiles_.tile_bytes; }
 
  private:
   const LinearKernels& kernels_;
-  AlignedBuffer memory_;
+  std::shared_ptr<const void> owner_;
   TileMatrix tiles_;
 };
 

@@ -1,0 +1,43 @@
+// What one start leaves for the next, in a directory that may be removed at any time: packed weights, digests of files,
+// receipts that passed. What was not used for a month is removed when something new is written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "io/checkpoint.h"
+#include "nn/packed_file.h"
+
+namespace citius {
+
+class StartCache {
+ public:
+  /// Packing fewer bytes takes less time than anyone notices.
+  static constexpr uint64_t kLeastBytes = uint64_t{32} << 20;
+
+  /// Keeps nothing.
+  StartCache() = default;
+  /// `least_bytes`: of the weights that are worth a file. An empty directory keeps nothing.
+  explicit StartCache(std::filesystem::path directory, uint64_t least_bytes = kLeastBytes);
+
+  /// SHA-256 of a file. It is remembered by device, inode, size and the times of the last changes: a file that was written to
+  /// or replaced differs in one of them. One that changed a moment ago is not remembered, because the clock of a file system
+  /// may stand still between two changes. Throws as sha256_file.
+  std::string sha256(const std::filesystem::path& file) const;
+
+  /// Where the weights of `checkpoint` are kept as given, in this packing: named by the digest of its files. Null where
+  /// nothing is kept, the weights are small or not in files, or the directory cannot be written to (with a warning).
+  std::shared_ptr<PackedFile> packed_file(const Checkpoint& checkpoint, const std::string& packing) const;
+
+  /// Whether a check named `key` passed before with this very program; remember_passed() says that it did.
+  bool passed(const std::string& key) const;
+  void remember_passed(const std::string& key) const;
+
+ private:
+  std::filesystem::path directory_;
+  uint64_t least_bytes_ = kLeastBytes;
+};
+
+}  // namespace citius
