@@ -19,7 +19,9 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
   for (const Architecture& architecture : architectures()) {
     if (type != architecture.model_type) continue;
     if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
-    LoadedModel loaded{nullptr, WeightSource(checkpoint.weights), {backend, options.policy, options.max_context, options.compute, {}, 0, options.packed_file}};
+    LoadedModel loaded{nullptr,
+                       WeightSource(checkpoint.weights),
+                       {backend, options.policy, options.max_context, options.compute, {}, 0, options.packed_file}};
     loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
     const int64_t longest = loaded.model->config().max_positions;
     if (options.max_context > longest) {

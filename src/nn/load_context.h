@@ -9,8 +9,8 @@
 
 #include "backend/backend.h"
 #include "io/checkpoint.h"
-#include "nn/packed_file.h"
 #include "io/weight_source.h"
+#include "nn/packed_file.h"
 
 namespace citius {
 

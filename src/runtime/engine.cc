@@ -12,8 +12,8 @@
 namespace citius {
 namespace {
 
-// Compares a package with its digests; then replays its receipt, unless another backend is in use, weights are converted (the
-// receipt is of the formats as stored), and tells where its measurements were taken on other hardware.
+// Compares a package with its digests; then replays its receipt, unless that passed before, another backend is in use or weights are
+// converted (the receipt is of the formats as stored), and tells where its measurements were taken on other hardware.
 void check_package(Engine& engine) {
   const StartCache& cache = engine.options.cache;
   check_package_digests(engine.checkpoint.path, engine.checkpoint.package, [&](const auto& file) { return cache.sha256(file); });
