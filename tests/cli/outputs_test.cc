@@ -100,7 +100,7 @@ TEST_F(OutputsTest, UnfinishedLeavesTheOldFile) {
 
 TEST_F(OutputsTest, AFileIsNoTerminal) {
   const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
-  ASSERT_GE(terminal, 0);
+  if (terminal < 0) GTEST_SKIP() << "no terminal can be opened here (/dev/pts)";
   const int saved = ::dup(STDOUT_FILENO);
   ::dup2(terminal, STDOUT_FILENO);
   const bool plain = Outputs({}, /*embeddings=*/false).on_terminal(), file = Outputs(to("a.jsonl"), /*embeddings=*/false).on_terminal();

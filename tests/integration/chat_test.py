@@ -100,6 +100,18 @@ def test_messages():
     run("tokenize", model, "--input", table, expect=3)  # a text is wanted there
 
 
+def has_terminals():
+    try:
+        for end in pty.openpty():
+            os.close(end)
+        return True
+    except OSError:
+        return False
+
+
 for test in (test_outgrown_context, test_commands, test_cut_by_the_context, test_messages):
+    if test in (test_outgrown_context, test_commands) and not has_terminals():
+        print("no terminal can be opened here (/dev/pts) for", test.__name__)
+        continue
     test()
     print("passed", test.__name__)
