@@ -55,20 +55,20 @@ PendingMatrix LoadContext::find(const WeightSource& source, const std::string& n
   return {record.name, {format, rows, cols}, read};
 }
 
-std::unique_ptr<PackedWeight> LoadContext::pack(std::span<const PendingMatrix> parts) {
+std::shared_ptr<PackedWeight> LoadContext::pack(std::span<const PendingMatrix> parts) {
   MatrixSize size{parts.front().size.format, 0, parts.front().size.cols};
   std::string name;
   for (const PendingMatrix& part : parts) {
     size.rows += part.size.rows;
     name += (name.empty() ? "" : "+") + part.name;
   }
-  std::unique_ptr<PackedWeight> weight;
+  std::shared_ptr<PackedWeight> weight;
   if (packed_file != nullptr) weight = packed_file->find(name, size, backend);
   if (weight == nullptr) {
     std::vector<OwnedMatrix> matrices;
     for (const PendingMatrix& part : parts) matrices.push_back(part.read());
     weight = backend.pack(matrices);
-    if (packed_file != nullptr) packed_file->add(name, *weight);
+    if (packed_file != nullptr) packed_file->add(name, weight);
   }
   packed_bytes += weight->bytes();
   return weight;

@@ -48,7 +48,7 @@ struct LoadContext {
   /// Finds a matrix, to be converted where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
   PendingMatrix find(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);
   /// One weight of the rows of `parts`: as packed_file has it, otherwise read and packed. Counted.
-  std::unique_ptr<PackedWeight> pack(std::span<const PendingMatrix> parts);
+  std::shared_ptr<PackedWeight> pack(std::span<const PendingMatrix> parts);
 };
 
 }  // namespace citius

@@ -34,14 +34,17 @@ std::unique_ptr<PackedWeight> PackedFile::find(const std::string& name, const Ma
   return backend.adopt(size, entry->second.bytes, file_);
 }
 
-void PackedFile::add(const std::string& name, const PackedWeight& weight) {
-  if (!weight.packed().empty()) added_.emplace_back(key(name, weight.format(), weight.rows(), weight.cols()), weight.packed());
+void PackedFile::add(const std::string& name, std::shared_ptr<const PackedWeight> weight) {
+  if (weight->packed().empty()) return;
+  std::string full = key(name, weight->format(), weight->rows(), weight->cols());
+  added_.emplace_back(std::move(full), std::move(weight));
 }
 
 void PackedFile::keep() {
   if (added_.empty()) return;
-  std::map<std::string, std::span<const std::byte>> weights(added_.begin(), added_.end());
-  added_.clear();
+  const auto added = std::exchange(added_, {});
+  std::map<std::string, std::span<const std::byte>> weights;
+  for (const auto& [name, weight] : added) weights[name] = weight->packed();
   if (file_ != nullptr) {
     for (const auto& [name, entry] : file_->entries()) weights.try_emplace(name, entry.bytes);
   }

@@ -21,8 +21,8 @@ class PackedFile {
 
   /// The weight of that name and size, mapped; null where the file has none.
   std::unique_ptr<PackedWeight> find(const std::string& name, const MatrixSize& size, Backend& backend) const;
-  /// Notes a weight that find() did not find. It must live until keep().
-  void add(const std::string& name, const PackedWeight& weight);
+  /// Notes a weight that find() did not find; it lives until keep() at least.
+  void add(const std::string& name, std::shared_ptr<const PackedWeight> weight);
   /// Writes what the file had and what was added, beside and renamed. Where that fails (a full disk) it says so: the weights
   /// in use are not concerned.
   void keep();
@@ -30,7 +30,7 @@ class PackedFile {
  private:
   std::filesystem::path path_;
   std::shared_ptr<const SafetensorsFile> file_;  // null where there is none
-  std::vector<std::pair<std::string, std::span<const std::byte>>> added_;
+  std::vector<std::pair<std::string, std::shared_ptr<const PackedWeight>>> added_;
 };
 
 }  // namespace citius

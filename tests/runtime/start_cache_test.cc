@@ -116,6 +116,22 @@ TEST_F(StartCacheTest, AnEmbedderAndAGeneratorShareTheFile) {
   EXPECT_EQ(run(small_), whole);
 }
 
+// A head that fails to load takes its weights with it, not what the file is to keep of them.
+TEST_F(StartCacheTest, WhatWasAddedLivesUntilItIsKept) {
+  const std::unique_ptr<Backend> backend = make_backend("cpu", {1, ""});
+  const std::vector<float> values(16 * 16, 1.5f);
+  const OwnedMatrix matrix{{Format::kF32, 16, 16, reinterpret_cast<const std::byte*>(values.data())}, nullptr};
+  const fs::path path = dir_.path() / "packed.safetensors";
+  PackedFile file(path);
+  file.add("w", backend->pack({&matrix, 1}));
+  file.keep();
+  const std::unique_ptr<PackedWeight> found = PackedFile(path).find("w", {Format::kF32, 16, 16}, *backend);
+  ASSERT_NE(found, nullptr);
+  float row[16];
+  found->decode(3, row);
+  EXPECT_EQ(row[5], 1.5f);
+}
+
 TEST_F(StartCacheTest, ADigestIsRememberedUntilTheFileChanges) {
   const fs::path file = dir_.write("weights", "first");
   const std::string first = sha256("first");
