@@ -25,14 +25,17 @@ class Bpe final : public Model {
   Bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where)
       : Model(std::move(vocabulary)), options_(std::move(options)), merges_(merges.size()) {
     const std::string& prefix = options_.continuing_subword_prefix;
+    std::string merged;
+    int32_t merged_id = -1;  // most vocabularies list what merges make in the order of the merges
     for (size_t rank = 0; rank < merges.size(); ++rank) {
       const auto& [left, right] = merges[rank];
       if (!right.starts_with(prefix)) {
         fail_input(where, "merge {} ('{}' '{}'): the second part lacks the prefix '{}'", rank, left, right, prefix);
       }
-      const int32_t left_id = id_of(left, rank, where), right_id = id_of(right, rank, where);
-      const int32_t merged = id_of(left + right.substr(prefix.size()), rank, where);
-      merges_.insert(left_id, right_id, {static_cast<uint32_t>(rank), merged});
+      const int32_t left_id = id_of(left, -1, rank, where), right_id = id_of(right, -1, rank, where);
+      merged.assign(left).append(right.substr(prefix.size()));
+      merged_id = id_of(merged, merged_id, rank, where);
+      merges_.insert(left_id, right_id, {static_cast<uint32_t>(rank), merged_id});
     }
     if (options_.unk_token) unk_id_ = vocabulary_.find(*options_.unk_token);
     for (unsigned byte = 0; byte < 256; ++byte) byte_ids_[byte] = find_or_none(fmt::format("<0x{:02X}>", byte));
@@ -68,8 +71,8 @@ class Bpe final : public Model {
   bool marks_subwords() const override { return !options_.continuing_subword_prefix.empty(); }
 
  private:
-  int32_t id_of(const std::string& token, size_t rank, std::string_view where) const {
-    const auto id = vocabulary_.find(token);
+  int32_t id_of(std::string_view token, int32_t near, size_t rank, std::string_view where) const {
+    const auto id = vocabulary_.find_near(token, near);
     if (!id) fail_input(where, "merge {}: '{}' is not in the vocabulary", rank, token);
     return *id;
   }

@@ -111,12 +111,12 @@ Parts read_wordpiece(const std::filesystem::path& path, const json::object& conf
   return parts;
 }
 
-MergeList read_merges_file(const std::filesystem::path& path) {
+MergeList read_merges(const std::vector<std::string>& lines, const std::filesystem::path& path) {
   MergeList merges;
-  for (const std::string& line : read_lines(path)) {
+  for (const std::string_view line : lines) {
     if (line.empty() || line.starts_with("#version")) continue;
     const size_t space = line.find(' ');
-    if (space == std::string::npos || line.find(' ', space + 1) != std::string::npos) {
+    if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
       fail_input(path.string(), "merge {}: got '{}', expected two parts with a space between", merges.size(), line);
     }
     merges.emplace_back(line.substr(0, space), line.substr(space + 1));
@@ -183,7 +183,7 @@ Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesys
   Parts parts;
   parts.where = vocab.string();
   const BpeFamily family = bpe_family(vocab, config);
-  parts.model = make_bpe(read_vocab_json(vocab), read_merges_file(merges), {}, parts.where);
+  parts.model = make_bpe(read_vocab_json(vocab), read_merges(read_lines(merges), merges), {}, parts.where);
   const bool prefix_space = get_flag(config, "add_prefix_space", false);
   if (family == BpeFamily::kQwen2) {
     parts.normalizer = make_unicode_normalizer("NFC", parts.where);

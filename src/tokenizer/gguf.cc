@@ -14,7 +14,7 @@ constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // ▁
 
 class Reader {
  public:
-  explicit Reader(const GgufVocab& vocab) : vocab_(vocab) {
+  explicit Reader(GgufVocab vocab) : vocab_(std::move(vocab)) {
     parts_.where = vocab.where.empty() ? "GGUF vocabulary" : vocab.where;
     check();
     read_roles();
@@ -82,7 +82,8 @@ class Reader {
     }
   }
 
-  Vocabulary vocabulary() const { return Vocabulary::from_list(vocab_.tokens, parts_.where); }
+  /// The last to need the tokens.
+  Vocabulary take_vocabulary() { return Vocabulary::from_list(std::move(vocab_.tokens), parts_.where); }
 
   /// BOS and EOS around a text, as the flags say; `bos` and `eos` where the file says nothing.
   void set_template(bool bos, bool eos) {
@@ -110,18 +111,18 @@ class Reader {
   void read_gpt2() {
     MergeList merges;
     merges.reserve(vocab_.merges.size());
-    for (const std::string& line : vocab_.merges) {
+    for (const std::string_view line : vocab_.merges) {
       const size_t space = line.find(' ', 1);  // the first part may itself be a space
-      if (space == std::string::npos) fail_input(parts_.where, "merge {}: got '{}', expected two parts", merges.size(), line);
+      if (space == std::string_view::npos) fail_input(parts_.where, "merge {}: got '{}', expected two parts", merges.size(), line);
       merges.emplace_back(line.substr(0, space), line.substr(space + 1));
     }
     BpeOptions options;
     GgufPre pre = make_gguf_pre(vocab_.pre, parts_.where);
     options.ignore_merges = pre.ignore_merges;
     parts_.pre_tokenizer = std::move(pre.pre_tokenizer);
-    parts_.model = make_bpe(vocabulary(), merges, std::move(options), parts_.where);
-    parts_.decoder = make_byte_level_decoder();
     add_special_tokens();
+    parts_.model = make_bpe(take_vocabulary(), merges, std::move(options), parts_.where);
+    parts_.decoder = make_byte_level_decoder();
     set_template(pre.add_bos, /*eos=*/false);
   }
 
@@ -136,16 +137,16 @@ class Reader {
       parts_.normalizer = make_replace(Regex::literal(" ", parts_.where), std::string(kSpaceMark));
     }
     if (parts_.special.unk < 0) parts_.special.unk = 0;
-    parts_.model = make_spm(vocabulary(), vocab_.scores, parts_.special.unk, parts_.where);
+    if (parts_.special.bos < 0 && vocab_.tokens.size() > 2) parts_.special.bos = 1;
+    if (parts_.special.eos < 0 && vocab_.tokens.size() > 2) parts_.special.eos = 2;
+    add_special_tokens();
+    parts_.model = make_spm(take_vocabulary(), vocab_.scores, parts_.special.unk, parts_.where);
     std::vector<DecoderPtr> steps;
     steps.push_back(make_replace_decoder(Regex::literal(kSpaceMark, parts_.where), " "));
     steps.push_back(make_byte_fallback_decoder());
     steps.push_back(make_fuse_decoder());
     if (vocab_.add_space_prefix.value_or(true)) steps.push_back(make_strip_decoder(U' ', 1, 0));
     parts_.decoder = make_decoder_sequence(std::move(steps));
-    if (parts_.special.bos < 0 && vocab_.tokens.size() > 2) parts_.special.bos = 1;
-    if (parts_.special.eos < 0 && vocab_.tokens.size() > 2) parts_.special.eos = 2;
-    add_special_tokens();
     set_template(/*bos=*/true, /*eos=*/false);
   }
 
@@ -188,18 +189,18 @@ class Reader {
     // Only normal tokens may be found in a text; the others keep their id and lose their string's entry in the search.
     std::optional<int32_t> unk;
     if (parts_.special.unk >= 0) unk = parts_.special.unk;
-    parts_.model = make_unigram(vocabulary(), std::move(scores), unk, /*byte_fallback=*/false, parts_.where);
-    parts_.decoder = make_metaspace_decoder(std::string(kSpaceMark), scheme);
     add_special_tokens();
+    parts_.model = make_unigram(take_vocabulary(), std::move(scores), unk, /*byte_fallback=*/false, parts_.where);
+    parts_.decoder = make_metaspace_decoder(std::string(kSpaceMark), scheme);
     set_template(/*bos=*/false, /*eos=*/true);
   }
 
-  const GgufVocab& vocab_;
+  GgufVocab vocab_;
   Parts parts_;
 };
 
 }  // namespace
 
-Parts read_gguf_vocabulary(const GgufVocab& vocab) { return Reader(vocab).run(); }
+Parts read_gguf_vocabulary(GgufVocab vocab) { return Reader(std::move(vocab)).run(); }
 
 }  // namespace citius::tok

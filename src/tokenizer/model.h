@@ -41,7 +41,8 @@ struct BpeOptions {
   bool byte_fallback = false;
   bool ignore_merges = false;  // a word that is in the vocabulary is one token
 };
-using MergeList = std::vector<std::pair<std::string, std::string>>;
+/// The two parts of every merge in the order of their ranks. The strings live where they were read.
+using MergeList = std::vector<std::pair<std::string_view, std::string_view>>;
 
 std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where);
 std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix, size_t max_chars,

@@ -81,7 +81,7 @@ class JsonDocument {
 Parts read_tokenizer_json(const json::value& root, std::string_view where);
 /// Parts of a directory with vocab.txt, or vocab.json and merges.txt, as its tokenizer_config.json says.
 Parts read_vocabulary_files(const std::filesystem::path& directory, const json::value& config);
-Parts read_gguf_vocabulary(const GgufVocab& vocab);
+Parts read_gguf_vocabulary(GgufVocab vocab);
 
 /// Roles of tokens from tokenizer_config.json and special_tokens_map.json; those not told, by customary spellings.
 void read_roles(const std::filesystem::path& directory, const json::value& config, Parts& parts);

@@ -44,8 +44,8 @@ std::unique_ptr<Tokenizer> Tokenizer::from_json(std::string_view text, std::stri
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
 }
 
-std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocab& vocab) {
-  return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(tok::read_gguf_vocabulary(vocab))));
+std::unique_ptr<Tokenizer> Tokenizer::from_gguf(GgufVocab vocab) {
+  return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(tok::read_gguf_vocabulary(std::move(vocab)))));
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {

@@ -94,7 +94,7 @@ class Tokenizer {
   /// The text of a tokenizer.json. `where` is named in errors. Without tokenizer_config.json the roles of
   /// special() are taken from the customary spellings ([CLS], <s>, <|endoftext|>, ...).
   static std::unique_ptr<Tokenizer> from_json(std::string_view text, std::string_view where);
-  static std::unique_ptr<Tokenizer> from_gguf(const GgufVocab& vocab);
+  static std::unique_ptr<Tokenizer> from_gguf(GgufVocab vocab);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;

@@ -10,6 +10,7 @@ namespace citius::tok {
 namespace {
 
 size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+uint32_t tag_of(size_t hash) { return static_cast<uint32_t>(hash >> 32); }
 
 }  // namespace
 
@@ -47,25 +48,36 @@ Vocabulary Vocabulary::from_list(std::vector<std::string> tokens, std::string_vi
 
 void Vocabulary::index(std::string_view where) {
   if (tokens_.size() > size_t{1} << 26) fail_input(where, "got {} tokens, expected at most {}", tokens_.size(), 1 << 26);
-  slots_.assign(std::bit_ceil(tokens_.size() * 2 + 2), -1);
+  slots_.assign(std::bit_ceil(tokens_.size() * 2 + 2), Slot{});
   const size_t mask = slots_.size() - 1;
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (!present_[id]) continue;
     ++num_tokens_;
-    size_t slot = hash_of(tokens_[id]) & mask;
-    while (slots_[slot] >= 0 && tokens_[static_cast<size_t>(slots_[slot])] != tokens_[id]) slot = (slot + 1) & mask;
-    slots_[slot] = static_cast<int32_t>(id);
+    const size_t hash = hash_of(tokens_[id]);
+    const auto same = [&](const Slot& other) { return other.tag == tag_of(hash) && tokens_[static_cast<size_t>(other.id)] == tokens_[id]; };
+    size_t slot = hash & mask;
+    while (slots_[slot].id >= 0 && !same(slots_[slot])) slot = (slot + 1) & mask;
+    if (slots_[slot].id >= 0) all_differ_ = false;
+    slots_[slot] = {tag_of(hash), static_cast<int32_t>(id)};
   }
 }
 
 std::optional<int32_t> Vocabulary::find(std::string_view token) const {
   if (slots_.empty()) return std::nullopt;
   const size_t mask = slots_.size() - 1;
-  for (size_t slot = hash_of(token) & mask;; slot = (slot + 1) & mask) {
-    const int32_t id = slots_[slot];
-    if (id < 0) return std::nullopt;
-    if (tokens_[static_cast<size_t>(id)] == token) return id;
+  const size_t hash = hash_of(token);
+  for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Slot& slot = slots_[at];
+    if (slot.id < 0) return std::nullopt;
+    if (slot.tag == tag_of(hash) && tokens_[static_cast<size_t>(slot.id)] == token) return slot.id;
   }
+}
+
+std::optional<int32_t> Vocabulary::find_near(std::string_view token, int32_t near) const {
+  for (int32_t id = near; all_differ_ && id <= near + 1; ++id) {
+    if (has_id(id) && tokens_[static_cast<size_t>(id)] == token) return id;
+  }
+  return find(token);
 }
 
 MergeTable::MergeTable(size_t expected) : keys_(std::bit_ceil(expected * 2 + 2), kFree), merges_(keys_.size()), mask_(keys_.size() - 1) {}

@@ -22,6 +22,8 @@ class Vocabulary {
   static Vocabulary from_list(std::vector<std::string> tokens, std::string_view where);
 
   std::optional<int32_t> find(std::string_view token) const;
+  /// The same, quicker where the token is likely to have the id `near` or the one behind it.
+  std::optional<int32_t> find_near(std::string_view token, int32_t near) const;
   const std::string& token(int32_t id) const { return tokens_[static_cast<size_t>(id)]; }
   size_t size() const { return tokens_.size(); }     // 1 + largest id
   size_t num_tokens() const { return num_tokens_; }  // without the gaps
@@ -31,8 +33,14 @@ class Vocabulary {
   void index(std::string_view where);
   std::vector<std::string> tokens_;
   std::vector<bool> present_;
-  std::vector<int32_t> slots_;  // open addressing, -1 is free
+  // Open addressing. A part of the hash beside the id spares most looks at the strings.
+  struct Slot {
+    uint32_t tag = 0;
+    int32_t id = -1;  // -1: free
+  };
+  std::vector<Slot> slots_;
   size_t num_tokens_ = 0;
+  bool all_differ_ = true;
 };
 
 struct Merge {
