@@ -39,8 +39,9 @@ std::string sha256(std::string_view text) {
   return digest.finish();
 }
 
-std::string sha256_file(const std::filesystem::path& path) {
-  const MappedFile file(path);
+std::string sha256_file(const std::filesystem::path& path) { return sha256(MappedFile(path)); }
+
+std::string sha256(const MappedFile& file, const std::function<void(uint64_t)>& progress) {
   const std::string_view text = file.text();
   Sha256 digest;
   constexpr size_t kStep = size_t{4} << 20;
@@ -48,6 +49,7 @@ std::string sha256_file(const std::filesystem::path& path) {
     check_interrupted();
     const std::string_view part = text.substr(begin, kStep);
     digest.update(part.data(), part.size());
+    if (progress) progress(begin + part.size());
   }
   return digest.finish();
 }

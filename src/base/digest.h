@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
 namespace citius {
+
+class MappedFile;
 
 class Sha256 {
  public:
@@ -29,5 +33,7 @@ class Sha256 {
 std::string sha256(std::string_view text);
 /// Digest of a file's content. Throws Error{kInput} where it cannot be read, Error{kInterrupted} on Ctrl-C.
 std::string sha256_file(const std::filesystem::path& path);
+/// The same of a file that is mapped already. `progress` is told the bytes read so far.
+std::string sha256(const MappedFile& file, const std::function<void(uint64_t)>& progress = {});
 
 }  // namespace citius

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "base/ascii.h"
@@ -15,8 +16,13 @@
 namespace citius {
 namespace {
 
-// Opens a regular file for reading and returns {descriptor, size}.
-std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
+FileIdentity identity_of(const struct stat& info) {
+  const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
+  return {info.st_dev, info.st_ino, static_cast<uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
+}
+
+// Opens a regular file for reading.
+std::pair<int, FileIdentity> open_regular(const std::filesystem::path& path) {
   // Without O_NONBLOCK opening a pipe would wait for a writer.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) fail_input(path.string(), "cannot open: {}", std::strerror(errno));
@@ -25,7 +31,7 @@ std::pair<int, size_t> open_regular(const std::filesystem::path& path) {
     ::close(fd);
     fail_input(path.string(), "is not a regular file");
   }
-  return {fd, static_cast<size_t>(info.st_size)};
+  return {fd, identity_of(info)};
 }
 
 // Where a chain of links leads, whether or not anything is there.
@@ -48,15 +54,24 @@ bool is_there(const std::filesystem::path& path) {
 
 std::string lower_extension(const std::filesystem::path& path) { return ascii_lower(path.extension().string()); }
 
+std::string FileIdentity::text() const { return fmt::format("{:x}-{}-{}-{}-{}", device, inode, size, modified, changed); }
+
+std::optional<FileIdentity> identify(const std::filesystem::path& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+  return identity_of(info);
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const auto [fd, size] = open_regular(path);
-  size_ = size;
-  if (size > 0) {
-    void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+  const auto [fd, identity] = open_regular(path);
+  identity_ = identity;
+  size_ = identity.size;
+  if (size_ > 0) {
+    void* mapping = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (mapping == MAP_FAILED) {
       const int error = errno;
       ::close(fd);
-      fail(error == ENOMEM ? ErrorKind::kResource : ErrorKind::kInput, path.string(), "cannot map {} bytes: {}", size,
+      fail(error == ENOMEM ? ErrorKind::kResource : ErrorKind::kInput, path.string(), "cannot map {} bytes: {}", size_,
            std::strerror(error));
     }
     data_ = static_cast<const std::byte*>(mapping);
@@ -73,7 +88,8 @@ void MappedFile::drop_pages() const {
 }
 
 std::string read_file(const std::filesystem::path& path, size_t max_bytes) {
-  const auto [fd, size] = open_regular(path);
+  const auto [fd, identity] = open_regular(path);
+  const size_t size = identity.size;
   if (size > max_bytes) {
     ::close(fd);
     fail_input(path.string(), "file is too large, got {} bytes, expected at most {}", size, max_bytes);
@@ -99,11 +115,12 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
     path_ = link_target(path_);
+    // Processes of two containers may have the same number.
     temporary_ = path_;
-    temporary_ += ".tmp" + std::to_string(::getpid());
+    temporary_ += fmt::format(".tmp{}-{:08x}", ::getpid(), std::random_device()());
     const bool replaces = std::filesystem::exists(old);
     const mode_t mode = replaces ? static_cast<mode_t>(old.permissions() & std::filesystem::perms::all) : 0644;
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd_ >= 0 && replaces) ::fchmod(fd_, mode);  // whatever the umask
   }
   if (fd_ < 0) fail(ErrorKind::kResource, path_.string(), "cannot write: {}", std::strerror(errno));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,19 @@ bool is_there(const std::filesystem::path& path);
 
 /// ".csv" of "table.CSV".
 std::string lower_extension(const std::filesystem::path& path);
+
+/// What tells a file and its content from others without reading it. Replacing a file or writing to it changes it; stores through
+/// a mapping do so where the pages were clean (after an fsync).
+struct FileIdentity {
+  uint64_t device = 0, inode = 0, size = 0;
+  int64_t modified = 0, changed = 0;  // nanoseconds since 1970
+
+  bool operator==(const FileIdentity&) const = default;
+  /// As text, without blanks.
+  std::string text() const;
+};
+/// nullopt where the file cannot be asked.
+std::optional<FileIdentity> identify(const std::filesystem::path& path);
 
 /// A file mapped read-only for the life of the object. Empty files map to an empty span.
 class MappedFile {
@@ -31,11 +45,14 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
   const std::filesystem::path& path() const { return path_; }
+  /// Of the file when it was mapped.
+  const FileIdentity& identity() const { return identity_; }
   /// Gives the memory of what was read back; reading it again loads it again.
   void drop_pages() const;
 
  private:
   std::filesystem::path path_;
+  FileIdentity identity_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/log.h"
@@ -83,6 +84,13 @@ void warn_of_compute(const Engine& engine) {
   log_warning("the package was verified with --compute exact; this is --compute fast, in which it may be further from the original");
 }
 
+uint64_t num_matrices(const Checkpoint& checkpoint) {
+  if (checkpoint.weights == nullptr) return 0;
+  const TensorContainer& weights = *checkpoint.weights;
+  return static_cast<uint64_t>(std::count_if(weights.names().begin(), weights.names().end(),
+                                             [&](const std::string& name) { return weights.shape(name).rank() >= 2; }));
+}
+
 }  // namespace
 
 Engine ModelFlags::open() const { return open(options()); }
@@ -95,7 +103,11 @@ Engine ModelFlags::open(EngineOptions options) const {
     look.backend = "ref";  // reads the weights where they are
     options.policy = make_policy(plan, plan_target(open_engine(path, look).model()));
   }
-  Engine engine = open_engine(path, options);
+  Checkpoint checkpoint = open_checkpoint(path);
+  Progress progress("weights loaded", num_matrices(checkpoint));
+  options.progress = &progress;
+  Engine engine = open_engine(std::move(checkpoint), options);
+  progress.wipe();
   warn_of_compute(engine);
   if (!engine.options.policy) tell_elsewhere(engine);
   return engine;

@@ -34,8 +34,9 @@ void stream(const RunFlags& flags, const Engine& engine, Generator& generator) {
   })[0];
   check_interrupted();
   print("\n");
-  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms\n", request.prompt.size(), result.prefill_ms,
-               result.tokens.size(), result.decode_ms);
+  const bool cut = result.finish_reason == "length" && std::ssize(result.tokens) < request.max_tokens;
+  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms%s\n", request.prompt.size(), result.prefill_ms,
+               result.tokens.size(), result.decode_ms, cut ? ", cut at the end of the context" : "");
 }
 
 // A single reply that is printed at its end.

@@ -89,12 +89,6 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::filesystem::path& path
   return gguf;
 }
 
-std::vector<std::filesystem::path> GgufFile::files() const {
-  std::vector<std::filesystem::path> paths;
-  for (const auto& file : files_) paths.push_back(file->path());
-  return paths;
-}
-
 void GgufFile::add_part(const std::filesystem::path& path, bool first) {
   const auto file = std::make_shared<MappedFile>(path);
   const std::string where = path.string();

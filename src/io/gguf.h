@@ -52,7 +52,7 @@ class GgufFile final : public TensorContainer {
   OwnedMatrix matrix(std::string_view name) const override;
   bool is_float(std::string_view name) const override;
   Format format(std::string_view name) const override;
-  std::vector<std::filesystem::path> files() const override;
+  std::vector<std::shared_ptr<const MappedFile>> files() const override { return files_; }
   std::string where() const override { return where_; }
   bool is_gguf() const override { return true; }
   void drop_pages() const override {

@@ -52,8 +52,8 @@ class PackageContainer final : public TensorContainer {
     }
     return to_matrix(require(name), file_);
   }
-  std::vector<std::filesystem::path> files() const override { return {file_->path()}; }
-  std::string where() const override { return file_->path().string(); }
+  std::vector<std::shared_ptr<const MappedFile>> files() const override { return {{file_, &file_->file()}}; }
+  std::string where() const override { return file_->file().path().string(); }
   bool is_gguf() const override { return gguf_names_; }
   void drop_pages() const override { file_->drop_pages(); }
 

@@ -283,8 +283,8 @@ void check_gguf_target(const fs::path& path, const Checkpoint& source, const std
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return;
   if (!fs::is_regular_file(path, ignored)) fail(ErrorKind::kUsage, path.string(), "exists and is no file");
-  for (const fs::path& shard : source.gguf->files()) {
-    if (fs::equivalent(path, shard, ignored)) {
+  for (const auto& shard : source.gguf->files()) {
+    if (fs::equivalent(path, shard->path(), ignored)) {
       fail(ErrorKind::kUsage, path.string(), "is a file that the model is read from; name another one");
     }
   }

@@ -64,10 +64,10 @@ class SafetensorsContainer : public TensorContainer {
     const Located& located = find(name);
     return to_matrix(*located.entry, located.file);
   }
-  std::vector<std::filesystem::path> files() const override {
-    std::vector<std::filesystem::path> paths;
-    for (const auto& file : files_) paths.push_back(file->path());
-    return paths;
+  std::vector<std::shared_ptr<const MappedFile>> files() const override {
+    std::vector<std::shared_ptr<const MappedFile>> files;
+    for (const auto& file : files_) files.emplace_back(file, &file->file());
+    return files;
   }
   std::string where() const override { return where_; }
   bool is_gguf() const override { return false; }

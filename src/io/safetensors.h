@@ -31,7 +31,7 @@ class SafetensorsFile {
   const std::map<std::string, SafetensorsEntry, std::less<>>& entries() const { return entries_; }
   /// The "__metadata__" strings.
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
-  const std::filesystem::path& path() const { return file_.path(); }
+  const MappedFile& file() const { return file_; }
   void drop_pages() const { file_.drop_pages(); }
 
  private:

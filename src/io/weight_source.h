@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "quant/format.h"
 #include "tensor/tensor_view.h"
 
@@ -30,7 +31,7 @@ class TensorContainer {
   /// Format that matrix() gives. Reads nothing.
   virtual Format format(std::string_view name) const = 0;
   /// The files that the tensors are in; none where they are made up.
-  virtual std::vector<std::filesystem::path> files() const { return {}; }
+  virtual std::vector<std::shared_ptr<const MappedFile>> files() const { return {}; }
   /// For messages: path of the file or directory.
   virtual std::string where() const = 0;
   /// True where names and layouts follow ggml's conventions.

@@ -98,7 +98,10 @@ struct ModelOptions {
   FormatPolicy policy;      // empty keeps every weight as given
   int64_t max_context = 0;  // 0: as long as the model allows
   Compute compute = Compute::kFast;
-  std::shared_ptr<PackedFile> packed_file = nullptr;  // null: weights are packed at every start
+  /// Where packed weights are found and kept; empty, or gives null: weights are packed at every start. Asked once the architecture is
+  /// known.
+  std::function<std::shared_ptr<PackedFile>()> packed_file = {};
+  Progress* progress = nullptr;  // told the weights read so far
 };
 
 /// What load_model gives: the model and its open weights, so that a head can be loaded from them too. finish() is left to

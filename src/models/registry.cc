@@ -21,8 +21,16 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
     if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
     LoadedModel loaded{nullptr,
                        WeightSource(checkpoint.weights),
-                       {backend, options.policy, options.max_context, options.compute, {}, 0, options.packed_file}};
+                       {backend,
+                        options.policy,
+                        options.max_context,
+                        options.compute,
+                        {},
+                        0,
+                        options.packed_file ? options.packed_file() : nullptr,
+                        options.progress}};
     loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
+    loaded.load.progress = nullptr;
     const int64_t longest = loaded.model->config().max_positions;
     if (options.max_context > longest) {
       fail(ErrorKind::kUsage, "--context", "got {}, expected at most {} (the positions that the model was made for)", options.max_context,

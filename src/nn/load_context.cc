@@ -47,6 +47,7 @@ PendingMatrix LoadContext::find(const WeightSource& source, const std::string& n
                format_block_elements(format));
   }
   records.push_back(record);
+  if (progress != nullptr) progress->update(records.size());
   const auto read = [source, name, rows, cols, turn, format, &threads = backend.threads()] {
     check_interrupted();
     OwnedMatrix matrix = turn ? transpose_to_f32(source.matrix(name, cols, rows)) : source.matrix(name, rows, cols);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/progress.h"
 #include "io/checkpoint.h"
 #include "io/weight_source.h"
 #include "nn/packed_file.h"
@@ -44,6 +45,7 @@ struct LoadContext {
   std::vector<WeightRecord> records;
   size_t packed_bytes = 0;                  // of all weights so far, as the backend holds them
   std::shared_ptr<PackedFile> packed_file;  // where packed weights are found and kept; null: nowhere
+  Progress* progress = nullptr;             // told the weights found so far
 
   /// Finds a matrix, to be converted where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).
   PendingMatrix find(const WeightSource& source, const std::string& name, int64_t rows, int64_t cols, bool transposed = false);

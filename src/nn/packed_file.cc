@@ -2,21 +2,45 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
+
 #include "base/error.h"
 #include "base/log.h"
+#include "base/progress.h"
+#include "base/signal.h"
 #include "io/safetensors_writer.h"
 
 namespace citius {
 namespace {
 
+namespace fs = std::filesystem;
+
+constexpr uintptr_t kAlignment = 64;  // of Backend::adopt()
+
 std::string key(const std::string& name, Format format, int64_t rows, int64_t cols) {
   return fmt::format("{} {} {}x{}", name, format_name(format), rows, cols);
 }
 
-std::shared_ptr<const SafetensorsFile> open_if_good(const std::filesystem::path& path) {
-  if (!is_there(path)) return nullptr;
+fs::path seal_path(const fs::path& path) {
+  fs::path seal = path;
+  return seal += PackedFile::kSealEnding;
+}
+
+std::string seal_of(const FileIdentity& file) {
+  const std::optional<FileIdentity> program = identify("/proc/self/exe");
+  return file.text() + " " + (program ? program->text() : "unknown");
+}
+
+std::shared_ptr<const SafetensorsFile> open_sealed(const fs::path& path) {
+  if (!is_there(path) || !is_there(seal_path(path))) return nullptr;
   try {
-    return std::make_shared<SafetensorsFile>(path);
+    auto file = std::make_shared<SafetensorsFile>(path);
+    if (read_file(seal_path(path), 4096) != seal_of(file->file().identity())) return nullptr;
+    std::error_code not_ours;  // another user's file is used all the same
+    fs::last_write_time(seal_path(path), fs::file_time_type::clock::now(), not_ours);
+    return file;
   } catch (const Error& error) {
     log_warning("{}; the weights are packed again", error.what());
     return nullptr;
@@ -25,12 +49,14 @@ std::shared_ptr<const SafetensorsFile> open_if_good(const std::filesystem::path&
 
 }  // namespace
 
-PackedFile::PackedFile(std::filesystem::path path) : path_(std::move(path)), file_(open_if_good(path_)) {}
+PackedFile::PackedFile(fs::path path, std::vector<std::shared_ptr<const MappedFile>> sources)
+    : path_(std::move(path)), sources_(std::move(sources)), file_(open_sealed(path_)) {}
 
 std::unique_ptr<PackedWeight> PackedFile::find(const std::string& name, const MatrixSize& size, Backend& backend) const {
   if (file_ == nullptr) return nullptr;
   const auto entry = file_->entries().find(key(name, size.format, size.rows, size.cols));
   if (entry == file_->entries().end() || entry->second.dtype != DType::kU8) return nullptr;
+  if (reinterpret_cast<uintptr_t>(entry->second.bytes.data()) % kAlignment != 0) return nullptr;
   return backend.adopt(size, entry->second.bytes, file_);
 }
 
@@ -42,21 +68,38 @@ void PackedFile::add(const std::string& name, std::shared_ptr<const PackedWeight
 
 void PackedFile::keep() {
   if (added_.empty()) return;
-  const auto added = std::exchange(added_, {});
+  const bool unchanged =
+      std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return identify(source->path()) == source->identity(); });
+  try {
+    if (unchanged) write();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInterrupted) throw;
+    log_warning("{}; the weights will be packed again at the next start", error.what());
+  }
+  added_.clear();
+}
+
+void PackedFile::write() const {
   std::map<std::string, std::span<const std::byte>> weights;
-  for (const auto& [name, weight] : added) weights[name] = weight->packed();
+  for (const auto& [name, weight] : added_) weights[name] = weight->packed();
   if (file_ != nullptr) {
     for (const auto& [name, entry] : file_->entries()) weights.try_emplace(name, entry.bytes);
   }
   std::vector<SafetensorsPlan> plan;
-  for (const auto& [name, bytes] : weights) plan.push_back({name, DType::kU8, {static_cast<int64_t>(bytes.size())}});
-  try {
-    SafetensorsWriter writer(path_, plan, {});
-    for (const auto& [name, bytes] : weights) writer.add(bytes);
-    writer.commit();
-  } catch (const Error& error) {
-    log_warning("{}; the weights will be packed again at the next start", error.what());
+  uint64_t total = 0, done = 0;
+  for (const auto& [name, bytes] : weights) {
+    plan.push_back({name, DType::kU8, {static_cast<int64_t>(bytes.size())}});
+    total += bytes.size();
   }
+  Progress progress("keeping packed weights", total, ProgressUnit::kBytes);
+  SafetensorsWriter writer(path_, plan, {});
+  for (const auto& [name, bytes] : weights) {
+    check_interrupted();
+    writer.add(bytes);
+    progress.update(done += bytes.size());
+  }
+  writer.commit();
+  if (const std::optional<FileIdentity> written = identify(path_)) write_file(seal_path(path_), seal_of(*written));
 }
 
 }  // namespace citius

@@ -63,8 +63,8 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   if (checkpoint.weights != nullptr && backend->name() == "cpu") {
     require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
   }
-  std::shared_ptr<PackedFile> packed = options.policy ? nullptr : options.cache.packed_file(checkpoint, backend->packing());
-  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute, std::move(packed)});
+  const auto packed = [&] { return options.policy ? nullptr : options.cache.packed_file(checkpoint, backend->packing()); };
+  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute, packed, options.progress});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
   if (vocab > loaded.model->config().vocab_size) {
     // As transformers does: who runs the model refuses an id that the embedding lacks.
@@ -73,6 +73,7 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   }
   if (tokenizer != nullptr) tokenizer->accept_ids(static_cast<size_t>(loaded.model->config().vocab_size));
   Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};
+  engine.options.progress = nullptr;
   if (!engine.checkpoint.package.empty()) check_package(engine);
   return engine;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "base/progress.h"
 #include "io/checkpoint.h"
 #include "models/model.h"
 #include "runtime/start_cache.h"
@@ -20,9 +21,10 @@ struct EngineOptions {
   std::string isa;      // empty: the best
   Compute compute = Compute::kFast;
   KvType kv_type = KvType::kF32;
-  int64_t context = 0;  // longest sequence wanted; 0: what the model allows
-  FormatPolicy policy;  // empty: every weight as given
-  StartCache cache;     // of what the next start need not do again
+  int64_t context = 0;           // longest sequence wanted; 0: what the model allows
+  FormatPolicy policy;           // empty: every weight as given
+  StartCache cache;              // of what the next start need not do again
+  Progress* progress = nullptr;  // told the weights read so far, while the engine is opened
 };
 
 /// What works on an engine (Generator, Embedder, the tasks) keeps a reference to it: the engine must outlive them and stay where

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace citius {
 namespace {
@@ -18,22 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kSecond = 1'000'000'000;
+constexpr size_t kDigestDigits = 64;
 constexpr auto kUnused = std::chrono::hours(24 * 30);
-
-// What stat tells of a file; nullopt where it cannot be asked.
-struct Identity {
-  std::string place;    // device and inode
-  std::string version;  // size and times
-  int64_t changed;      // the later time, nanoseconds since 1970
-};
-std::optional<Identity> identity(const fs::path& file) {
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) return std::nullopt;
-  const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * kSecond + time.tv_nsec; };
-  const int64_t modified = nanoseconds(info.st_mtim), changed = nanoseconds(info.st_ctim);
-  return Identity{fmt::format("{:x}-{}", info.st_dev, info.st_ino), fmt::format("{} {} {}", info.st_size, modified, changed),
-                  std::max(modified, changed)};
-}
+constexpr auto kAbandoned = std::chrono::hours(1);  // no file takes so long to write
 
 int64_t now() {
   timespec time{};
@@ -52,11 +42,25 @@ std::string recall(const fs::path& path) {
   }
 }
 
+// Makes what is on its way to the disk part of the file's times: pages that are clean tell of the next store through a mapping.
+void settle(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+// Files that nobody used for long, and what writers that were killed left.
 void remove_unused(const fs::path& directory) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-    const auto used = entry.last_write_time(error);
-    if (!error && entry.is_regular_file(error) && fs::file_time_type::clock::now() - used > kUnused) fs::remove(entry.path(), error);
+    auto used = entry.last_write_time(error);
+    if (error || !entry.is_regular_file(error)) continue;
+    fs::path seal = entry.path();
+    const auto sealed = fs::last_write_time(seal += PackedFile::kSealEnding, error);
+    if (!error) used = std::max(used, sealed);
+    const bool unfinished = entry.path().filename().string().find(".tmp") != std::string::npos;
+    if (fs::file_time_type::clock::now() - used > (unfinished ? kAbandoned : kUnused)) fs::remove(entry.path(), error);
   }
 }
 
@@ -82,50 +86,57 @@ void remember(const fs::path& path, const std::string& text) {
 
 StartCache::StartCache(fs::path directory, uint64_t least_bytes) : directory_(std::move(directory)), least_bytes_(least_bytes) {}
 
-std::string StartCache::sha256(const fs::path& file) const {
-  const std::optional<Identity> before = directory_.empty() ? std::nullopt : identity(file);
-  if (!before) return sha256_file(file);
-  const fs::path memory = directory_ / "digests" / before->place;
-  const std::string known = recall(memory);
-  if (known.starts_with(before->version + " ")) return known.substr(before->version.size() + 1);
-  const std::string digest = sha256_file(file);
-  const std::optional<Identity> after = identity(file);
-  if (after && after->version == before->version && now() - after->changed > kSecond) remember(memory, after->version + " " + digest);
+std::string StartCache::sha256(const fs::path& file) const { return sha256(MappedFile(file)); }
+
+std::string StartCache::sha256(const MappedFile& file) const {
+  const FileIdentity& identity = file.identity();
+  const std::string version = identity.text() + " ";
+  const fs::path memory = directory_ / "digests" / fmt::format("{:x}-{}", identity.device, identity.inode);
+  if (!directory_.empty()) {
+    const std::string known = recall(memory);
+    if (known.starts_with(version) && known.size() == version.size() + kDigestDigits) return known.substr(version.size());
+    settle(file.path());
+  }
+  Progress progress("checking " + file.path().filename().string(), file.bytes().size(), ProgressUnit::kBytes);
+  std::string digest = citius::sha256(file, [&](uint64_t done) { progress.update(done); });
+  if (!directory_.empty() && identify(file.path()) == identity && now() - std::max(identity.modified, identity.changed) > kSecond) {
+    remember(memory, version + digest);
+  }
   return digest;
 }
 
 std::shared_ptr<PackedFile> StartCache::packed_file(const Checkpoint& checkpoint, const std::string& packing) const {
   if (directory_.empty() || packing.empty() || checkpoint.weights == nullptr) return nullptr;
-  const std::vector<fs::path> files = checkpoint.weights->files();
+  std::vector<std::shared_ptr<const MappedFile>> files = checkpoint.weights->files();
   uint64_t bytes = 0;
-  for (const fs::path& file : files) {
-    std::error_code error;
-    const auto size = fs::file_size(file, error);
-    if (!error) bytes += size;
-  }
+  for (const auto& file : files) bytes += file->bytes().size();
   if (files.empty() || bytes < least_bytes_) return nullptr;
   const fs::path directory = directory_ / "packed";
-  std::string digests = packing;
-  for (const fs::path& file : files) digests += " " + sha256(file);
-  fs::path path = directory / (citius::sha256(digests) + ".safetensors");
-  if (is_there(path)) {
-    ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
-  } else if (!prepare(directory)) {
-    log_warning("{} cannot be written to: the weights are packed at every start; set CITIUS_HOME to a folder you may write to",
-                directory.string());
+  if (!prepare(directory)) {
+    log_warning("{} cannot be written to: the weights are packed at every start", directory.string());
     return nullptr;
   }
-  return std::make_shared<PackedFile>(std::move(path));
+  std::string digests = packing;
+  for (const auto& file : files) digests += " " + sha256(*file);
+  fs::path path = directory / (citius::sha256(digests) + ".safetensors");
+  std::error_code error;
+  const fs::space_info space = fs::space(directory, error);
+  if (!is_there(path) && !error && space.available / 2 < bytes) {
+    log_note("{} has {} free: packed weights are not kept there, and packed at every start", directory.string(),
+             format_bytes(static_cast<double>(space.available)));
+    return nullptr;
+  }
+  return std::make_shared<PackedFile>(std::move(path), std::move(files));
 }
 
 bool StartCache::passed(const std::string& key) const {
-  const std::optional<Identity> program = directory_.empty() ? std::nullopt : identity("/proc/self/exe");
-  return program && recall(directory_ / "passed" / citius::sha256(key)) == program->place + " " + program->version;
+  const std::optional<FileIdentity> program = directory_.empty() ? std::nullopt : identify("/proc/self/exe");
+  return program && recall(directory_ / "passed" / citius::sha256(key)) == program->text();
 }
 
 void StartCache::remember_passed(const std::string& key) const {
-  const std::optional<Identity> program = directory_.empty() ? std::nullopt : identity("/proc/self/exe");
-  if (program) remember(directory_ / "passed" / citius::sha256(key), program->place + " " + program->version);
+  const std::optional<FileIdentity> program = directory_.empty() ? std::nullopt : identify("/proc/self/exe");
+  if (program) remember(directory_ / "passed" / citius::sha256(key), program->text());
 }
 
 }  // namespace citius

@@ -22,13 +22,14 @@ class StartCache {
   /// `least_bytes`: of the weights that are worth a file. An empty directory keeps nothing.
   explicit StartCache(std::filesystem::path directory, uint64_t least_bytes = kLeastBytes);
 
-  /// SHA-256 of a file. It is remembered by device, inode, size and the times of the last changes: a file that was written to
-  /// or replaced differs in one of them. One that changed a moment ago is not remembered, because the clock of a file system
-  /// may stand still between two changes. Throws as sha256_file.
+  /// SHA-256 of a file. It is remembered by FileIdentity. A file that changed a moment ago is not remembered, because the clock
+  /// of a file system may stand still between two changes. Throws as sha256_file.
   std::string sha256(const std::filesystem::path& file) const;
+  /// The same of a file that is mapped already, whatever has its name now.
+  std::string sha256(const MappedFile& file) const;
 
-  /// Where the weights of `checkpoint` are kept as given, in this packing: named by the digest of its files. Null where
-  /// nothing is kept, the weights are small or not in files, or the directory cannot be written to (with a warning).
+  /// Where the weights of `checkpoint` are kept as given, in this packing: named by the digest of its files. Null where nothing is
+  /// kept, the weights are small or not in files, or the directory cannot be written to or has no room (which is told).
   std::shared_ptr<PackedFile> packed_file(const Checkpoint& checkpoint, const std::string& packing) const;
 
   /// Whether a check named `key` passed before with this very program; remember_passed() says that it did.

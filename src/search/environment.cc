@@ -18,7 +18,9 @@ constexpr double kProbeSeconds = 0.1;  // for each loop; shorter ones catch the 
 // What a checkpoint was read from, and only that: a model's directory may hold other weights, packages and journals.
 std::vector<std::filesystem::path> files_of(const Checkpoint& model) {
   std::vector<std::filesystem::path> files;
-  if (model.weights != nullptr) files = model.weights->files();
+  if (model.weights != nullptr) {
+    for (const auto& file : model.weights->files()) files.push_back(file->path());
+  }
   if (std::filesystem::is_directory(model.path)) {
     for (const char* name : {"config.json", "citius.json", "metadata.gguf"}) {
       if (std::filesystem::exists(model.path / name)) files.push_back(model.path / name);

@@ -229,7 +229,7 @@ TEST_F(Package, OfAGgufFileKeepsItsMetadata) {
   const OwnedMatrix got = package.weights->matrix("t.q5_1"), want = gguf.weights->matrix("t.q5_1");
   EXPECT_EQ(std::memcmp(got.matrix.data, want.matrix.data, want.matrix.row_bytes() * 3), 0);
   // And out again as GGUF, over nothing but what was written so from the same model.
-  const std::filesystem::path own = gguf.gguf->files().front(), others = dir_.path() / "others.gguf", x = dir_.path() / "x.gguf";
+  const std::filesystem::path own = gguf.gguf->files().front()->path(), others = dir_.path() / "others.gguf", x = dir_.path() / "x.gguf";
   std::filesystem::copy_file(own, others);
   dir_.write("notes.gguf", "GGUF of mine");
   for (const std::filesystem::path& file : {dir_.path() / "notes.gguf", others, own}) {

@@ -27,6 +27,25 @@ std::vector<fs::path> files_in(const fs::path& directory) {
   return files;
 }
 
+// Packed files, without their seals.
+std::vector<fs::path> packed_in(const fs::path& cache) {
+  std::vector<fs::path> files;
+  for (const fs::path& file : files_in(cache / "packed")) {
+    if (file.extension() == ".safetensors") files.push_back(file);
+  }
+  return files;
+}
+
+fs::path seal_of(const fs::path& packed) { return packed.string() + PackedFile::kSealEnding; }
+
+// Swaps weights at the end of a file without replacing it.
+void change_in_place(const fs::path& file) {
+  std::string text = read_file(file, size_t{1} << 24);
+  for (size_t i = text.size() - 64; i < text.size(); i += 4) std::swap(text[i], text[i - 4]);
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream << text;
+}
+
 // A model of its own to be changed, and a cache that keeps small weights too.
 class StartCacheTest : public testing::Test {
  protected:
@@ -49,6 +68,42 @@ class StartCacheTest : public testing::Test {
     return values;
   }
 
+  // Gives the model an output layer of its own.
+  void untie() const {
+    const fs::path weights = model_ / "model.safetensors";
+    std::string config = read_file(model_ / "config.json", 1 << 20);
+    const std::string tied = "\"tie_word_embeddings\": true";
+    const size_t at = config.find(tied);
+    ASSERT_NE(at, std::string::npos);
+    write_file(model_ / "config.json", config.replace(at, tied.size(), "\"tie_word_embeddings\": false"));
+    const SafetensorsFile file(weights);
+    std::vector<SafetensorsTensor> tensors;
+    for (const auto& [name, entry] : file.entries()) {
+      std::vector<int64_t> shape;
+      for (int axis = 0; axis < entry.shape.rank(); ++axis) shape.push_back(entry.shape[axis]);
+      tensors.push_back({name, entry.dtype, std::move(shape), entry.bytes});
+      if (name.ends_with("embed_tokens.weight")) {
+        tensors.push_back(tensors.back());
+        tensors.back().name = "lm_head.weight";
+      }
+    }
+    write_safetensors(weights, tensors);
+  }
+
+  // Weights of a packed file made zero, under the seal that it had.
+  static void zero_under_seal(const fs::path& packed) {
+    const SafetensorsFile file(packed);
+    std::streamoff data = 0;
+    for (const auto& [name, entry] : file.entries()) data += static_cast<std::streamoff>(entry.bytes.size());
+    {
+      std::fstream stream(packed, std::ios::in | std::ios::out | std::ios::binary);
+      stream.seekp(static_cast<std::streamoff>(fs::file_size(packed)) - data);
+      stream << std::string(static_cast<size_t>(data), '\0');
+    }
+    const std::string seal = read_file(seal_of(packed), 4096);
+    write_file(seal_of(packed), identify(packed)->text() + seal.substr(seal.find(' ')));
+  }
+
   const TempDir dir_;
   const fs::path model_ = dir_.path() / "model", cache_ = dir_.path() / "cache";
   const StartCache small_{cache_, 0};
@@ -58,38 +113,84 @@ TEST_F(StartCacheTest, TheSecondStartComputesWithTheWeightsThatTheFirstKept) {
   const std::vector<double> packed = run(StartCache());
   EXPECT_FALSE(fs::exists(cache_));
   EXPECT_EQ(run(small_), packed);
-  const std::vector<fs::path> kept = files_in(cache_ / "packed");
+  const std::vector<fs::path> kept = packed_in(cache_);
   ASSERT_EQ(kept.size(), 1u);
   EXPECT_EQ(run(small_), packed);
-  // Zeros in the file are zeros in the model: it was not packed again.
-  const SafetensorsFile file(kept[0]);
-  const auto size = static_cast<std::streamoff>(fs::file_size(kept[0]));
-  std::streamoff data = 0;
-  for (const auto& [name, entry] : file.entries()) data += static_cast<std::streamoff>(entry.bytes.size());
-  {
-    std::fstream stream(kept[0], std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekp(size - data);
-    stream << std::string(static_cast<size_t>(data), '\0');
-  }
+  // Zeros under the right seal are zeros in the model: it was not packed again.
+  zero_under_seal(kept[0]);
   EXPECT_NE(run(small_), packed);
 }
 
-TEST_F(StartCacheTest, ADamagedFileIsWrittenAnew) {
+TEST_F(StartCacheTest, AFileThatWasCutOrChangedIsWrittenAnew) {
   const std::vector<double> packed = run(small_);
-  const fs::path kept = files_in(cache_ / "packed").at(0);
-  const auto size = fs::file_size(kept);
-  fs::resize_file(kept, size / 2);
+  const fs::path kept = packed_in(cache_).at(0);
+  const std::string whole = read_file(kept, size_t{1} << 24);
+  fs::resize_file(kept, whole.size() / 2);
   EXPECT_EQ(run(small_), packed);
-  EXPECT_EQ(fs::file_size(kept), size);
+  EXPECT_EQ(read_file(kept, size_t{1} << 24), whole);
+  change_in_place(kept);
+  EXPECT_EQ(run(small_), packed);
+  EXPECT_EQ(read_file(kept, size_t{1} << 24), whole);
+}
+
+TEST_F(StartCacheTest, WhatAnotherProgramPackedIsPackedAnew) {
+  const std::vector<double> packed = run(small_);
+  const fs::path kept = packed_in(cache_).at(0);
+  zero_under_seal(kept);
+  const std::string seal = read_file(seal_of(kept), 4096);
+  write_file(seal_of(kept), seal.substr(0, seal.find(' ')) + " another");
+  EXPECT_EQ(run(small_), packed);
 }
 
 TEST_F(StartCacheTest, OtherWeightsAreKeptApart) {
   const std::vector<double> before = run(small_);
-  std::string text = read_file(model_ / "model.safetensors", size_t{1} << 24);
-  for (size_t i = text.size() - 64; i < text.size(); i += 4) std::swap(text[i], text[i - 4]);
-  write_file(model_ / "model.safetensors", text);
+  change_in_place(model_ / "model.safetensors");
+  EXPECT_NE(run(small_), before);
+  EXPECT_EQ(packed_in(cache_).size(), 2u);
+}
+
+// The model is mapped, then another one takes its name: the weights of the first must not be kept as those of the second.
+TEST_F(StartCacheTest, AModelThatIsReplacedDuringTheStartIsNotMistaken) {
+  const fs::path weights = model_ / "model.safetensors", other = dir_.path() / "other.safetensors";
+  fs::copy_file(weights, other);
+  change_in_place(other);
+  EngineOptions options;
+  options.cache = small_;
+  {
+    Checkpoint checkpoint = open_checkpoint(model_);
+    fs::rename(other, weights);
+    Engine engine = open_engine(std::move(checkpoint), options);
+    Generator generator(engine);  // keeps the weights
+  }
+  EXPECT_TRUE(packed_in(cache_).empty());
+  const std::vector<double> want = run(StartCache());
+  EXPECT_EQ(run(small_), want);
+  EXPECT_EQ(run(small_), want);
+}
+
+TEST_F(StartCacheTest, WhatNobodyUsedForLongGoes) {
   run(small_);
-  EXPECT_EQ(files_in(cache_ / "packed").size(), 2u);
+  const fs::path used = packed_in(cache_).at(0), directory = cache_ / "packed";
+  const auto now = fs::file_time_type::clock::now();
+  const auto write = [&](const char* name, int days) {
+    write_file(directory / name, "x");
+    fs::last_write_time(directory / name, now - std::chrono::hours(24 * days));
+  };
+  write("old.safetensors", 40);
+  write("recent.safetensors", 20);
+  write("x.safetensors.tmp12", 1);
+  fs::last_write_time(used, now - std::chrono::hours(24 * 40));  // its seal is young
+  run(small_);
+  EXPECT_FALSE(fs::exists(directory / "old.safetensors"));
+  EXPECT_TRUE(fs::exists(directory / "recent.safetensors"));
+  EXPECT_FALSE(fs::exists(directory / "x.safetensors.tmp12"));
+  EXPECT_TRUE(fs::exists(used));
+}
+
+TEST_F(StartCacheTest, WorksWhereNothingCanBeKept) {
+  const std::vector<double> packed = run(StartCache());
+  write_file(cache_, "a file where the directory would be");
+  EXPECT_EQ(run(small_), packed);
 }
 
 TEST_F(StartCacheTest, ConvertedAndSmallWeightsAreNotKept) {
@@ -99,21 +200,23 @@ TEST_F(StartCacheTest, ConvertedAndSmallWeightsAreNotKept) {
   options.policy = [](const WeightRecord&) { return Format::kInt8; };
   Engine engine = open_engine(model_, options);
   Generator generator(engine);
-  EXPECT_TRUE(files_in(cache_ / "packed").empty());
+  EXPECT_TRUE(packed_in(cache_).empty());
 }
 
 TEST_F(StartCacheTest, AnEmbedderAndAGeneratorShareTheFile) {
+  untie();
+  const std::vector<double> packed = run(StartCache());
   EngineOptions options;
   options.cache = small_;
   {
     Engine engine = open_engine(model_, options);
     finish_loading(engine.loaded, HeadKind::kCausalLm);
   }
-  const auto body = fs::file_size(files_in(cache_ / "packed").at(0));
-  const std::vector<double> whole = run(small_);
-  ASSERT_EQ(files_in(cache_ / "packed").size(), 1u);
-  EXPECT_GE(fs::file_size(files_in(cache_ / "packed").at(0)), body);
-  EXPECT_EQ(run(small_), whole);
+  const auto body = fs::file_size(packed_in(cache_).at(0));
+  EXPECT_EQ(run(small_), packed);
+  ASSERT_EQ(packed_in(cache_).size(), 1u);
+  EXPECT_GT(fs::file_size(packed_in(cache_).at(0)), body);
+  EXPECT_EQ(run(small_), packed);
 }
 
 // A head that fails to load takes its weights with it, not what the file is to keep of them.
@@ -125,6 +228,7 @@ TEST_F(StartCacheTest, WhatWasAddedLivesUntilItIsKept) {
   PackedFile file(path);
   file.add("w", backend->pack({&matrix, 1}));
   file.keep();
+  EXPECT_EQ(PackedFile(path).find("w", {Format::kF32, 16, 32}, *backend), nullptr);
   const std::unique_ptr<PackedWeight> found = PackedFile(path).find("w", {Format::kF32, 16, 16}, *backend);
   ASSERT_NE(found, nullptr);
   float row[16];
@@ -146,9 +250,12 @@ TEST_F(StartCacheTest, ADigestIsRememberedUntilTheFileChanges) {
   text.replace(text.size() - first.size(), first.size(), std::string(first.size(), '0'));
   write_file(memory, text);
   EXPECT_EQ(small_.sha256(file), std::string(first.size(), '0'));
-  // Same name, size and time of modification: the time of the change tells.
+  // A memory that was cut short is none.
+  write_file(memory, text.substr(0, text.size() - 20));
+  EXPECT_EQ(small_.sha256(file), first);
+  // Same file, size and time of modification: the time of the change tells.
   const auto time = fs::last_write_time(file);
-  write_file(file, "other");
+  std::fstream(file, std::ios::in | std::ios::out) << "other";
   fs::last_write_time(file, time);
   EXPECT_EQ(small_.sha256(file), sha256("other"));
 }
