@@ -65,7 +65,7 @@ for directory in sys.argv[1:]:
     base, chosen, verified = report["base"], report["chosen"], report["verified"]
     shown = verified or chosen
     print(row.format(os.path.basename(directory), chosen["name"], f"{shown['speedup']:.2f}",
-                     f"{base['units_per_s']:.1f} -> {chosen['units_per_s']:.1f} {report['unit'][:3]}.",
+                     f"{base['units_per_s']:.1f} -> {shown['units_per_s']:.1f} {report['unit'][:3]}.",
                      f"{base['weight_bytes'] / 1e6:.1f} -> {chosen['weight_bytes'] / 1e6:.1f}",
                      ", ".join(f"{name} {value:.4f}" for name, value in shown["quality"].items()) +
                      (" (on text not used to choose)" if verified else "")))

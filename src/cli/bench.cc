@@ -10,11 +10,13 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/signal.h"
 #include "cli/commands.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "compress/format_plan.h"
+#include "eval/machine.h"
 #include "eval/random_weights.h"
 #include "eval/speed.h"
 #include "eval/work.h"
@@ -167,7 +169,14 @@ void run_bench(const BenchArgs& args) {
       fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch", "length",
                   "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak");
   StepProgress progress;
-  report_rows(args, header, row_text, progress, [&](json::object& facts, const auto& give) { measure_rows(args, progress, facts, give); });
+  const json::array rows = report_rows(args, header, row_text, progress,
+                                       [&](json::object& facts, const auto& give) { measure_rows(args, progress, facts, give); });
+  for (const char* key : {"share_of_bandwidth", "share_of_peak"}) {
+    const auto above = [&](const json::value& row) { return row.at(key).is_number() && row.at(key).to_number<double>() > 1; };
+    if (std::ranges::none_of(rows, above)) continue;
+    log_note("{} is above 100 % where the machine was busy when its limit was measured{}", key,
+             std::string_view(key) == "share_of_bandwidth" ? ", or where the weights stay in a cache" : "");
+  }
 }
 
 }  // namespace
@@ -293,7 +302,10 @@ void add_bench(CLI::App& app) {
   repeats->excludes(scenario);
   add_json_option(*command, args->json);
   command->footer("Example: citius bench model.gguf --prefill 512 --decode 128 --batch 1,8 --json");
-  command->callback([args] { args->scenario.name.empty() ? run_bench(*args) : run_scenarios(*args); });
+  command->callback([args] {
+    if (const std::string load = describe_load(); !load.empty()) log_warning("{}", load);  // before it is our own
+    args->scenario.name.empty() ? run_bench(*args) : run_scenarios(*args);
+  });
 }
 
 }  // namespace citius::cli

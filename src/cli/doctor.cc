@@ -71,9 +71,9 @@ void run(const Options& options) {
   Progress progress("measure", 4);
   uint64_t done = 0;
   const MachineRates one = measure(1, options.seconds, progress, done);
-  const MachineRates all = threads == 1 ? one : at_least(measure(threads, options.seconds, progress, done), one);
+  const MachineRates all = threads == 1 ? one : measure(threads, options.seconds, progress, done);
   progress.finish();
-  const std::vector<std::string> advice = advise(machine, all);
+  const std::vector<std::string> advice = advise(machine, at_least(all, one));
   if (!load.empty()) log_warning("{}", load);
   if (options.json) {
     print_json(json::object{{"version", version()},

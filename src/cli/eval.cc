@@ -5,10 +5,8 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "cli/inputs.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
@@ -42,12 +40,9 @@ std::string interval_text(const Estimate& estimate, std::string_view items) {
   return fmt::format("no interval: more {} are needed", items);
 }
 
-constexpr size_t kMaxTextBytes = size_t{1} << 30;
-
 void eval_perplexity(const EvalArgs& args) {
   const int64_t context = args.model.context > 0 ? args.model.context : 512;
-  const std::string text = read_file(args.perplexity, kMaxTextBytes);
-  refuse_other_forms(std::string_view(text).substr(0, kHeadBytes), args.perplexity);
+  const std::string text = read_text(args.perplexity);
   Engine engine = args.model.open();
   if (!engine.model().config().causal) {
     fail_input(args.model.model, "is an encoder, which predicts no next token, expected a language model; --against compares encoders");
@@ -92,6 +87,7 @@ void eval_against(const EvalArgs& args) {
                reference.model().config().causal ? "one" : "none");
   }
   const bool causal = reference.model().config().causal;
+  if (causal) check_same_vocabulary(reference, candidate);
   if (!causal && (args.windows > 0 || args.model.context > 0)) {
     fail(ErrorKind::kUsage, args.windows > 0 ? "--windows" : "--context", "got it for encoders, expected it for language models alone");
   }
@@ -130,7 +126,9 @@ void add_eval(CLI::App& app) {
   CLI::App* command = app.add_subcommand("eval", "Measure quality: perplexity, or one model against another");
   args->model.add_to(*command);
   args->model.add_decoder_flags_to(*command);
-  CLI::Option* const perplexity = command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on");
+  command->get_option("--context")->description("Tokens of a window (default: 512 with --perplexity, 256 with --against)");
+  CLI::Option* const perplexity =
+      command->add_option("--perplexity", args->perplexity, "Text file to measure perplexity on; - is standard input");
   command->add_option("--stride", args->stride, "Windows begin every S tokens (Hugging Face protocol; default: llama-perplexity)")
       ->check(CLI::Range(1, 1 << 24))
       ->needs(perplexity);

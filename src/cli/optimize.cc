@@ -49,11 +49,7 @@ std::string summary(const Report& report, const std::string& out) {
     text += fmt::format("chosen: {}, {:.2f} times {} (95 % interval {:.2f} to {:.2f}), verified on {} held-out items\n",
                         report.choice().plan.name, verified.speedup.value, better_word(parse_goal(report.goal)), verified.speedup.low,
                         verified.speedup.high, verified.num_items);
-    const Estimate& first = report.choice().speedup;
-    if (first.high < verified.speedup.low || verified.speedup.high < first.low) {
-      text +=
-          fmt::format("note: it was {:.2f} times when it was chosen; the machine was busy in one of the two measurements\n", first.value);
-    }
+    if (const std::string doubt = speed_doubt(verified); !doubt.empty()) text += fmt::format("note: {}\n", doubt);
   } else if (std::ranges::none_of(report.candidates, &Candidate::measured)) {
     text += "no candidate was measured in the time given; more of it (--max-time) is needed\n";
   } else {
@@ -74,7 +70,7 @@ Report search(const OptimizeOptions& options) {
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInterrupted) throw;
     const std::string journal = options.out.string() + ".partial";
-    if (!std::filesystem::exists(journal)) throw;
+    if (!std::filesystem::exists(journal)) fail(ErrorKind::kInterrupted, "optimize", "interrupted; there was nothing to keep yet");
     fail(ErrorKind::kInterrupted, "optimize", "interrupted; what was measured so far is kept in {}, the same command goes on from there",
          journal);
   }
@@ -112,13 +108,18 @@ void add_optimize(CLI::App& app) {
   command->add_option("--goal", args->goal, "latency, throughput or memory")
       ->check(CLI::IsMember({"latency", "throughput", "memory"}))
       ->capture_default_str();
-  command->add_option("--budget", args->budget,
-                      "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
-                      "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)");
+  command
+      ->add_option("--budget", args->budget,
+                   "Conditions that must hold with 95 % confidence, joined by commas: kl<=N, top1>=N, ppl_ratio<=N for language "
+                   "models (default: kl<=0.02,top1>=0.95), cosine>=N for encoders (default: cosine>=0.99)")
+      ->check([](const std::string& text) { return text.empty() ? "got '', expected a condition, or no --budget" : ""; });
   CLI::Option* const data =
       command->add_option("--data", args->data, "Texts to judge by (default: written by the model itself, or built-in sentences)");
   command->add_option("--text-column", args->text_column, "Key or column of the text in --data")->needs(data);
-  command->add_option("--max-time", args->max_time, "Seconds for the search: no candidate is begun that would not be verified by then")
+  command
+      ->add_option("--max-time", args->max_time,
+                   "Seconds for the search: no candidate is begun that would not be verified by then. Reference, base, package and, where "
+                   "anything passed, one verification are always done")
       ->check(number_range(1, 1e9))
       ->capture_default_str();
   add_seed_option(*command, args->seed, "Seed of sampled text and of resampling");

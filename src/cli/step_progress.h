@@ -1,7 +1,6 @@
 // Progress of a command that has several steps, each a share of something: one bar at a time.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -24,7 +23,7 @@ class StepProgress {
     }
     if (seconds_ > 0) {
       const double gone = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-      bar_.set_note("in all " + format_duration(std::max(0.0, seconds_ - gone)) + " left");
+      bar_.set_note(gone < seconds_ ? "in all " + format_duration(seconds_ - gone) + " left" : "over time, finishing what is always done");
     }
     bar_.update(static_cast<uint64_t>(share * kTicks));
   }

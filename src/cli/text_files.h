@@ -11,6 +11,9 @@ namespace citius::cli {
 /// what has none.
 std::vector<std::string> read_texts(const std::string& path, const std::string& column, bool whole);
 
+/// A whole file as one text, standard input where `path` is "-". Throws Error{kInput}, also for forms that are no text.
+std::string read_text(const std::string& path);
+
 /// Whether the ending says .jsonl, .csv or .tsv.
 bool is_table(const std::string& path);
 

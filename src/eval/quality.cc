@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -14,6 +15,13 @@ namespace {
 
 void report(const OnProgress& progress, size_t done, size_t total) {
   if (progress) progress(static_cast<double>(done) / static_cast<double>(total));
+}
+
+// Bounds beyond what the metric can be become that; those of one item alone, which are infinite, claim nothing and stay.
+Estimate within(Estimate estimate, double least, double most) {
+  if (std::isfinite(estimate.low)) estimate.low = std::max(least, estimate.low);
+  if (std::isfinite(estimate.high)) estimate.high = std::min(most, estimate.high);
+  return estimate;
 }
 
 // Sums over the scored tokens of one sequence.
@@ -32,11 +40,8 @@ class LanguageReference : public QualityReference {
   }
 
   Quality compare(Engine& candidate, size_t begin, size_t end, const OnProgress& progress, double confidence) override {
+    check_same_vocabulary(model_.engine(), candidate);
     LanguageModel other(candidate, longest(sequences_));
-    if (other.vocab_size() != model_.vocab_size()) {
-      fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference", other.vocab_size(),
-                 model_.vocab_size());
-    }
     std::vector<double> kl, agreed, difference, counts;
     for (size_t i = begin; i < end; ++i) {
       const SequenceSums sums = compare_sequence(other, i);
@@ -46,9 +51,7 @@ class LanguageReference : public QualityReference {
       counts.push_back(static_cast<double>(sequences_[i].num_scored()));
       report(progress, i + 1 - begin, end - begin);
     }
-    Estimate divergence = ratio_estimate(kl, counts, confidence);
-    if (std::isfinite(divergence.low)) divergence.low = std::max(0.0, divergence.low);  // no divergence is below it
-    return {{"kl_mean", divergence},
+    return {{"kl_mean", within(ratio_estimate(kl, counts, confidence), 0, std::numeric_limits<double>::infinity())},
             {"top1_agreement", share_estimate(agreed, counts, confidence)},
             {"perplexity_ratio", exp_estimate(ratio_estimate(difference, counts, confidence))}};
   }
@@ -118,7 +121,7 @@ class EncoderReference : public QualityReference {
       }
       cosines.push_back(cosine(vectors_[begin + i], theirs[i]));
     }
-    return {{"cosine_mean", mean_estimate(cosines, confidence)}};
+    return {{"cosine_mean", within(mean_estimate(cosines, confidence), -1, 1)}};
   }
 
   size_t num_items() const override { return texts_.size(); }
@@ -129,6 +132,12 @@ class EncoderReference : public QualityReference {
 };
 
 }  // namespace
+
+void check_same_vocabulary(const Engine& reference, const Engine& candidate) {
+  const int64_t expected = reference.model().config().vocab_size, got = candidate.model().config().vocab_size;
+  if (got == expected) return;
+  fail_input(candidate.checkpoint.path.string(), "got a vocabulary of {}, expected {} as in the reference", got, expected);
+}
 
 std::unique_ptr<QualityReference> make_reference(Engine& reference, QualityItems items, const OnProgress& progress) {
   CHECK(items.sequences.empty() != items.texts.empty());

@@ -34,6 +34,9 @@ class QualityReference {
   virtual size_t num_items() const = 0;
 };
 
+/// Throws Error{kInput} where two language models have vocabularies of different size.
+void check_same_vocabulary(const Engine& reference, const Engine& candidate);
+
 /// Runs the reference on all items, in the compute mode that its engine has now. `reference` must outlive the result; it may
 /// itself be compared in another mode.
 std::unique_ptr<QualityReference> make_reference(Engine& reference, QualityItems items, const OnProgress& progress = {});

@@ -73,7 +73,7 @@ class Optimizer {
     try_mixtures(journal);
     choose_and_verify(
         report_, budget_, [this](const FormatPlan& plan, double confidence) { return measure_again(plan, confidence); },
-        [this] { return time_left() < verify_seconds() + write_seconds(); });
+        [this](const FormatPlan& plan) { return race_again(plan); }, [this] { return time_left() < verify_seconds() + write_seconds(); });
     report_.seconds = now() - started_;
     write_results();
     journal.discard();
@@ -371,6 +371,12 @@ class Optimizer {
       verification.reason = error.what();
     }
     return verification;
+  }
+
+  Estimate race_again(const FormatPlan& plan) {
+    Engine engine = open_plan(plan);
+    Candidate again;
+    return race(engine, again, plan.name + ": verify", kMostTurns, write_seconds());
   }
 
   json::object recipe() const {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ struct Verification {
   std::string candidate;
   double confidence = kConfidence;  // of the intervals of `quality`
   Estimate speedup;
+  std::optional<Estimate> other_speedup;  // where measurements of the speed disagree, the greatest; `speedup` is the least
+  double units_per_s = 0;                 // at `speedup`, as Candidate has it
   Quality quality;
   size_t num_items = 0;
   std::string reason;  // where it did not pass
@@ -72,6 +75,9 @@ struct Report {
   }
   const Candidate& choice() const { return chosen >= 0 ? candidates[static_cast<size_t>(chosen)] : base; }
 };
+
+/// What there is to say where measurements of the speed disagree; empty otherwise.
+std::string speed_doubt(const Verification& verification);
 
 /// Called with what is being done and the share of that step that is done.
 using OnStep = std::function<void(const std::string& step, double share)>;

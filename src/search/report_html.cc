@@ -235,13 +235,16 @@ std::string cards(const Report& report) {
   const Candidate& choice = report.choice();
   std::string html = "<div class=cards>";
   if (report.changed()) {
-    const Estimate& speedup = report.verifications.back().speedup;
-    html += card(fmt::format("{:.2f}x", speedup.value),
-                 fmt::format("{}, measured again; 95 % interval {:.2f} to {:.2f}; {:.2f}x when it was chosen",
-                             better_word(parse_goal(report.goal)), speedup.low, speedup.high, choice.speedup.value),
+    const Verification& verified = report.verifications.back();
+    const std::string compared = verified.other_speedup ? fmt::format("{:.2f}x by another measurement", verified.other_speedup->value)
+                                                        : fmt::format("measured again, {:.2f}x when it was chosen", choice.speedup.value);
+    html += card(fmt::format("{:.2f}x", verified.speedup.value),
+                 fmt::format("{}; 95 % interval {:.2f} to {:.2f}; {}", better_word(parse_goal(report.goal)), verified.speedup.low,
+                             verified.speedup.high, compared),
                  true);
   }
-  html += card(fmt::format("{:.1f} {}/s", choice.units_per_s, report.unit), fmt::format("as given {:.1f}", report.base.units_per_s), false);
+  const double rate = report.changed() ? report.verifications.back().units_per_s : choice.units_per_s;
+  html += card(fmt::format("{:.1f} {}/s", rate, report.unit), fmt::format("as given {:.1f}", report.base.units_per_s), false);
   html += card(fmt::format("{:.1f} MB", choice.weight_bytes / 1e6),
                fmt::format("of weights; as given {:.1f}", report.base.weight_bytes / 1e6), false);
   const Quality& quality = report.changed() ? report.verifications.back().quality : choice.quality;
@@ -291,6 +294,9 @@ std::string report_html(const Report& report) {
       escape_html(report.model), kStyle, verdict(report));
   if (!report.base.passed) {
     html += fmt::format("<p class=warn>The model as given {}: {}.</p>", report.base_verdict(), escape_html(report.base.reason));
+  }
+  if (const std::string doubt = report.changed() ? speed_doubt(report.verifications.back()) : ""; !doubt.empty()) {
+    html += fmt::format("<p class=warn>Note: {}.</p>", doubt);
   }
   html += cards(report);
   html += fmt::format(

@@ -12,6 +12,12 @@ json::object verification_json(const Verification& verification) {
   object["confidence"] = verification.confidence;
   object["speedup"] = verification.speedup.value;
   object["speedup_interval"] = interval_json(verification.speedup);
+  if (verification.passed) object["units_per_s"] = verification.units_per_s;
+  object["speed_disagrees"] = verification.other_speedup.has_value();
+  if (verification.other_speedup) {
+    object["other_speedup"] = verification.other_speedup->value;
+    object["other_speedup_interval"] = interval_json(*verification.other_speedup);
+  }
   json::object quality, intervals;
   for (const auto& [name, estimate] : verification.quality) {
     quality[name] = estimate.value;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "eval/perplexity.h"
 #include "eval/quality.h"
 #include "eval/random_weights.h"
@@ -13,9 +14,9 @@
 namespace citius {
 namespace {
 
-json::object llama_config(bool tied = true) {
+json::object llama_config(bool tied = true, int64_t vocab = 48) {
   return {{"model_type", "llama"},    {"hidden_size", 32},        {"intermediate_size", 64},    {"num_hidden_layers", 2},
-          {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", 48},           {"max_position_embeddings", 128},
+          {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", vocab},        {"max_position_embeddings", 128},
           {"rms_norm_eps", 1e-5},     {"hidden_act", "silu"},     {"tie_word_embeddings", tied}};
 }
 
@@ -78,6 +79,37 @@ TEST(Quality, AModelAgreesWithItselfAndNotWithAnother) {
   const Quality different = reference->compare(other, 0, 4);
   EXPECT_GT(different.at("kl_mean").value, 0);
   EXPECT_LT(different.at("top1_agreement").value, 0.5);
+}
+
+TEST(Quality, VocabulariesOfDifferentSizeAreRefused) {
+  const auto open = [](int64_t vocab) {
+    Checkpoint checkpoint;
+    checkpoint.path = "random";
+    checkpoint.config = llama_config(/*tied=*/true, vocab);
+    checkpoint.weights = random_weights(checkpoint.config, "random", /*seed=*/1);
+    EngineOptions options;
+    options.backend = "ref";
+    return open_engine(std::move(checkpoint), options);
+  };
+  Engine engine = open(48), same = open(48), other = open(56);
+  EXPECT_NO_THROW(check_same_vocabulary(engine, same));
+  EXPECT_THROW(check_same_vocabulary(engine, other), Error);
+  const auto reference = make_reference(engine, {sequences(), {}});
+  EXPECT_THROW(reference->compare(other, 0, 4), Error);
+}
+
+TEST(Quality, NoIntervalGoesBeyondWhatCanBe) {
+  Engine engine = open_engine(std::string(CITIUS_TEST_DIR) + "/golden/models/bert");
+  Engine coarse = open_engine(engine.checkpoint.path, [] {
+    EngineOptions options;
+    options.policy = [](const WeightRecord& record) { return record.cols % 32 == 0 ? Format::kInt4G32 : record.stored; };
+    return options;
+  }());
+  const auto reference = make_reference(engine, {{}, {"anna lives in paris", "a"}});
+  const Estimate cosine = reference->compare(coarse, 0, 2).at("cosine_mean");
+  EXPECT_LT(cosine.value, 1);
+  EXPECT_LE(cosine.high, 1);
+  EXPECT_GE(cosine.low, -1);
 }
 
 TEST(Quality, CoarserFormatsAreFurtherAway) {

@@ -50,6 +50,7 @@ def test_perplexity():
     table.write_text(json.dumps({"text": text * 4}))
     assert "as it stands" in run("eval", LLAMA, "--perplexity", table, "--context", 16).stderr
     assert "as it stands" not in run("eval", LLAMA, "--perplexity", file, "--context", 16).stderr
+    assert run("eval", LLAMA, "--perplexity", "-", "--context", 16, "--json", *EXACT, input=file.read_text()).stdout == json.dumps(got) + "\n"
     run("eval", LLAMA, "--perplexity", work / "nothing", expect=3)
     run("eval", LLAMA, expect=2)
 

@@ -180,7 +180,7 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     result = run("eval", out, "--against", MODEL, expect=3)
     assert "digest" in result.stderr
 
-    for wrong in (["--budget", "cosine>=0.9"], ["--budget", "kl<0.1"], ["--budget", "kl<=-1"], ["--text-column", "x"],
+    for wrong in (["--budget", ""], ["--budget", "cosine>=0.9"], ["--budget", "kl<0.1"], ["--budget", "kl<=-1"], ["--text-column", "x"],
                   ["--text-column", "x", "--data", pathlib.Path(directory) / "little.txt"], ["--goal", "beauty"], ["--max-time", "-1"]):
         run("optimize", MODEL, "--out", pathlib.Path(directory) / "wrong", *wrong, expect=2)
     run("optimize", MODEL, "--out", ROOT / "src", expect=2)
