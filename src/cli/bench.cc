@@ -210,6 +210,10 @@ std::vector<int64_t> read_lengths(const std::string& path) {
 json::array report_rows(const BenchArgs& args, const std::string& header, const std::function<std::string(const json::object& row)>& text,
                         StepProgress& progress, const MeasureRows& measure) {
   json::object facts{{"model", args.model}};
+  if (open_checkpoint(resolve_model(args.model)).weights == nullptr) {
+    log_note("{} is a configuration alone; measured are random weights of this shape", args.model);
+    facts["random_weights"] = true;
+  }
   json::array rows;
   const auto give = [&](json::object row) {
     progress.clear();

@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -7,6 +9,8 @@
 #include <iostream>
 #include <new>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -22,6 +26,62 @@ int say(const char* message, int code) {
   return code;
 }
 
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t k = 0; k <= b.size(); ++k) row[k] = k;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t k = 1; k <= b.size(); ++k) {
+      const size_t above = row[k];
+      row[k] = std::min({above + 1, row[k - 1] + 1, diagonal + (a[i - 1] == b[k - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+// The long option of `command` that is spelled most like `option`; empty where none is near.
+std::string nearest_option(const CLI::App& command, const std::string& option) {
+  std::string nearest;
+  size_t least = 1 + option.size() / 3;
+  for (const CLI::Option* const known : command.get_options()) {
+    for (const std::string& name : known->get_lnames()) {
+      const size_t distance = edit_distance(option, "--" + name);
+      if (distance < least) std::tie(least, nearest) = std::tuple(distance, "--" + name);
+    }
+  }
+  return nearest;
+}
+
+// What is wrong with arguments that `command` has no place for, a line each: options that it does not know, otherwise the first
+// argument too many. Empty where all have a place.
+std::vector<std::string> unplaced(const CLI::App& command, const std::string& name, const std::vector<std::string>& words) {
+  std::vector<std::string> problems;
+  const std::vector<std::string> rest = command.remaining();
+  for (const std::string& word : rest) {
+    if (word.size() < 2 || word[0] != '-' || word == "--") continue;
+    const std::string option = word.substr(0, word.find('='));
+    const std::string nearest = nearest_option(command, option);
+    problems.push_back(fmt::format("[{}] is not an option of {}; {}", option, name,
+                                   nearest.empty() ? name + " --help lists them" : "did you mean " + nearest + "?"));
+  }
+  const auto extra = std::ranges::find_if(rest, [](const std::string& word) { return word != "--"; });
+  if (!problems.empty() || extra == rest.end()) return problems;
+  std::string expected;
+  for (const CLI::Option* const known : command.get_options()) {
+    if (known->get_positional()) expected += (expected.empty() ? "" : " and ") + known->get_name(/*positional=*/true);
+  }
+  std::string hint;
+  for (size_t i = 2; i < words.size(); ++i) {
+    const CLI::Option* const list = words[i] == *extra ? command.get_option_no_throw(words[i - 2]) : nullptr;
+    if (list != nullptr && list->get_delimiter() != '\0') {
+      hint = fmt::format("; separate several by commas: {} {},{}", words[i - 2], words[i - 1], *extra);
+    }
+  }
+  return {fmt::format("[{}] got '{}' too, expected {}{}", name, *extra, expected.empty() ? "options alone" : expected + " alone", hint)};
+}
+
 }  // namespace
 
 int cli_main(int argc, char** argv) {
@@ -31,6 +91,7 @@ int cli_main(int argc, char** argv) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
+  if (words == std::vector<std::string>{"version"}) words[0] = "--version";
   CLI::App app("citius: the fastest transformer that still passes", "citius");
   app.require_subcommand(1);
   app.set_version_flag("--version", version());
@@ -54,7 +115,15 @@ int cli_main(int argc, char** argv) {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // it takes them from the end
     return 0;
   } catch (const CLI::ParseError& error) {
-    if (app.exit(error) != 0) return exit_code(ErrorKind::kUsage);
+    if (error.get_exit_code() != 0) {
+      const std::vector<CLI::App*> parsed = app.get_subcommands();
+      const std::vector<std::string> problems =
+          parsed.empty() ? unplaced(app, "citius", words) : unplaced(*parsed[0], "citius " + parsed[0]->get_name(), words);
+      for (const std::string& problem : problems) say(problem.c_str(), 0);
+      if (problems.empty()) app.exit(error);
+      return exit_code(ErrorKind::kUsage);
+    }
+    app.exit(error);
     return std::cout.flush() ? 0 : say("[stdout] cannot write to it", exit_code(ErrorKind::kResource));  // --help, --version
   } catch (const Error& error) {
     // A system call that the interrupt broke off may have failed in its own words.

@@ -13,11 +13,13 @@ namespace {
 
 struct FillMaskFlags : TextTaskFlags {
   size_t top_k = 5;
+  bool scores = false;  // as text, every token with its score
 };
 
 constexpr size_t kRows = 64;
 
-TextAnswer answer_of(const MaskFills& result) {
+// As text: the best tokens side by side, or where --top-k is given every token on a line, one mask after the other.
+TextAnswer answer_of(const MaskFills& result, bool scores) {
   TextAnswer answer;
   json::array masks;
   for (const std::vector<MaskFill>& fills : result.masks) {
@@ -25,9 +27,10 @@ TextAnswer answer_of(const MaskFills& result) {
     for (const MaskFill& fill : fills) {
       list.push_back(
           json::object{{"token", fill.token}, {"token_text", fill.token_text}, {"score", fill.score}, {"sequence", fill.sequence}});
+      if (scores) answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : "\n", fill.token_text, fill.score);
     }
     masks.push_back(std::move(list));
-    answer.plain += fmt::format("{}{}", answer.plain.empty() ? "" : "\t", fills.empty() ? "" : fills[0].token_text);
+    if (!scores) answer.plain += fmt::format("{}{}", answer.plain.empty() ? "" : "\t", fills.empty() ? "" : fills[0].token_text);
   }
   answer.fields["masks"] = std::move(masks);
   return answer;
@@ -46,12 +49,13 @@ void run_fill_mask(const FillMaskFlags& flags) {
         fail_input("text", "has no mask; write {} where a word is to be found", filler.mask_token());
       }
       without += result.masks.empty();
-      answers.push_back(answer_of(result));
+      answers.push_back(answer_of(result, flags.scores));
     }
     return answers;
   });
   if (without > 0) {
-    std::fprintf(stderr, "citius: %zu inputs have no mask; write %s where a word is to be found\n", without, filler.mask_token().c_str());
+    std::fprintf(stderr, "citius: %zu %s no mask; write %s where a word is to be found\n", without,
+                 without == 1 ? "input has" : "inputs have", filler.mask_token().c_str());
   }
 }
 
@@ -61,9 +65,14 @@ void add_fill_mask(CLI::App& app) {
   auto flags = std::make_shared<FillMaskFlags>();
   CLI::App& command = *app.add_subcommand("fill-mask", "The likeliest tokens for each mask of a text");
   flags->add_to(command);
-  command.add_option("--top-k", flags->top_k, "Tokens for each mask")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  const CLI::Option* top_k = command.add_option("--top-k", flags->top_k, "Tokens for each mask; as text, each on a line with its score")
+                                 ->check(CLI::Range(1, 1 << 20))
+                                 ->capture_default_str();
   command.footer("Example: citius fill-mask bert-base-uncased 'Paris is the [MASK] of France.' --json");
-  command.callback([flags] { run_fill_mask(*flags); });
+  command.callback([flags, top_k] {
+    flags->scores = top_k->count() > 0 && flags->top_k > 1;
+    run_fill_mask(*flags);
+  });
 }
 
 }  // namespace citius::cli

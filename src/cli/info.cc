@@ -94,7 +94,8 @@ std::string info_text(const json::object& info) {
   std::string text;
   for (const auto& item : info) {
     if (item.value().is_structured()) continue;
-    const std::string value = item.value().is_string() ? std::string(item.value().as_string()) : json::serialize(item.value());
+    std::string value = item.value().is_string() ? std::string(item.value().as_string()) : json::serialize(item.value());
+    if (item.key() == "tokenizer") value = item.value().is_null() ? "none" : value + " tokens";
     text += fmt::format("{:<18} {}\n", std::string_view(item.key()), value);
   }
   text += "\nweights            format      matrices   parameters        bytes\n";

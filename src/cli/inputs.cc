@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -41,10 +42,16 @@ std::unique_ptr<RowParser> make_parser(const std::string& where, const std::stri
 
 void refuse_other_forms(std::string_view head, const std::string& where) {
   // None of these begins a text in UTF-8: a byte in them is not valid there, or is a control character that no text has.
+  using std::string_view_literals::operator""sv;
   struct Form {
     std::string_view begin, name, remedy;
+    size_t at = 0;
   };
-  static constexpr Form kForms[] = {{"\x1F\x8B", "gzip", "gzip -dc"},
+  static constexpr Form kForms[] = {{"\x93NUMPY", "a NumPy array", ""},
+                                    {"GGUF\x02\0"sv, "a GGUF model", ""},
+                                    {"GGUF\x03\0"sv, "a GGUF model", ""},
+                                    {"\0\0\0\0{\""sv, "safetensors", "", /*at=*/4},  // after the low half of the header's size
+                                    {"\x1F\x8B", "gzip", "gzip -dc"},
                                     {"\x28\xB5\x2F\xFD", "zstd", "zstd -dc"},
                                     {"\xFD\x37zXZ", "xz", "xz -dc"},
                                     {"PK\x03\x04", "a zip archive", "unzip -p"},
@@ -52,7 +59,9 @@ void refuse_other_forms(std::string_view head, const std::string& where) {
                                     {"\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8"},
                                     {"\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8"}};
   for (const Form& form : kForms) {
-    if (head.starts_with(form.begin)) fail_input(where, "is {}, expected text in UTF-8; {} converts it", form.name, form.remedy);
+    if (!head.substr(std::min(form.at, head.size())).starts_with(form.begin)) continue;
+    fail_input(where, "is {}, expected text in UTF-8{}", form.name,
+               form.remedy.empty() ? std::string() : fmt::format("; {} converts it", form.remedy));
   }
 }
 

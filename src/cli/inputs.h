@@ -49,9 +49,10 @@ std::unique_ptr<RowParser> make_jsonl_parser(std::string where, std::vector<std:
 /// RFC 4180 with a header line: fields may be quoted, quoted fields may hold separators, line ends and doubled quotes.
 std::unique_ptr<RowParser> make_csv_parser(std::string where, std::vector<std::string> columns, char separator);
 
-/// Throws Error{kInput} where `head`, the first kHeadBytes of a stream, are those of a form that is no text: compressed, UTF-16, Parquet.
+/// Throws Error{kInput} where `head`, the first kHeadBytes of a stream, are those of a form that is no text: compressed, UTF-16, Parquet,
+/// weights.
 void refuse_other_forms(std::string_view head, const std::string& where);
-inline constexpr size_t kHeadBytes = 5;
+inline constexpr size_t kHeadBytes = 10;
 
 class Inputs {
  public:

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
@@ -20,7 +21,9 @@ struct RemoveFlags {
 
 void run_list(bool as_json) {
   json::array list;
-  for (const StoredModel& model : list_store()) {
+  const std::vector<StoredModel> models = list_store();
+  if (models.empty()) log_note("stored: nothing yet; citius pull gets one");
+  for (const StoredModel& model : models) {
     if (as_json) {
       list.push_back(
           json::object{{"name", model.name}, {"source", model.source}, {"bytes", model.bytes}, {"unfinished", model.unfinished}});

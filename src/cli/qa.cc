@@ -21,14 +21,19 @@ struct QaFlags : TextTaskFlags {
 // A context may be many windows, which run together.
 constexpr size_t kRows = 8;
 
-TextAnswer answer_of(const std::vector<FoundAnswer>& found, double min_score) {
+// As text: the best answer; several are a line each, with their scores.
+TextAnswer answer_of(const std::vector<FoundAnswer>& found, const QaFlags& flags) {
   TextAnswer answer;
   json::array answers;
   for (const FoundAnswer& one : found) {
-    if (one.answer.score < min_score) break;  // best first
+    if (one.answer.score < flags.min_score) break;  // best first
     answers.push_back(json::object{{"text", one.text}, {"score", one.answer.score}, {"start", one.answer.begin}, {"end", one.answer.end}});
+    if (flags.options.answers.top_k == 1) {
+      answer.plain = one.text;
+    } else {
+      answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : "\n", one.text, one.answer.score);
+    }
   }
-  if (!answers.empty()) answer.plain = found[0].text;
   answer.fields["answers"] = std::move(answers);
   return answer;
 }
@@ -53,7 +58,7 @@ void run_qa(QaFlags& flags) {
     std::vector<TextAnswer> answers;
     for (const InputRow& row : rows) {
       const std::string& question = flags.has_question ? flags.question : row.fields[0];
-      answers.push_back(answer_of(answerer.answer(question, row.text), flags.min_score));
+      answers.push_back(answer_of(answerer.answer(question, row.text), flags));
     }
     return answers;
   });
@@ -80,7 +85,9 @@ void add_qa(CLI::App& app) {
         flags->input.has_text = true;
       },
       "The context (the same as the text argument)");
-  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first")->check(CLI::Range(1, 1000))->capture_default_str();
+  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first; as text several are a line each, with the score")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command.add_option("--max-answer-tokens", flags->options.answers.max_tokens, "Longest answer in tokens")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();

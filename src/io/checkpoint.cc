@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "io/config.h"
@@ -38,6 +39,21 @@ fs::path gguf_of_directory(const fs::path& directory) {
                found[1].filename().string());
   }
   return found.empty() ? fs::path() : found[0];
+}
+
+// A directory without model.safetensors is a bare configuration, unless it holds weights in a form or under a name that is not read.
+void refuse_other_weights(const fs::path& directory) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    const std::string ending = ascii_lower(it->path().extension().string());
+    for (const char* weights : {".bin", ".pt", ".pth", ".ckpt", ".onnx", ".h5", ".msgpack", ".safetensors", ".gguf"}) {
+      if (ending == weights) found.push_back(it->path().filename().string());
+    }
+  }
+  if (found.empty()) return;
+  fail_input(directory.string(), "got weights in '{}', expected model.safetensors (or its .index.json), or the path of a .gguf file",
+             *std::ranges::min_element(found));
 }
 
 Checkpoint open_gguf(const fs::path& path) {
@@ -89,6 +105,7 @@ Checkpoint open_directory(const fs::path& path) {
   } else {
     refuse_quantized(checkpoint.config, config);
     checkpoint.weights = open_safetensors(path);
+    if (checkpoint.weights == nullptr) refuse_other_weights(path);
   }
   return checkpoint;
 }

@@ -23,7 +23,7 @@ struct Checkpoint {
   json::object generation_config;
   /// citius.json of a package; empty elsewhere.
   json::object package;
-  /// Null where only a bare config.json was given.
+  /// Null where there is only a configuration: a config.json, or a directory with one and no weights.
   std::shared_ptr<const TensorContainer> weights;
   /// Set for GGUF files: metadata for the tokenizer.
   std::shared_ptr<const GgufFile> gguf;

@@ -18,7 +18,9 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
   const std::string type = checkpoint.model_type();
   for (const Architecture& architecture : architectures()) {
     if (type != architecture.model_type) continue;
-    if (checkpoint.weights == nullptr) fail_input(checkpoint.path.string(), "has no weights, only a configuration");
+    if (checkpoint.weights == nullptr) {
+      fail_input(checkpoint.path.string(), "has no weights, only a configuration; expected a directory with model.safetensors too");
+    }
     LoadedModel loaded{nullptr,
                        WeightSource(checkpoint.weights),
                        {backend,

@@ -211,6 +211,30 @@ json::object fetch(const Source& source, const PullOptions& options, const fs::p
   return facts;
 }
 
+// Whether a pull that failed left bytes that the next one goes on from.
+bool is_resumable(const Source& source, const fs::path& work) {
+  if (source.kind == SourceKind::kHub) return directory_bytes(work / "content") > 0;
+  std::error_code error;
+  return source.kind == SourceKind::kHttps && fs::is_regular_file(work / "download.part") &&
+         fs::file_size(work / "download.part", error) > 0;
+}
+
+// Fetches into `work` the whole directory of the model, work/content.
+void fill_content(const Source& source, const PullOptions& options, const fs::path& work) {
+  const fs::path content = work / "content";
+  json::object facts{{"source", source.text}};
+  if (!options.file.empty()) facts["file"] = options.file;
+  for (const auto& [key, value] : fetch(source, options, work)) facts[key] = value;
+  if (is_package(content)) {
+    const json::value citius = read_json(content / "citius.json", kMaxListBytes);
+    check_package_digests(content, JsonObject(citius, (content / "citius.json").string()).object());
+  }
+  fs::remove(content / kSourceFile);  // where the source is another store's model
+  facts["citius"] = version();
+  facts["files"] = file_digests(content);
+  write_file(content / kSourceFile, json_text(facts, /*pretty=*/true) + "\n");
+}
+
 void publish(const fs::path& content, const fs::path& directory, const fs::path& work) {
   const fs::path old = work / "old";
   fs::remove_all(old);
@@ -254,26 +278,24 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
     make_directory(work);
     write_file(stamp, begun);
   }
-  const fs::path content = work / "content";
-  json::object facts{{"source", source.text}};
-  if (!options.file.empty()) facts["file"] = options.file;
-  for (const auto& [key, value] : fetch(source, options, work)) facts[key] = value;
-  if (is_package(content)) {
-    const json::value citius = read_json(content / "citius.json", kMaxListBytes);
-    check_package_digests(content, JsonObject(citius, (content / "citius.json").string()).object());
+  try {
+    fill_content(source, options, work);
+  } catch (...) {
+    if (!is_resumable(source, work)) fs::remove_all(work);
+    throw;
   }
-  fs::remove(content / kSourceFile);  // where the source is another store's model
-  facts["citius"] = version();
-  facts["files"] = file_digests(content);
-  write_file(content / kSourceFile, json_text(facts, /*pretty=*/true) + "\n");
-  publish(content, directory, work);
+  publish(work / "content", directory, work);
   return describe(name, directory);
 }
 
 }  // namespace
 
 fs::path store_root() {
-  if (const auto home = env("CITIUS_HOME")) return fs::absolute(*home);
+  if (const auto home = env("CITIUS_HOME")) {
+    std::error_code error;
+    if (fs::is_regular_file(*home, error)) fail(ErrorKind::kUsage, "CITIUS_HOME", "got the file '{}', expected a folder", *home);
+    return fs::absolute(*home);
+  }
   if (const auto home = env("HOME")) return fs::path(*home) / ".cache" / "citius";
   fail(ErrorKind::kUsage, "store", "neither CITIUS_HOME nor HOME is set; set CITIUS_HOME to a folder for models");
 }
@@ -353,7 +375,7 @@ fs::path resolve_model(const std::string& model) {
   std::error_code error;
   if (fs::exists(model, error)) {
     const bool named = (env("CITIUS_HOME") || env("HOME")) && model.find('/') == std::string::npos && model != "." && model != "..";
-    if (named && fs::exists(store_root() / "models" / model, error)) {
+    if (named && fs::exists(store_root() / "models" / model, error) && !fs::equivalent(model, store_root() / "models" / model, error)) {
       log_note("{} is taken from {}, not from the store, which has a model of that name; {} names that one", model,
                fs::absolute(model).string(), (store_root() / "models" / model).string());
     }

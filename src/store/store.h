@@ -12,7 +12,7 @@
 
 namespace citius {
 
-/// Throws Error{kUsage} where neither CITIUS_HOME nor HOME is set.
+/// Throws Error{kUsage} where neither CITIUS_HOME nor HOME is set, and where CITIUS_HOME is a file.
 std::filesystem::path store_root();
 
 /// cache/ of the store, for what every start need not do again (runtime/start_cache.h); empty where there is no store.
@@ -55,8 +55,8 @@ struct PullResult {
   bool already = false;
 };
 
-/// Puts a model in the store. Unfinished downloads are kept and resumed. Throws Error: kNetwork, kInput (a digest differs,
-/// no model inside), kResource (store not writable, disk full), kInterrupted.
+/// Puts a model in the store. Unfinished downloads are kept and resumed; a pull that fails otherwise leaves nothing. Throws Error:
+/// kNetwork, kInput (a digest differs, no model inside), kResource (store not writable, disk full), kInterrupted.
 PullResult pull(const Source& source, const PullOptions& options);
 
 }  // namespace citius

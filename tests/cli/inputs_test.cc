@@ -188,6 +188,10 @@ TEST_F(InputsFile, OtherFormsThanTextAreRefused) {
   EXPECT_THAT(first_of("a.csv", std::string_view("\xFF\xFEt\0\n\0", 6)), HasSubstr("is UTF-16"));
   EXPECT_THAT(first_of("a.jsonl", "\xFE\xFF"), HasSubstr("is UTF-16"));
   EXPECT_THAT(first_of("a.txt", "PAR1\x15\n"), HasSubstr("is Parquet"));
+  EXPECT_THAT(first_of("a.npy", "\x93NUMPY\x01"), HasSubstr("is a NumPy array, expected text in UTF-8"));
+  EXPECT_THAT(first_of("a.gguf", std::string("GGUF\x03\0\0\0", 8)), HasSubstr("is a GGUF model"));
+  EXPECT_THAT(first_of("a.safetensors", std::string("\x40\0\0\0\0\0\0\0{\"a\"", 12)), HasSubstr("is safetensors"));
+  EXPECT_EQ(Inputs(file("c.txt", "GGUF\n{\"\n")).next_batch(10).size(), 2U);
   EXPECT_EQ(Inputs(file("b.txt", "PAR1 and PK\n")).next_batch(10).size(), 1U);
 }
 

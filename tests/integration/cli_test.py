@@ -44,6 +44,25 @@ bare = {key: "" for key in ("HOME", "CITIUS_HOME")}
 assert run("info", "llama", env=bare, cwd=tiny.parent).stdout
 assert "not from the store" not in run("info", ".", cwd=tiny).stderr
 
+# Wrong options are named, and only they; an argument too many says what had a place.
+for wrong, said in (
+        (["run", "m", "--max-token", "5", "hello"], ["[--max-token] is not an option of citius run; did you mean --max-tokens?"]),
+        (["run", "m", "--frobnicate=1", "--sed", "5"], ["[--frobnicate] is not an option of citius run; citius run --help lists them",
+                                                        "[--sed] is not an option of citius run; did you mean --seed?"]),
+        (["run", "--promt", "x"], ["[--promt] is not an option of citius run; did you mean --prompt?"]),
+        (["--verion"], ["[--verion] is not an option of citius; did you mean --version?"]),
+        (["bench", "m", "--batch", "1", "8"],
+         ["[citius bench] got '8' too, expected MODEL alone; separate several by commas: --batch 1,8"]),
+        (["run", "m", "a", "b"], ["[citius run] got 'b' too, expected MODEL and TEXT alone"]),
+        (["doctor", "extra"], ["[citius doctor] got 'extra' too, expected options alone"])):
+    assert run(*wrong, expect=2).stderr.splitlines() == ["citius: " + line for line in said], run(*wrong, expect=2).stderr
+
+assert run("version").stdout == run("--version").stdout
+with tempfile.TemporaryDirectory(prefix="citius_cli_") as home:
+    listed = run("list", env={"CITIUS_HOME": home})
+    assert not listed.stdout and "nothing yet" in listed.stderr
+    assert "expected a folder" in run("list", env={"CITIUS_HOME": __file__}, expect=2).stderr
+
 assert run("help", "run").stdout == run("run", "--help").stdout
 assert run("help").stdout == run("--help").stdout
 print("passed")

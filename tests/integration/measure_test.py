@@ -157,6 +157,17 @@ def test_bench():
     shutil.copy(BERT / "config.json", config)
     rows = run_json("bench", config, "--length", 8, "--threads", 1, *quick)["rows"]
     check_rows(rows, [("encode", 1, 8, 1, "f32")])
+    # Only a bare configuration is measured with random weights, and it is said; weights in another form are not passed over.
+    bare = run("bench", config, "--length", 8, "--threads", 1, *quick, "--json")
+    assert json.loads(bare.stdout)["random_weights"] is True and "random weights of this shape" in bare.stderr
+    assert "random_weights" not in run_json("bench", BERT, "--length", 8, "--threads", 1, *quick)
+    other = work / "other"
+    other.mkdir()
+    shutil.copy(config, other)
+    (other / "pytorch_model.bin").write_bytes(b"PK")
+    for command in (["bench"], ["info"], ["embed", "text"]):
+        refused = run(command[0], other, *command[1:], expect=3)
+        assert "pytorch_model.bin" in refused.stderr and "model.safetensors" in refused.stderr and not refused.stdout
     lengths = work / "lengths.txt"
     lengths.write_text("5\n9\r\n\n10\n")
     rows = run_json("bench", BERT, "--lengths", lengths, "--threads", 1, "--compute", "exact", *quick)["rows"]

@@ -111,6 +111,10 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     context = "\u00c9t\u00e9 \U0001f600 in London. " + " ".join(TEXTS)
     found = run_json("qa", GOLDEN / "qa", "--question", "where?", "--context", context, "--window", 16, "--overlap", 4, "--top-k", 5, *EXACT)
     assert len(found["answers"]) == 5 and all(context[a["start"]:a["end"]] == a["text"] for a in found["answers"])
+    # As text: the best answer alone, or each with its score.
+    asked = ["qa", GOLDEN / "qa", "--question", "where?", "--context", context, "--window", 16, "--overlap", 4, *EXACT]
+    assert run(*asked).stdout == found["answers"][0]["text"] + "\n"
+    assert run(*asked, "--top-k", 5).stdout.splitlines() == [f"{a['text']}\t{a['score']:.4f}" for a in found["answers"]]
     run("qa", GOLDEN / "qa", "--question", "x", "--context", "y", "--window", 41, expect=2)
     run("qa", GOLDEN / "qa", "--question", " ".join(TEXTS), "--context", "y", expect=3)
 
@@ -123,6 +127,12 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     assert "[MASK]" in run("fill-mask", GOLDEN / "fill_mask", "no mask", expect=3).stderr
     some = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\nnone\n\n")
     assert [len(one["masks"]) for one in lines(some.stdout)] == [1, 0, 0] and "2 inputs have no mask" in some.stderr
+    one = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\nnone\n")
+    assert "citius: 1 input has no mask" in one.stderr
+    two = ["fill-mask", GOLDEN / "fill_mask", "the [MASK] [MASK]", *EXACT]
+    masks = run_json(*two)["masks"]
+    assert run(*two).stdout == "\t".join(fills[0]["token_text"] for fills in masks) + "\n"
+    assert run(*two, "--top-k", 3).stdout.splitlines() == [f"{a['token_text']}\t{a['score']:.4f}" for fills in masks for a in fills[:3]]
     # What stands before a row that cannot be answered has its results.
     long_row = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\n" + "anna " * 50 + "[MASK]\nthe [MASK]\n", expect=3)
     assert len(lines(long_row.stdout)) == 1 and "[standard input:2]" in long_row.stderr, long_row

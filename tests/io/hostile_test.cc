@@ -252,6 +252,14 @@ TEST_F(Hostile, Configurations) {
   EXPECT_THAT(error(std::string(100, '[') + std::string(100, ']')), HasSubstr("JSON"));
   dir_.write("config.json", R"({"model_type":"llama","quantization_config":{"quant_method":"gptq"}})");
   EXPECT_THAT(error_of([&] { open_checkpoint(dir_.path()); }), HasSubstr("gptq"));
+  dir_.write("config.json", R"({"model_type":"llama"})");
+  EXPECT_EQ(error_of([&] { open_checkpoint(dir_.path()); }), "accepted");
+  for (const char* name :
+       {"model.onnx", "pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "x.PTH", "model-00001-of-00002.safetensors"}) {
+    const auto weights = dir_.write(name, "");
+    EXPECT_THAT(error_of([&] { open_checkpoint(dir_.path()); }), testing::AllOf(HasSubstr(name), HasSubstr("expected model.safetensors")));
+    std::filesystem::remove(weights);
+  }
   ASSERT_EQ(::mkfifo((dir_.path() / "pipe.gguf").c_str(), 0600), 0);
   EXPECT_THAT(error_of([&] { open_checkpoint(dir_.path() / "pipe.gguf"); }), HasSubstr("regular file"));
   EXPECT_THAT(error_of([&] { open_checkpoint(dir_.path() / "gone"); }), HasSubstr("does not exist"));

@@ -313,6 +313,28 @@ TEST_F(StoreTest, WhatTakesRoomIsListedAndRemoved) {
   error_of([] { remove_stored("../src"); }, ErrorKind::kUsage);
 }
 
+TEST_F(StoreTest, WhatCannotBeResumedIsNotKept) {
+  write_file(path_ / "src" / "texts.txt", "a text");
+  error_of([&] { pull_path(path_ / "src" / "texts.txt"); }, ErrorKind::kInput);
+  write_file(path_ / "src" / "m.gguf", "GGUF");
+  PullOptions options;
+  options.sha256 = std::string(64, '0');
+  error_of([&] { pull_path(path_ / "src" / "m.gguf", options); }, ErrorKind::kInput);
+  EXPECT_TRUE(list_store().empty());
+  // A download that was begun stays, whatever becomes of the next try.
+  const fs::path content = path_ / "home" / "downloads" / "tiny" / "content";
+  fs::create_directories(content);
+  write_file(content.parent_path() / "source", "hf:org/tiny\n");
+  write_file(content / "model.safetensors.part", "begun");
+  ::setenv("HF_ENDPOINT", "ftp://no-such-mirror", 1);
+  error_of([&] { pull(parse_source("hf:org/tiny"), {}); }, ErrorKind::kNetwork);
+  EXPECT_EQ(list_store().size(), 1U);
+  fs::remove_all(content);
+  error_of([&] { pull(parse_source("hf:org/tiny"), {}); }, ErrorKind::kNetwork);
+  EXPECT_TRUE(list_store().empty());
+  ::unsetenv("HF_ENDPOINT");
+}
+
 TEST_F(StoreTest, APathBeforeANameIsSaid) {
   pull_path(make_model());
   const fs::path before = fs::current_path();
@@ -323,6 +345,11 @@ TEST_F(StoreTest, APathBeforeANameIsSaid) {
   testing::internal::CaptureStderr();
   resolve_model("./tiny");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  // Where both are the same there is nothing to say.
+  fs::current_path(path_ / "home" / "models");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(resolve_model("tiny"), "tiny");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   fs::current_path(before);
 }
 
@@ -332,6 +359,8 @@ TEST_F(StoreTest, MissingAndUnwritableStoresAreTold) {
   write_file(path_ / "file", "");
   ::setenv("CITIUS_HOME", (path_ / "file" / "home").c_str(), 1);
   EXPECT_THAT(error_of([&] { pull_path(make_model()); }, ErrorKind::kResource), HasSubstr("CITIUS_HOME"));
+  ::setenv("CITIUS_HOME", (path_ / "file").c_str(), 1);
+  EXPECT_THAT(error_of([&] { list_store(); }, ErrorKind::kUsage), HasSubstr("expected a folder"));
 }
 
 TEST_F(StoreTest, NamesStayInTheStore) {
