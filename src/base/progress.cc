@@ -55,10 +55,10 @@ Progress::Progress(std::string what, uint64_t total, ProgressUnit unit)
 
 Progress::~Progress() { wipe(); }
 
-void Progress::begin(std::string what) {
+void Progress::begin(std::string what, uint64_t done) {
   what_ = std::move(what);
   start_ = std::chrono::steady_clock::now();
-  done_ = skipped_ = 0;
+  done_ = skipped_ = done;
 }
 
 double Progress::elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }

@@ -20,9 +20,9 @@ class Progress {
 
   /// `done` of total. Cheap: prints at most ten times a second. Not from several threads at once.
   void update(uint64_t done);
-  /// Goes on with other work, of the same total and unit: its amount and rate are its own, the pauses between two lines are not, so
-  /// that many short works are seen too.
-  void begin(std::string what);
+  /// Goes on with other work, of the same total and unit, `done` of which is done already and does not count in the rate: its amount
+  /// and rate are its own, the pauses between two lines are not, so that many short works are seen too.
+  void begin(std::string what, uint64_t done);
   /// Said behind what is known of the work.
   void set_note(std::string note) { note_ = std::move(note); }
   /// Takes the bar away, before other things are written; the next update() may bring it back.

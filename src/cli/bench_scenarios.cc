@@ -371,11 +371,13 @@ std::string limits_text(const json::object& row) {
   const json::value* highest = row.if_contains("highest_rate");
   if (highest == nullptr) {
     const json::value* sustained = row.if_contains("sustained");
-    return fmt::format(
-        "  {}: {}{}\n", names, row.at("limits_kept").as_bool() ? "kept" : "missed",
-        sustained == nullptr || sustained->as_bool()
-            ? ""
-            : fmt::format(", but not sustained: {:.3g} s after the last arrival the last was done", row.at("drain_s").to_number<double>()));
+    const bool kept = row.at("limits_kept").as_bool();
+    std::string text = fmt::format("  {}: {}", names, kept ? "kept" : "missed");
+    if (sustained != nullptr && !sustained->as_bool()) {
+      text += fmt::format(", {} not sustained: {:.3g} s after the last arrival the last was done", kept ? "but" : "and",
+                          row.at("drain_s").to_number<double>());
+    }
+    return text + "\n";
   }
   if (highest->is_null()) {
     return fmt::format("  {}: no rate {}; the line above is of {} requests one by one\n", names,

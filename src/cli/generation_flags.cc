@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -38,12 +39,20 @@ std::vector<int32_t> ids_of(const json::value& value, const std::string& where) 
   return ids;
 }
 
-// What the model's authors ban. A reply may always end: a ban on an end token alone is none, as in transformers.
-std::vector<std::vector<int32_t>> banned_by(const JsonObject& config) {
+// What the model's authors ban, of a vocabulary of that size. A reply may always end: a ban on an end token alone is none, as in
+// transformers.
+std::vector<std::vector<int32_t>> banned_by(const JsonObject& config, int64_t vocab) {
+  const auto check = [vocab](std::span<const int32_t> ids, const std::string& where) {
+    for (const int32_t id : ids) {
+      if (id < 0 || id >= vocab) fail_input(where, "got id {}, expected 0 to {}", id, vocab - 1);
+    }
+  };
   std::vector<std::vector<int32_t>> banned;
   if (config.has("bad_words_ids")) {
+    const std::string where = config.where() + ": bad_words_ids";
     for (const json::value& words : config.get_array("bad_words_ids")) {
-      banned.push_back(ids_of(words, config.where() + ": bad_words_ids"));
+      banned.push_back(ids_of(words, where));
+      if (banned.back().empty()) fail_input(where, "got an empty list, expected at least one token id");
     }
     std::vector<int32_t> ends;
     if (config.has("eos_token_id")) {
@@ -52,9 +61,13 @@ std::vector<std::vector<int32_t>> banned_by(const JsonObject& config) {
     }
     std::erase_if(banned,
                   [&](const auto& words) { return words.size() == 1 && std::find(ends.begin(), ends.end(), words[0]) != ends.end(); });
+    for (const std::vector<int32_t>& words : banned) check(words, where);
   }
   if (config.has("suppress_tokens")) {
-    for (const int32_t id : ids_of(config.at("suppress_tokens"), config.where() + ": suppress_tokens")) banned.push_back({id});
+    const std::string where = config.where() + ": suppress_tokens";
+    const std::vector<int32_t> ids = ids_of(config.at("suppress_tokens"), where);
+    check(ids, where);
+    for (const int32_t id : ids) banned.push_back({id});
   }
   return banned;
 }
@@ -225,7 +238,7 @@ GenerationRequest GenerationFlags::request(const Engine& engine, std::vector<int
     const auto [id, value] = parse_bias(text);
     o.logit_bias[id] += value;
   }
-  o.banned = banned_by(defaults);
+  o.banned = banned_by(defaults, engine.model().config().vocab_size);
   for (const std::string& word : banned) {
     if (word.empty()) fail(ErrorKind::kUsage, "--ban", "got an empty word");
     // A word is another token after a space than at the start of a text: both are banned.

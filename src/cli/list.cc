@@ -37,13 +37,15 @@ void run_list(bool as_json) {
 
 void run_remove(const RemoveFlags& flags) {
   const std::vector<StoredModel> all = list_store();
+  std::vector<std::string> names;  // each once
   for (const std::string& name : flags.names) {
     if (std::ranges::find(all, name, &StoredModel::name) == all.end()) {
       fail_input(name, "is not in the store, and nothing is removed; citius list shows what is there");
     }
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
   }
   json::array removed;
-  for (const std::string& name : flags.names) {
+  for (const std::string& name : names) {
     const uint64_t bytes = remove_stored(name);
     if (!flags.json) print(fmt::format("{}: removed, {}\n", name, format_bytes(static_cast<double>(bytes))));
     removed.push_back(json::object{{"name", name}, {"bytes", bytes}});

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/json_text.h"
+#include "base/log.h"
 
 namespace citius::cli {
 namespace {
@@ -169,6 +170,7 @@ void Outputs::finish() {
       file_->write(npy_header(0, width_hint_));
     }
   }
+  if (form_ == Form::kCsv && rows_ == 0) log_note("{} is empty: there were no rows, and the columns are those of the first", where_);
   file_->commit();
 }
 

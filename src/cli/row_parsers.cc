@@ -85,7 +85,10 @@ class JsonlParser : public RowParser {
     if (line.empty()) fail_input(where, "is blank, expected a JSON object with the key '{}'", columns_[0]);
     const json::value value = parse_json(line, where);
     const JsonObject object(value, where);
-    if (messages_ && !object.has(columns_[0]) && object.has("messages")) return {{}, {}, number, messages_of(object)};
+    if (messages_ && columns_[0] != "messages" && object.has("messages")) {
+      if (!object.has(columns_[0])) return {{}, {}, number, messages_of(object)};
+      fail_input(where, "has both '{}' and 'messages', expected one of them", columns_[0]);
+    }
     for (const std::string& column : columns_) {
       if (object.object().contains(column)) continue;
       std::vector<std::string_view> keys;

@@ -17,15 +17,16 @@ class StepProgress {
   /// Throws Error{kInterrupted} where the user asked to stop.
   void operator()(const std::string& step, double share) {
     check_interrupted();
+    const auto done = static_cast<uint64_t>(share * kTicks);
     if (step != step_) {
-      bar_.begin(step);
+      bar_.begin(step, done);  // a step is often heard of when its first part is done, and nobody knows since when
       step_ = step;
     }
     if (seconds_ > 0) {
       const double gone = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
       bar_.set_note(gone < seconds_ ? "in all " + format_duration(seconds_ - gone) + " left" : "over time, finishing what is always done");
     }
-    bar_.update(static_cast<uint64_t>(share * kTicks));
+    bar_.update(done);
   }
 
   /// Takes the bar away, before results are printed.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <random>
 #include <set>
 #include <unordered_map>
 
@@ -30,24 +31,39 @@ namespace fs = std::filesystem;
   fail(ErrorKind::kResource, path.string(), "{} failed: {}", what, std::strerror(errno));
 }
 
-constexpr const char* kStagingMark = ".tmp";  // and the number of the process that writes
+constexpr const char* kStagingMark = ".tmp";  // the number of the process that writes, and one of chance: containers share numbers
+constexpr const char* kReplacedMark = ".old";
 
 constexpr const char* kStagingLock = ".citius-writing";
+
+// The lock goes last: what is left where this is killed is still known by it.
+void remove_staged(const fs::path& directory) {
+  std::error_code ignored;
+  if (!fs::is_symlink(directory, ignored)) {
+    for (fs::directory_iterator entry(directory, ignored), end; entry != end; entry.increment(ignored)) {
+      if (entry->path().filename() != kStagingLock) fs::remove_all(entry->path(), ignored);
+    }
+  }
+  fs::remove_all(directory, ignored);
+}
 
 // Removes what processes that were killed left of their packages for `target`: directories with the lock of a writer in them, which
 // nobody holds.
 void remove_abandoned(const fs::path& target) {
   const std::string start = target.filename().string() + kStagingMark;
   std::error_code ignored;
+  const bool published = fs::exists(target, ignored);
   std::vector<fs::path> abandoned;
   for (const auto& entry : fs::directory_iterator(target.parent_path(), ignored)) {
-    if (!entry.path().filename().string().starts_with(start) || entry.is_symlink(ignored)) continue;
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(start) || entry.is_symlink(ignored)) continue;
+    if (!published && name.ends_with(kReplacedMark)) continue;  // the only package that there is
     const int lock = ::open((entry.path() / kStagingLock).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (lock < 0) continue;
     if (::flock(lock, LOCK_EX | LOCK_NB) == 0) abandoned.push_back(entry.path());
     ::close(lock);
   }
-  for (const fs::path& directory : abandoned) fs::remove_all(directory, ignored);
+  for (const fs::path& directory : abandoned) remove_staged(directory);
 }
 
 // A directory that is filled beside its place and then published; removed where that does not happen.
@@ -55,34 +71,42 @@ class StagedDirectory {
  public:
   explicit StagedDirectory(fs::path target) : target_(std::move(target)) {
     staging_ = target_;
-    staging_ += kStagingMark + std::to_string(::getpid());
+    staging_ += fmt::format("{}{}-{:08x}", kStagingMark, ::getpid(), std::random_device()());
     std::error_code error;
     fs::create_directories(target_.parent_path(), error);
     remove_abandoned(target_);
     if (::mkdir(staging_.c_str(), 0755) != 0) fail_system(staging_, "making the directory");
-    lock_ = ::open((staging_ / kStagingLock).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) != 0) fail_system(staging_ / kStagingLock, "taking the lock");
+    lock_ = take_lock(staging_);
+    if (lock_ < 0) fail_system(staging_ / kStagingLock, "taking the lock");
   }
   ~StagedDirectory() {
-    if (lock_ >= 0) ::close(lock_);
     std::error_code ignored;
-    if (!staging_.empty()) fs::remove_all(staging_, ignored);
+    if (publishing_) fs::remove(target_ / kStagingLock, ignored);
+    if (!staging_.empty()) remove_staged(staging_);
+    for (const int lock : {lock_, replaced_lock_}) {
+      if (lock >= 0) ::close(lock);
+    }
   }
   StagedDirectory(const StagedDirectory&) = delete;
   StagedDirectory& operator=(const StagedDirectory&) = delete;
 
   const fs::path& path() const { return staging_; }
 
+  // The lock goes along, and what is replaced gets one before: whatever a kill leaves beside the package is known by it. In the package
+  // it says nothing.
   void publish() {
     std::error_code ignored;
-    fs::remove(staging_ / kStagingLock, ignored);
     sync(staging_);
-    if (!fs::exists(target_, ignored)) {
+    publishing_ = true;
+    const bool replaces = fs::exists(target_, ignored);
+    // Of a link that alone is replaced. Where nothing can be written, no lock need be.
+    if (replaces && !fs::is_symlink(target_, ignored)) replaced_lock_ = take_lock(target_);
+    if (!replaces) {
       if (::rename(staging_.c_str(), target_.c_str()) != 0) fail_system(target_, "rename");
       staging_.clear();
     } else if (::renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) != 0) {
       // A file system without exchange: move the old one aside first.
-      const fs::path old = fs::path(staging_) += ".old";
+      const fs::path old = fs::path(staging_) += kReplacedMark;
       if (::rename(target_.c_str(), old.c_str()) != 0) fail_system(target_, "rename");
       if (::rename(staging_.c_str(), target_.c_str()) != 0) {
         const int error = errno;
@@ -96,6 +120,14 @@ class StagedDirectory {
   }
 
  private:
+  // -1 where it cannot be had.
+  static int take_lock(const fs::path& directory) {
+    const int lock = ::open((directory / kStagingLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (lock < 0 || ::flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
+    ::close(lock);
+    return -1;
+  }
+
   static void sync(const fs::path& directory) {
     const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) fail_system(directory, "open");
@@ -104,7 +136,8 @@ class StagedDirectory {
   }
 
   fs::path target_, staging_;
-  int lock_ = -1;
+  int lock_ = -1, replaced_lock_ = -1;
+  bool publishing_ = false;
 };
 
 // What citius.json says the package there consists of, with the reports; empty where it is none.
@@ -132,7 +165,7 @@ std::vector<std::string> foreign_files(const fs::path& directory) {
     if (written.empty()) it.disable_recursion_pending();
     if (!written.empty() && it->is_directory(ignored) && !it->is_symlink(ignored)) continue;
     std::string name = it->path().lexically_relative(directory).generic_string();
-    if (!written.contains(name)) foreign.push_back(std::move(name));
+    if (!written.contains(name) && name != kStagingLock) foreign.push_back(std::move(name));
   }
   if (error) fail(ErrorKind::kResource, directory.string(), "cannot be read: {}", error.message());
   std::sort(foreign.begin(), foreign.end());

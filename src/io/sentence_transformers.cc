@@ -28,10 +28,11 @@ std::string last_part(const std::string& class_name) {
   return name;
 }
 
-std::vector<std::string> read_pooling(const std::filesystem::path& path) {
+std::vector<std::string> read_pooling(const std::filesystem::path& path, const std::string& given) {
   const json::value root = read_json(path, kMaxBytes);
   const JsonObject config(root, path.string());
   if (!config.get_bool("include_prompt", true)) fail_input(path.string(), "include_prompt false is not supported");
+  if (!given.empty()) return {given};
   std::vector<std::string> modes;
   if (config.has("pooling_mode")) {
     modes = config.at("pooling_mode").is_array() ? config.get_strings("pooling_mode") : std::vector{config.get_string("pooling_mode")};
@@ -65,7 +66,7 @@ std::filesystem::path module_directory(const std::filesystem::path& directory, c
   return directory / path;
 }
 
-void read_modules(const std::filesystem::path& directory, SentenceTransformersConfig& config) {
+void read_modules(const std::filesystem::path& directory, const std::string& pooling, SentenceTransformersConfig& config) {
   const std::filesystem::path path = directory / "modules.json";
   const json::value root = read_json(path, kMaxBytes);
   if (!root.is_array()) fail_input(path.string(), "expected a list of modules");
@@ -74,14 +75,15 @@ void read_modules(const std::filesystem::path& directory, SentenceTransformersCo
     const JsonObject module(item, path.string());
     const std::string type = last_part(module.get_string("type")), folder = module.get_string("path", "");
     const std::filesystem::path place = module_directory(directory, folder);
-    if ((type == "transformer") != (number == 0) || (type == "pooling") != (number == 1)) {
+    const bool pools = type == "pooling", may_pool = number == 1, must_pool = may_pool && pooling.empty();
+    if ((type == "transformer") != (number == 0) || (pools ? !may_pool : must_pool)) {
       fail_input(path.string(), "module {} is '{}', expected Transformer, Pooling, and then Dense and Normalize", number, type);
     }
     if (type == "transformer" && !folder.empty() && folder != ".") {
       fail_input(path.string(), "has its transformer in '{}', expected it beside this file; move the files of that folder here", folder);
     }
-    if (type == "pooling") {
-      config.pooling = read_pooling(place / "config.json");
+    if (pools) {
+      config.pooling = read_pooling(place / "config.json", pooling);
     } else if (type == "dense") {
       config.steps.emplace_back(read_dense(place));
     } else if (type == "normalize") {
@@ -110,14 +112,17 @@ void read_limits(const std::filesystem::path& directory, SentenceTransformersCon
 
 }  // namespace
 
-SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory) {
+SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory, const std::string& pooling) {
   SentenceTransformersConfig config;
   if (is_there(directory / "modules.json")) {
-    read_modules(directory, config);
-    if (config.pooling.empty()) fail_input((directory / "modules.json").string(), "has no Pooling module, expected one");
+    if (!pooling.empty()) config.pooling = {pooling};
+    read_modules(directory, pooling, config);
+    if (config.pooling.empty()) {
+      fail_input((directory / "modules.json").string(), "has no Pooling module, expected one; embed --pooling names a pooling");
+    }
   } else {
-    config.pooling = {"mean"};
-    config.pooling_assumed = true;
+    config.pooling_assumed = pooling.empty();
+    config.pooling = {config.pooling_assumed ? "mean" : pooling};
   }
   read_limits(directory, config);
   const std::filesystem::path prompts = directory / "config_sentence_transformers.json";
@@ -134,16 +139,19 @@ SentenceTransformersConfig read_sentence_transformers(const std::filesystem::pat
   return config;
 }
 
-SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint) {
+SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint, const std::string& pooling) {
   if (!checkpoint.is_gguf()) {
-    if (std::filesystem::is_directory(checkpoint.path)) return read_sentence_transformers(checkpoint.path);
-    return {.pooling = {"mean"}, .pooling_assumed = true};
+    if (std::filesystem::is_directory(checkpoint.path)) return read_sentence_transformers(checkpoint.path, pooling);
+    return {.pooling = {pooling.empty() ? "mean" : pooling}, .pooling_assumed = pooling.empty()};
   }
   const GgufFile& gguf = *checkpoint.gguf;
   const std::string key = gguf.get_string("general.architecture").value_or("") + ".pooling_type";
   const int64_t type = gguf.get_int(key).value_or(1);
   constexpr const char* kModes[] = {"", "mean", "cls", "lasttoken"};
-  if (type < 1 || type > 3) fail_input(gguf.where(), "{} is {}, expected 1 (mean), 2 (CLS) or 3 (last token)", key, type);
+  if (!pooling.empty()) return {.pooling = {pooling}, .steps = {std::nullopt}};
+  if (type < 1 || type > 3) {
+    fail_input(gguf.where(), "{} is {}, expected 1 (mean), 2 (CLS) or 3 (last token); embed --pooling names a pooling", key, type);
+  }
   return {.pooling = {kModes[type]}, .steps = {std::nullopt}, .pooling_assumed = !gguf.get_int(key)};
 }
 

@@ -34,12 +34,13 @@ struct SentenceTransformersConfig {
   bool pooling_assumed = false;             // nothing names a pooling: the mean is a guess
 };
 
-/// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does.
-/// Throws Error{kInput} for a damaged file, a module that is not supported, or an order other than Transformer, Pooling, the rest.
-SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory);
+/// Reads the files in `directory`. Without modules.json: mean pooling and nothing else, as sentence-transformers does. `pooling`, where
+/// given, takes the place of what they say, and they need not name one. Throws Error{kInput} for a damaged file, a module that is not
+/// supported, or an order other than Transformer, Pooling, the rest.
+SentenceTransformersConfig read_sentence_transformers(const std::filesystem::path& directory, const std::string& pooling = "");
 
 /// The same for any checkpoint: files beside the model, or the pooling type that a GGUF file names (vectors of length 1, as
 /// llama.cpp gives them). Mean pooling where nothing is said.
-SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint);
+SentenceTransformersConfig read_sentence_transformers(const Checkpoint& checkpoint, const std::string& pooling = "");
 
 }  // namespace citius

@@ -27,9 +27,8 @@ Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
   finish_loading(engine.loaded, head_of(engine.checkpoint));
   const std::string where = engine.checkpoint.path.string();
   if (engine.tokenizer == nullptr) fail_input(where, "has no tokenizer");
-  SentenceTransformersConfig config = read_sentence_transformers(engine.checkpoint);
-  pooling_assumed_ = config.pooling_assumed && options.pooling.empty();
-  if (!options.pooling.empty()) config.pooling = {options.pooling};
+  const SentenceTransformersConfig config = read_sentence_transformers(engine.checkpoint, options.pooling);
+  pooling_assumed_ = config.pooling_assumed;
   for (const std::string& name : config.pooling) {
     const std::optional<PoolingMode> mode = parse_pooling(name);
     if (!mode) fail_input(where, "pooling '{}' is not supported", name);

@@ -35,8 +35,8 @@ struct StoredModel {
 /// What takes room in the store, by name.
 std::vector<StoredModel> list_store();
 
-/// Removes a model and what is unfinished of one of that name. Returns the bytes that they took. Throws Error{kInput} where there is
-/// neither.
+/// Removes a model and what is unfinished of one of that name; of a link that alone, which counts nothing. Returns the bytes that they
+/// took. Throws Error{kInput} where there is neither.
 uint64_t remove_stored(const std::string& name);
 
 struct PullOptions {

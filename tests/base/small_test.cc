@@ -36,9 +36,13 @@ TEST(Progress, Lines) {
   EXPECT_EQ(share.line(250, 10, 0), "optimize: 25.0 %, 2.5 %/s, 30 s left");
   Progress next("first", 1000, ProgressUnit::kShare);
   next.skip(100);
-  next.begin("second");
+  next.begin("second", 0);
   next.set_note("in all 9 s left");
   EXPECT_EQ(next.line(250, 10, 0), "second: 25.0 %, 2.5 %/s, 30 s left; in all 9 s left");
+  next.set_note("");
+  next.begin("third", 200);  // a share that took no time here says nothing about the rate
+  EXPECT_EQ(next.line(200, 1e-8, 0), "third: 20.0 %");
+  EXPECT_EQ(next.line(400, 10, 0), "third: 40.0 %, 2.0 %/s, 30 s left");
   const Progress unknown("read", 0);
   EXPECT_EQ(unknown.line(7, 2, 0), "read: 7, 3.5/s");
 }

@@ -140,6 +140,10 @@ TEST(Jsonl, MessagesInPlaceOfTheTextWhereTheyAreWanted) {
   EXPECT_EQ(json::serialize(rows[0].messages), R"([{"role":"user","content":"a"}])");
   EXPECT_TRUE(rows[1].messages.empty());
   EXPECT_THAT(error_of([&] { jsonl(talk); }), HasSubstr("has no key 'text'"));
+  const std::string both = "{\"messages\": [], \"text\": \"b\"}\n";
+  EXPECT_THAT(error_of([&] { make_jsonl_parser("f.jsonl", {"text"}, /*messages=*/true)->feed(both, rows); }),
+              HasSubstr("has both 'text' and 'messages'"));
+  EXPECT_THAT(texts_of(jsonl(both)), ElementsAre("b"));  // where no messages are wanted they are a key like any other
 }
 
 class InputsFile : public testing::Test {

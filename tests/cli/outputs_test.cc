@@ -72,6 +72,14 @@ TEST_F(OutputsTest, CsvColumnsMustStay) {
   EXPECT_THROW(outputs.write(second), Error);
 }
 
+TEST_F(OutputsTest, CsvWithoutRowsIsToldOf) {
+  Outputs outputs(to("a.csv"), /*embeddings=*/false);
+  testing::internal::CaptureStderr();
+  outputs.finish();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("a.csv is empty: there were no rows"));
+  EXPECT_EQ(read("a.csv"), "");
+}
+
 TEST_F(OutputsTest, Npy) {
   Outputs outputs(to("a.npy"), /*embeddings=*/true);
   outputs.write(row("x", kFirst));

@@ -1,5 +1,6 @@
 """The manners of the command line: exit codes, help, versions, what goes where."""
 
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,11 @@ with tempfile.TemporaryDirectory(prefix="citius_cli_") as home:
     empty = {"CITIUS_HOME": home}
     result = run("pull", "/no/such/model", env=empty, expect=3)
     assert "no such file" in result.stderr and not result.stdout
+    # A name given twice is removed once.
+    for name in ("a", "b"):
+        (pathlib.Path(home) / "models" / name).mkdir(parents=True)
+    removed = run_json("rm", "a", "b", "a", env=empty)["removed"]
+    assert [model["name"] for model in removed] == ["a", "b"] and run_json("list", env=empty)["models"] == []
     # A store that cannot be made: its place is a file.
     blocked = {"CITIUS_HOME": __file__ + "/store"}
     result = run("pull", str(ROOT / "LICENSE"), env=blocked, expect=1)

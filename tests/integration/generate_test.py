@@ -154,12 +154,15 @@ def test_generation_config():
         assert got["finish_reason"] == "stop" and text not in got["text"] and len(got["tokens"]) <= 2, got
     got = run_json("run", with_generation_config({"stop_strings": text}), "--prompt", "anna", "--max-tokens", 8, "--stop", "zz", *EXACT)
     assert got["tokens"] == reply("anna", "--max-tokens", 8)["tokens"]
-    wrong = [{"suppress_tokens": "x"}, {"suppress_tokens": [1 << 40]}, {"suppress_tokens": [330]}, {"bad_words_ids": [1]}]
+    wrong = [{"suppress_tokens": "x"}, {"suppress_tokens": [1 << 40]}, {"suppress_tokens": [330]}, {"suppress_tokens": [-1]},
+             {"bad_words_ids": [1]}, {"bad_words_ids": [[]]}, {"bad_words_ids": [[first, 330]]}]
     named = [{"temperature": "hot"}, {"top_k": 1.5}, {"stop_strings": ""}, {"stop_strings": [1]}, {"repetition_penalty": 0}]
     named += [{"do_sample": True, key: value} for key, value in (("temperature", -1), ("top_k", -2), ("top_p", 0), ("min_p", 2), ("typical_p", "x"))]
     for config in wrong + named:
         result = run("run", with_generation_config(config), "--prompt", "anna", expect=3)
-        assert config not in named or f"generation_config.json] key '{list(config)[-1]}'" in result.stderr, (config, result.stderr)
+        key = list(config)[-1]
+        name = f"generation_config.json] key '{key}'" if config in named else f"generation_config.json: {key}]"
+        assert name in result.stderr, (config, result.stderr)
     assert tokens({"do_sample": True, "top_p": 0}, "--top-p", 0.5, "--top-k", 1)[0] == [first, second]  # what is replaced does not count
 
 

@@ -254,11 +254,17 @@ def test_prefixes_are_computed_once():
 def test_azure_trace():
     trace = work / "azure.csv"
     lines = [f"2023-11-16 18:15:46.{500 + i},{20 + 10 * i},{4 + i}" for i in range(4)]
-    trace.write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines]) + "\n")
+    lines_header = "TIMESTAMP,ContextTokens,GeneratedTokens"
+    trace.write_text("\n".join([lines_header, *lines]) + "\n")
     row = scenario_row(LLAMA, "trace", "--trace", trace, requests=4, prompt_tokens=20 + 30 + 40 + 50, reply_tokens=4 + 5 + 6 + 7)
     assert row["load"]["length_scale"] == 1, row
+    # All at once, so that the last answer is long in coming after the last question.
+    trace.write_text("\n".join([lines_header, *[f"2023-11-16 18:15:46.500000{i},20,4" for i in range(3)]]) + "\n")
+    flags = ["bench", LLAMA, "--scenario", "trace", "--trace", trace, "--e2el-ms"]
+    assert "missed, and not sustained" in run(*flags, 1e-6, expect=1).stdout
+    assert "kept, but not sustained" in run(*flags, 1e6).stdout
     trace.write_text(trace.read_text() + "2023-11-16 18:15:47,x,3\n")
-    assert "azure.csv: line 6" in run("bench", LLAMA, "--scenario", "trace", "--trace", trace, expect=3).stderr
+    assert "azure.csv: line 5" in run("bench", LLAMA, "--scenario", "trace", "--trace", trace, expect=3).stderr
 
 
 def test_the_highest_rate():

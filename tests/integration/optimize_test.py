@@ -138,7 +138,7 @@ with tempfile.TemporaryDirectory(prefix="citius_optimize_") as directory:
     here.mkdir()
     dead = subprocess.Popen(["true"])
     dead.wait()
-    abandoned, other = (pathlib.Path(f"{here}.tmp{name}") for name in (dead.pid, f"{dead.pid}0"))
+    abandoned, other = (pathlib.Path(f"{here}.tmp{name}") for name in (f"{dead.pid}-1234abcd", f"{dead.pid}0"))
     for folder in (abandoned, other):
         folder.mkdir()
         (folder / "model.safetensors").write_text("half")

@@ -2,16 +2,48 @@
 // failed write leaves the old package.
 #include "io/package.h"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/rng.h"
 #include "io/gguf.h"
 #include "io/package_codec.h"
+#include "io/package_digest.h"
 #include "io/safetensors.h"
 #include "io/temp_dir.h"
+
+namespace {
+
+// What happens to a writer as it publishes to a directory "out".
+enum class AtPublishing { kGoesOn, kKilledBefore, kKilledAfter };
+AtPublishing at_publishing = AtPublishing::kGoesOn;
+bool can_exchange = true;
+
+int move_to(const char* from, const char* to, unsigned flags) {
+  const bool publishes = std::string_view(to).ends_with("/out");
+  if (publishes && at_publishing == AtPublishing::kKilledBefore) ::raise(SIGKILL);
+  const auto result = static_cast<int>(::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags));
+  if (publishes && at_publishing == AtPublishing::kKilledAfter) ::raise(SIGKILL);
+  return result;
+}
+
+}  // namespace
+
+// In place of those of the C library.
+extern "C" int rename(const char* from, const char* to) noexcept { return move_to(from, to, 0); }
+extern "C" int renameat2(int, const char* from, int, const char* to, unsigned flags) noexcept {
+  if (can_exchange) return move_to(from, to, flags);
+  errno = EINVAL;
+  return -1;
+}
 
 namespace citius {
 namespace {
@@ -42,6 +74,34 @@ class Package : public testing::Test {
   }
 
   std::filesystem::path out() const { return dir_.path() / "out"; }
+
+  void write(const std::string& recipe) { write_package(out(), source_, {{}, {{"recipe", recipe}}, {}}, threads_); }
+
+  // Writes in a process that is killed at that moment.
+  void write_and_die(const std::string& recipe, AtPublishing moment) {
+    const auto die = [&] {
+      at_publishing = moment;
+      ThreadPool one(1);
+      write_package(out(), source_, {{}, {{"recipe", recipe}}, {}}, one);
+    };
+    EXPECT_EXIT(die(), testing::KilledBySignal(SIGKILL), "");
+  }
+
+  // Of the whole and sound package there.
+  static std::string recipe_of(const std::filesystem::path& package) {
+    const Checkpoint checkpoint = open_checkpoint(package);
+    check_package_digests(package, checkpoint.package);
+    return std::string(checkpoint.package.at("recipe").as_string());
+  }
+
+  // What is in the folder of the model and the package besides these two.
+  std::vector<std::filesystem::path> left_over() const {
+    std::vector<std::filesystem::path> left;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+      if (entry.path().filename() != "model" && entry.path() != out()) left.push_back(entry.path());
+    }
+    return left;
+  }
 
   TempDir dir_;
   Checkpoint source_;
@@ -189,6 +249,46 @@ TEST_F(Package, AFailedWriteLeavesTheOldPackage) {
   size_t entries = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_.path())) ++entries;
   EXPECT_EQ(entries, 2u) << "nothing temporary is left";
+}
+
+TEST_F(Package, WhatAKilledWriterLeftIsRemovedByTheNext) {
+  write_and_die("first", AtPublishing::kKilledBefore);
+  EXPECT_FALSE(std::filesystem::exists(out()));
+  EXPECT_EQ(left_over().size(), 1U);
+  write_and_die("second", AtPublishing::kKilledAfter);
+  EXPECT_EQ(recipe_of(out()), "second");
+  EXPECT_TRUE(left_over().empty());
+  write_and_die("third", AtPublishing::kKilledBefore);
+  EXPECT_EQ(recipe_of(out()), "second");
+  EXPECT_EQ(left_over().size(), 1U);
+  write_and_die("fourth", AtPublishing::kKilledAfter);
+  EXPECT_EQ(recipe_of(out()), "fourth");
+  EXPECT_EQ(left_over().size(), 1U);
+  // Another's, of a process with the same number on another machine say: not known by a lock.
+  std::filesystem::path other = out();
+  std::filesystem::create_directory(other += ".tmp" + std::to_string(::getpid()));
+  write("fifth");
+  EXPECT_EQ(recipe_of(out()), "fifth");
+  EXPECT_THAT(left_over(), testing::ElementsAre(other));
+  EXPECT_FALSE(std::filesystem::exists(out() / ".citius-writing"));
+}
+
+TEST_F(Package, WithoutExchangeTheOldPackageStaysUntilThereIsAnother) {
+  write("old");
+  can_exchange = false;
+  write("new");
+  EXPECT_EQ(recipe_of(out()), "new");
+  EXPECT_TRUE(left_over().empty());
+  write_and_die("newer", AtPublishing::kKilledBefore);
+  EXPECT_FALSE(std::filesystem::exists(out()));
+  EXPECT_EQ(left_over().size(), 2U);
+  write("newest");
+  EXPECT_EQ(recipe_of(out()), "newest");
+  ASSERT_EQ(left_over().size(), 1U);
+  EXPECT_EQ(recipe_of(left_over()[0]), "new");
+  write("last");
+  EXPECT_TRUE(left_over().empty());
+  can_exchange = true;
 }
 
 TEST_F(Package, ReadsOnlyWhatAgrees) {

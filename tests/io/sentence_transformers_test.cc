@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "io/companion_files.h"
+#include "io/gguf.h"
+#include "io/gguf_writer.h"
 #include "io/temp_dir.h"
 
 namespace citius {
@@ -44,6 +46,44 @@ TEST(SentenceTransformers, PoolingIsNotInvented) {
   EXPECT_EQ(read_sentence_transformers(dir.path()).pooling, std::vector<std::string>{"mean"});
   dir.write("modules.json", R"([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}])");
   EXPECT_THAT([&] { read_sentence_transformers(dir.path()); }, ThrowsMessage<Error>(HasSubstr("no Pooling")));
+}
+
+TEST(SentenceTransformers, AGivenPoolingNeedsNoneInTheFiles) {
+  const TempDir dir;
+  const SentenceTransformersConfig bare = read_sentence_transformers(dir.path(), "cls");
+  EXPECT_EQ(bare.pooling, std::vector<std::string>{"cls"});
+  EXPECT_FALSE(bare.pooling_assumed);
+  const std::string head = R"({"path": "", "type": "models.Transformer"})", pooling = R"({"path": "1", "type": "models.Pooling"})",
+                    normalize = R"({"path": "", "type": "models.Normalize"})";
+  dir.write("1/config.json", "{}");
+  for (const std::string& list : {head, head + "," + normalize, head + "," + pooling, head + "," + pooling + "," + normalize}) {
+    dir.write("modules.json", "[" + list + "]");
+    EXPECT_THROW(read_sentence_transformers(dir.path()), Error) << list;
+    const SentenceTransformersConfig config = read_sentence_transformers(dir.path(), "cls");
+    EXPECT_EQ(config.pooling, std::vector<std::string>{"cls"}) << list;
+    EXPECT_EQ(config.steps.size(), list.ends_with(normalize) ? 1U : 0U) << list;
+  }
+  dir.write("modules.json", "[" + head + "," + normalize + "," + pooling + "]");
+  EXPECT_THROW(read_sentence_transformers(dir.path(), "cls"), Error);
+}
+
+TEST(SentenceTransformers, AGivenPoolingReplacesThatOfAGgufFile) {
+  const TempDir dir;
+  const auto source = GgufFile::open(CITIUS_TEST_DIR "/golden/io/types.gguf");
+  const std::string key = source->get_string("general.architecture").value_or("") + ".pooling_type";
+  for (const uint32_t type : {0, 2, 4}) {
+    const std::filesystem::path path = dir.path() / (std::to_string(type) + ".gguf");
+    GgufWriter(path, *source, {}, {{key, type}}).commit();
+    Checkpoint checkpoint;
+    checkpoint.path = path;
+    checkpoint.gguf = GgufFile::open(path);
+    if (type == 2) {
+      EXPECT_EQ(read_sentence_transformers(checkpoint).pooling, std::vector<std::string>{"cls"});
+    } else {
+      EXPECT_THAT([&] { read_sentence_transformers(checkpoint); }, ThrowsMessage<Error>(HasSubstr("--pooling")));
+    }
+    EXPECT_EQ(read_sentence_transformers(checkpoint, "lasttoken").pooling, std::vector<std::string>{"lasttoken"});
+  }
 }
 
 }  // namespace

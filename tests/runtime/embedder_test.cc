@@ -36,7 +36,7 @@ class EmbedderModules : public testing::Test {
                       {{"linear.weight", DType::kF32, {kOutputs, kInputs}, std::as_bytes(std::span(weights_))}});
   }
 
-  std::vector<float> embed(const std::vector<const char*>& modules) {
+  std::vector<float> embed(const std::vector<const char*>& modules, const std::string& pooling = "") {
     std::string list;
     for (const char* module : modules) list += (list.empty() ? "[" : ", ") + std::string(module);
     dir_.write("modules.json", list + "]");
@@ -45,7 +45,7 @@ class EmbedderModules : public testing::Test {
     options.compute = Compute::kExact;
     Engine engine = open_engine(dir_.path(), options);
     const std::string text = "anna lives in paris";
-    return Embedder(engine).embed({&text, 1})[0];
+    return Embedder(engine, {.pooling = pooling}).embed({&text, 1})[0];
   }
 
   std::vector<float> dense(const std::vector<float>& values) const {
@@ -76,6 +76,13 @@ TEST_F(EmbedderModules, RunInTheOrderGiven) {
   EXPECT_THAT(embed({kHead, kPooling, kNormalize}), near(normalized(pooled)));
   EXPECT_THAT(embed({kHead, kPooling, kDense, kNormalize}), near(normalized(dense(pooled))));
   EXPECT_THAT(embed({kHead, kPooling, kNormalize, kDense}), near(dense(normalized(pooled))));
+}
+
+TEST_F(EmbedderModules, AGivenPoolingNeedsNoModule) {
+  const std::vector<float> normal = embed({kHead, kPooling, kNormalize}), plain = embed({kHead, kPooling});
+  EXPECT_EQ(embed({kHead, kNormalize}, "mean"), normal);
+  EXPECT_EQ(embed({kHead}, "mean"), plain);
+  EXPECT_NE(embed({kHead, kPooling}, "cls"), plain);
 }
 
 TEST_F(EmbedderModules, OtherOrdersAndPlacesAreRefused) {

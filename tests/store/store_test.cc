@@ -310,7 +310,16 @@ TEST_F(StoreTest, WhatTakesRoomIsListedAndRemoved) {
   remove_stored("begun");
   EXPECT_TRUE(list_store().empty());
   EXPECT_THAT(error_of([] { remove_stored("tiny"); }, ErrorKind::kInput), HasSubstr("citius list"));
-  error_of([] { remove_stored("../src"); }, ErrorKind::kUsage);
+  for (const char* name : {"../src", "..", ".", ""}) error_of([&] { remove_stored(name); }, ErrorKind::kUsage);
+  // Put there by hand.
+  const fs::path models = path_ / "home" / "models";
+  for (const char* name : {".x", "b c"}) fs::copy(make_model(), models / name);
+  fs::create_directory_symlink(make_model(), models / "linked");
+  all = list_store();
+  ASSERT_EQ(all.size(), 3U);
+  for (const StoredModel& model : all) EXPECT_EQ(remove_stored(model.name), model.name == "linked" ? 0 : model.bytes) << model.name;
+  EXPECT_TRUE(list_store().empty());
+  EXPECT_TRUE(fs::exists(make_model() / "config.json"));
 }
 
 TEST_F(StoreTest, WhatCannotBeResumedIsNotKept) {
