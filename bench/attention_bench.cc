@@ -90,10 +90,10 @@ void register_benchmarks() {
   const int most = default_num_threads();
   for (const std::string& isa : available_isas()) {
     for (const Scenario& s : kScenarios) {
-      for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+      for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
         for (const int threads : {1, most}) {
           if (threads == most && most == 1) continue;
-          const std::string tail = fmt::format("{}/{}/{}/threads:{}", s.name, isa, type == KvType::kF32 ? "f32" : "bf16", threads);
+          const std::string tail = fmt::format("{}/{}/{}/threads:{}", s.name, isa, kv_type_info(type).name, threads);
           benchmark::RegisterBenchmark(("attention/" + tail).c_str(), [=](benchmark::State& state) {
             attention(state, s, isa, type, threads);
           })->UseRealTime();

@@ -182,7 +182,8 @@ void run_bench(const BenchArgs& args) {
 }  // namespace
 
 void refuse_kv_type(const BenchArgs& args) {
-  if (args.kv != "f32") fail(ErrorKind::kUsage, "bench", "got --kv-type for an encoder, which keeps no keys and values; leave it out");
+  if (args.kv_type != KvType::kF32)
+    fail(ErrorKind::kUsage, "bench", "got --kv-type for an encoder, which keeps no keys and values; leave it out");
 }
 
 std::vector<int64_t> read_lengths(const std::string& path) {
@@ -242,7 +243,7 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   EngineOptions options;
   options.isa = args.isa;
   options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
-  options.kv_type = args.kv == "bf16" ? KvType::kBF16 : KvType::kF32;
+  options.kv_type = args.kv_type;
   options.num_threads = threads;
   options.context = args.scenario.context;
   if (format.empty()) {
@@ -281,7 +282,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--compute", args->compute, "fast, or exact: weights as given and fp32 activations")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
-  command->add_option("--kv-type", args->kv, "Type of keys and values")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  add_kv_type_option(*command, args->kv_type);
   const auto list = [&](const char* name, std::vector<int64_t>& values, const char* help) {
     command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
   };

@@ -29,7 +29,8 @@ struct ScenarioArgs {
 };
 
 struct BenchArgs {
-  std::string model, isa, compute = "fast", kv = "f32";
+  std::string model, isa, compute = "fast";
+  KvType kv_type = KvType::kF32;
   std::vector<int64_t> prefill, decode, batch, length, threads;
   std::string lengths_file;
   std::vector<std::string> formats;

@@ -37,6 +37,17 @@ CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& h
   return app.add_option("--seed", seed, help)->check(seed_range())->capture_default_str();
 }
 
+CLI::Option* add_kv_type_option(CLI::App& app, KvType& type) {
+  std::vector<std::string> names;
+  for (const KvTypeInfo& info : kKvTypes) names.emplace_back(info.name);
+  const auto set = [&type, names](const std::string& name) {
+    type = static_cast<KvType>(std::find(names.begin(), names.end(), name) - names.begin());
+  };
+  return app.add_option_function<std::string>("--kv-type", set, "Type of cached keys and values; int8 has a scale a token and head")
+      ->check(CLI::IsMember(names))
+      ->default_str(names[static_cast<size_t>(type)]);
+}
+
 void ModelFlags::add_to(CLI::App& app) {
   app.add_option("MODEL", model, "Directory, .gguf file, package, or name in the store")->required();
   app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")
@@ -56,9 +67,7 @@ void ModelFlags::add_to(CLI::App& app) {
 }
 
 void ModelFlags::add_decoder_flags_to(CLI::App& app) {
-  app.add_option("--kv-type", kv_type, "Type of cached keys and values: f32 or bf16")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
+  add_kv_type_option(app, kv_type);
   app.add_option("--context", context, "Longest sequence to prepare for (default: what the model allows)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
 }
@@ -68,7 +77,7 @@ EngineOptions ModelFlags::options() const {
   options.backend = backend;
   options.num_threads = num_threads;
   options.compute = compute == "exact" ? Compute::kExact : Compute::kFast;
-  options.kv_type = kv_type == "bf16" ? KvType::kBF16 : KvType::kF32;
+  options.kv_type = kv_type;
   options.context = context;
   options.cache = StartCache(cache_directory());
   return options;

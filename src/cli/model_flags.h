@@ -15,13 +15,15 @@ CLI::Validator number_range(double low, double high);
 CLI::Validator seed_range();
 /// Adds --seed.
 CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
+/// Adds --kv-type.
+CLI::Option* add_kv_type_option(CLI::App& app, KvType& type);
 
 struct ModelFlags {
   std::string model;
   std::string backend = "cpu";
   std::string compute = "fast";
-  std::string kv_type = "f32";
   std::string format;
+  KvType kv_type = KvType::kF32;
   int num_threads = 0;
   int64_t context = 0;
 

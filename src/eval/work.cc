@@ -67,8 +67,7 @@ WeightTotals weight_totals(const Engine& engine) {
 }
 
 double kv_bytes_per_token(const ModelConfig& config, KvType type) {
-  const double values = 2.0 * static_cast<double>(config.kv_heads) * static_cast<double>(config.head_dim);
-  return values * (type == KvType::kF32 ? 4 : 2) * static_cast<double>(config.causal ? config.num_layers : 1);
+  return static_cast<double>(2 * config.kv_heads * kv_vector_bytes(type, config.head_dim) * (config.causal ? config.num_layers : 1));
 }
 
 Work work_of(const Engine& engine, const Workload& workload) {

@@ -49,7 +49,7 @@ struct Problem {
 
   // Runs the tokens in steps: in each, every sequence gives its next `chunk` tokens (0: all).
   TestTensor run(Backend& backend, int64_t chunk = 0) {
-    memory.assign(kv.block_bytes() * static_cast<size_t>(kv.num_blocks), 0xff);  // NaN in both types
+    memory.assign(kv.block_bytes() * static_cast<size_t>(kv.num_blocks), 0xff);  // NaN in every type
     kv.data = memory.data();
     TestTensor out({T, s.H, s.D}, 4);
     for (int64_t done = 0;; done += chunk) {
@@ -144,12 +144,16 @@ std::vector<Setting> settings() {
     }
     all.push_back({.H = 9, .K = 3, .D = 64, .causal = causal, .lengths = lengths});
     all.push_back({.H = 9, .K = 3, .D = 64, .causal = causal, .type = KvType::kBF16, .lengths = lengths});
+    all.push_back({.H = 9, .K = 3, .D = 64, .causal = causal, .type = KvType::kInt8, .lengths = lengths});
+    all.push_back({.H = 3, .K = 3, .D = 32, .causal = causal, .window = 40, .type = KvType::kInt8, .lengths = lengths});
     all.push_back({.H = 4, .K = 1, .D = 128, .causal = causal, .window = 70, .softcap = 5, .lengths = lengths});
     all.push_back({.H = 2, .K = 2, .D = 1, .causal = causal, .lengths = {130}});
     all.push_back({.H = 2, .K = 1, .D = 17, .causal = causal, .lengths = {3, 129}});
     all.push_back({.H = 2, .K = 2, .D = 80, .causal = causal, .type = KvType::kBF16, .lengths = {90}});
+    all.push_back({.H = 2, .K = 1, .D = 17, .causal = causal, .softcap = 5, .type = KvType::kInt8, .lengths = {3, 129}});
     all.push_back({.H = 14, .K = 2, .D = 8, .causal = causal, .bias_radius = 20, .lengths = {5, 150}});
     all.push_back({.H = 12, .K = 12, .D = 40, .causal = causal, .bias_radius = 300, .type = KvType::kBF16, .lengths = {100, 20}});
+    all.push_back({.H = 12, .K = 12, .D = 40, .causal = causal, .bias_radius = 20, .type = KvType::kInt8, .lengths = {100, 20}});
     all.push_back({.H = 70, .K = 1, .D = 16, .causal = causal, .lengths = {5, 70}});
   }
   return all;
@@ -157,7 +161,7 @@ std::vector<Setting> settings() {
 
 std::string describe(const Setting& s) {
   return fmt::format("H {} K {} D {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.causal, s.window,
-                     s.softcap, s.bias_radius, static_cast<int>(s.type), *std::max_element(s.lengths.begin(), s.lengths.end()));
+                     s.softcap, s.bias_radius, kv_type_info(s.type).name, *std::max_element(s.lengths.begin(), s.lengths.end()));
 }
 
 TEST_P(AttentionTest, MatchesReference) {
@@ -223,7 +227,7 @@ TEST_P(AttentionTest, SequencesAloneGiveTheSameBits) {
 
 TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
   for (const auto& [H, K] : {std::pair<int64_t, int64_t>{9, 3}, {1, 1}, {8, 1}}) {
-    for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+    for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
       Problem problem({.H = H, .K = K, .D = 64, .type = type, .lengths = {1500}});
       const TestTensor want = problem.run(*cpu(1));
       for (const int threads : {1, 2, 3}) {
@@ -241,7 +245,7 @@ TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
-  for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
     for (const int64_t D : {5, 16, 40}) {
       Problem problem({.H = 2, .K = 2, .D = D, .type = type, .lengths = {3, 100}});
       problem.k->at(0, 0) = std::numeric_limits<float>::quiet_NaN();
@@ -250,15 +254,63 @@ TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
       const std::vector<uint8_t> want = problem.memory;
       problem.run(*cpu(), 7);
       // NaN may carry any payload.
-      const auto is_nan = [&](const std::vector<uint8_t>& memory, size_t i) {
+      const auto is_nan = [](const std::vector<uint8_t>& memory, size_t i, size_t size) {
         uint32_t bits = 0;
-        std::memcpy(&bits, memory.data() + i, type == KvType::kF32 ? 4 : 2);
-        return std::isnan(type == KvType::kF32 ? std::bit_cast<float>(bits) : bf16_to_f32(static_cast<uint16_t>(bits)));
+        std::memcpy(&bits, memory.data() + i, size);
+        return size != 1 && std::isnan(std::bit_cast<float>(size == 4 ? bits : bits << 16));
       };
-      const size_t step = type == KvType::kF32 ? 4 : 2;
-      for (size_t i = 0; i < want.size(); i += step) {
-        if (is_nan(want, i) && is_nan(problem.memory, i)) continue;
-        ASSERT_EQ(std::memcmp(want.data() + i, problem.memory.data() + i, step), 0) << i / step << " D " << D;
+      const auto part = static_cast<size_t>(problem.kv.part_bytes());
+      const auto number = static_cast<size_t>(kv_type_info(type).value_bytes);
+      const size_t numbers = number * static_cast<size_t>(kKvBlock * D);
+      for (size_t i = 0, size = 0; i < want.size(); i += size) {
+        size = i % part < numbers ? number : sizeof(float);  // the scales are behind the numbers
+        if (is_nan(want, i, size) && is_nan(problem.memory, i, size)) continue;
+        ASSERT_EQ(std::memcmp(want.data() + i, problem.memory.data() + i, size), 0)
+            << i << " D " << D << " type " << static_cast<int>(type);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, Int8HasTheNearestCodesAndWhatIsNoNumberStaysSo) {
+  constexpr int64_t D = 20;
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const float numbers[D] = {-127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, 126.4f, 100};
+  const auto backend = cpu();
+  for (Backend* const by : {&reference(), backend.get()}) {
+    for (const bool in_values : {true, false}) {
+      for (const float special : {nan, infinity, -infinity}) {
+        // A vector of zeros, one of numbers, one of numbers too small for a scale, one with something special.
+        Problem problem({.H = 1, .K = 1, .D = D, .type = KvType::kInt8, .lengths = {4}});
+        TestTensor& x = in_values ? *problem.v : *problem.k;
+        for (int64_t d = 0; d < D; ++d) {
+          x.at(0, d) = 0;
+          x.at(1, d) = numbers[d];
+          x.at(2, d) = numbers[d] * 1e-39f;
+          x.at(3, d) = d == 3 ? special : numbers[d];
+          for (int64_t t = 0; t < 4; ++t) problem.q->at(t, d) = 0;  // equal weights
+        }
+        const TestTensor out = problem.run(*by);
+        const uint8_t* part = problem.memory.data() + problem.tables[0][0] * static_cast<int64_t>(problem.kv.block_bytes()) +
+                              (in_values ? problem.kv.part_bytes() : 0);
+        float scales[4];
+        std::memcpy(scales, part + kKvBlock * D, sizeof scales);
+        EXPECT_EQ(scales[0], 0);
+        EXPECT_EQ(scales[1], 1);
+        EXPECT_LT(scales[2], 1e-38f);
+        EXPECT_FALSE(std::isfinite(scales[3]));
+        const int8_t codes[D] = {-127, 0, 2, 2, 0, -2, 126, 100};
+        for (int64_t d = 0; d < D; ++d) {
+          const auto code = [&](int64_t t) { return static_cast<int8_t>(part[in_values ? t * D + d : d * kKvBlock + t]); };
+          EXPECT_EQ(code(0), 0);
+          EXPECT_EQ(code(1), codes[d]);
+          if (in_values) {
+            EXPECT_EQ(out.at(0, d), 0);
+            EXPECT_EQ(out.at(1, d), static_cast<float>(codes[d]) / 2);
+          }
+          EXPECT_TRUE(std::isfinite(out.at(2, d)));
+          EXPECT_TRUE(std::isnan(out.at(3, d)));
+        }
       }
     }
   }

@@ -134,6 +134,7 @@ TEST(Work, CountsWeightsOnceAndTheTiedHead) {
   EXPECT_EQ(totals.head_products, 48 * 32);
   EXPECT_EQ(totals.streamed_bytes, 4 * totals.parameters);
   EXPECT_EQ(kv_bytes_per_token(engine.model().config(), KvType::kF32), 2.0 * 2 * 8 * 4 * 2);
+  EXPECT_EQ(kv_bytes_per_token(engine.model().config(), KvType::kInt8), 2.0 * 2 * (8 + 4) * 2);  // a scale each
   Workload decode;
   decode.kind = Workload::Kind::kDecode;
   decode.length = 1;

@@ -64,6 +64,10 @@ def test_against():
     for key in ("kl_mean", "top1_agreement", "perplexity_ratio"):
         assert len(got[key + "_interval"]) == 2
     assert got["kl_mean"] > 0
+    # Keys and values lose in both types, more in the smaller one; a reference in exact mode keeps its own in f32.
+    rounded = [run_json("eval", LLAMA, "--against", LLAMA, "--against-compute", "exact", "--data", file, "--context", 32, "--kv-type", kv, *EXACT)["kl_mean"]
+               for kv in ("f32", "bf16", "int8")]
+    assert rounded[0] == 0 < rounded[1] < rounded[2], rounded
     # Names as bench and quantize take them; what does not fit a weight becomes the next format that does.
     for name in ("int8", "q4_k_m", "int4z-g32"):
         assert run_json("eval", LLAMA, "--against", LLAMA, "--data", file, "--context", 32, "--format", name)["kl_mean"] > 0, name

@@ -1,5 +1,5 @@
 // The same sequence gives the same bits alone or in a batch, with any number of threads, with its prompt in one piece or in
-// chunks, decoded or read at once: for every format, both compute modes, every instruction set and both cache types.
+// chunks, decoded or read at once: for every format, both compute modes, every instruction set and every cache type.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -20,7 +20,8 @@ struct Case {
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name = info.param.isa + "_" + std::string(format_name(info.param.format)) +
-                     (info.param.compute == Compute::kExact ? "_exact" : "_fast") + (info.param.kv_type == KvType::kBF16 ? "_kvbf16" : "");
+                     (info.param.compute == Compute::kExact ? "_exact" : "_fast") + "_kv" +
+                     std::string(kv_type_info(info.param.kv_type).name);
   for (char& c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   }
@@ -36,6 +37,7 @@ std::vector<Case> cases() {
       list.push_back({isa, format, Compute::kExact});
     }
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kBF16});
+    list.push_back({isa, Format::kF32, Compute::kFast, KvType::kInt8});
   }
   return list;
 }
@@ -173,6 +175,7 @@ std::vector<Case> window_cases() {
   for (const std::string& isa : available_isas()) {
     list.push_back({isa, Format::kF32, Compute::kExact});
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kBF16});
+    list.push_back({isa, Format::kF32, Compute::kFast, KvType::kInt8});
     list.push_back({isa, Format::kInt8G32, Compute::kFast});
   }
   return list;

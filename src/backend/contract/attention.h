@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
+#include <string_view>
 
 #include "tensor/tensor_view.h"
 
@@ -11,18 +13,37 @@ namespace citius {
 inline constexpr int64_t kKvBlock = 64;
 
 /// Type in which keys and values are kept; they are rounded to it before anybody reads them.
-enum class KvType : uint8_t { kF32, kBF16 };
+///
+/// kInt8 keeps a vector (the key, or the value, of one token and head) as codes in [-127, 127] and one fp32 scale. With m the
+/// largest |x_d|, all in fp32: scale = m / 127, code_d = x_d · min(127 / m, the largest finite number) rounded to nearest even,
+/// 0 where that is NaN; x_d reads as code_d · scale. With NaN or infinity among the x_d all of them read as NaN.
+enum class KvType : uint8_t { kF32, kBF16, kInt8 };
 
-/// The keys and values of one layer, in blocks of kKvBlock tokens. Block b of head h starts at element
-/// (b · heads + h) · 2 · kKvBlock · D of `data`: first the keys, transposed [D, kKvBlock] so that lanes run along keys,
-/// then the values [kKvBlock, D]. Memory that no token was written to may hold anything.
+struct KvTypeInfo {
+  std::string_view name;
+  int64_t value_bytes;  // of one number of a key or value
+  int64_t scale_bytes;  // of what all numbers of a key or value share
+};
+/// By KvType.
+inline constexpr KvTypeInfo kKvTypes[] = {{"f32", 4, 0}, {"bf16", 2, 0}, {"int8", 1, 4}};
+inline constexpr int64_t kNumKvTypes = std::size(kKvTypes);
+constexpr const KvTypeInfo& kv_type_info(KvType type) { return kKvTypes[static_cast<size_t>(type)]; }
+/// Bytes of the key, or of the value, of one token and head.
+constexpr int64_t kv_vector_bytes(KvType type, int64_t head_dim) {
+  return head_dim * kv_type_info(type).value_bytes + kv_type_info(type).scale_bytes;
+}
+
+/// The keys and values of one layer, in blocks of kKvBlock tokens. A block is 2 · heads parts: of every head the keys,
+/// transposed [D, kKvBlock] so that lanes run along keys, then the values [kKvBlock, D]. Behind the numbers of a part stand
+/// the scales of its kKvBlock tokens where the type has some. Memory that no token was written to may hold anything.
 struct KvLayer {
   void* data = nullptr;
   KvType type = KvType::kF32;
   int64_t num_blocks = 0;
   int64_t heads = 0;     // K
   int64_t head_dim = 0;  // D
-  size_t block_bytes() const { return static_cast<size_t>(2 * kKvBlock * heads * head_dim) * (type == KvType::kF32 ? 4 : 2); }
+  int64_t part_bytes() const { return kKvBlock * kv_vector_bytes(type, head_dim); }
+  size_t block_bytes() const { return static_cast<size_t>(2 * heads * part_bytes()); }
 };
 
 /// One sequence of a packed batch: rows [begin, end) of the batch are its tokens [past, past + end - begin).
@@ -51,8 +72,9 @@ struct KvWriteArgs {
 /// Keys are walked in pieces of kKvBlock, anchored at token 0, ascending: within a piece scores s_j (one fp32 accumulator,
 /// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m), l = l · exp(m_old - m) + Σ e_j
 /// (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for
-/// ascending j. out = o / l. Masked or unwritten keys and values never reach the result. The result of a row depends on its
-/// query and the visible keys alone.
+/// ascending j. out = o / l. Of int8 the accumulator of s_j sums over codes and is multiplied by the key's scale before · scale;
+/// e_j is multiplied by the value's scale where it meets codes, not in l. Masked or unwritten keys and values never reach the
+/// result. The result of a row depends on its query and the visible keys alone.
 /// q, out: [T, H, D] fp32, strided along T; out must not overlap q.
 struct AttentionArgs {
   TensorView q;

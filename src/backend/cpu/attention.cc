@@ -36,7 +36,12 @@ void share_out(ThreadPool& pool, int64_t count, bool small, const Body& body) {
   });
 }
 
-const char* type_name(KvType type) { return type == KvType::kF32 ? "f32" : "bf16"; }
+// The kernel for a type out of a table of all of them.
+template <typename Kernel, size_t kCount>
+Kernel for_type(Kernel const (&kernels)[kCount], KvType type) {
+  static_assert(kCount == kNumKvTypes);
+  return kernels[static_cast<size_t>(type)];
+}
 
 }  // namespace
 
@@ -55,9 +60,8 @@ void CpuBackend::kv_write(const KvWriteArgs& args) {
       t += count;
     }
   }
-  const auto kernel = kv.type == KvType::kF32 ? target_.ops->kv_write_f32 : target_.ops->kv_write_bf16;
-  if (trace_.on()) trace_.print("kv_write {} [{}, {}]: {}", type_name(kv.type), kv.heads, D, target_.name);
-  const auto block_bytes = static_cast<int64_t>(kv.block_bytes());
+  const auto kernel = for_type(target_.ops->kv_write, kv.type);
+  if (trace_.on()) trace_.print("kv_write {} [{}, {}]: {}", kv_type_info(kv.type).name, kv.heads, D, target_.name);
   share_out(pool_, std::ssize(pieces_), args.k.shape.num_elements() < kSmallWrite, [&](int64_t i, int64_t) {
     const Piece& piece = pieces_[static_cast<size_t>(i)];
     const SequenceSpan& sequence = args.sequences[piece.sequence];
@@ -70,7 +74,8 @@ void CpuBackend::kv_write(const KvWriteArgs& args) {
     task.count = piece.count;
     task.slot = position % kKvBlock;
     task.head_dim = D;
-    task.block = static_cast<char*>(kv.data) + sequence.blocks[position / kKvBlock] * block_bytes + piece.head * (block_bytes / kv.heads);
+    task.part_bytes = kv.part_bytes();
+    task.block = static_cast<char*>(kv.data) + (sequence.blocks[position / kKvBlock] * kv.heads + piece.head) * 2 * task.part_bytes;
     kernel(task);
   });
 }
@@ -85,6 +90,7 @@ void CpuBackend::attention(const AttentionArgs& args) {
   check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
   AttentionShape shape;
   shape.kv = kv.data;
+  shape.part_bytes = kv.part_bytes();
   shape.kv_heads = kv.heads;
   shape.group = H / kv.heads;
   shape.head_dim = D;
@@ -111,8 +117,8 @@ void CpuBackend::attention(const AttentionArgs& args) {
   const int64_t scratch = attention_scratch_floats(shape.group, D);
   scratch_.reserve(static_cast<size_t>(scratch * pool_.num_threads()) * sizeof(float));
   auto* memory = reinterpret_cast<float*>(scratch_.data());
-  const auto kernel = kv.type == KvType::kF32 ? target_.ops->attention_f32 : target_.ops->attention_bf16;
-  if (trace_.on()) trace_.print("attention {} [{}, {}, {}]: {}", type_name(kv.type), H, kv.heads, D, target_.name);
+  const auto kernel = for_type(target_.ops->attention, kv.type);
+  if (trace_.on()) trace_.print("attention {} [{}, {}, {}]: {}", kv_type_info(kv.type).name, H, kv.heads, D, target_.name);
   share_out(pool_, std::ssize(pieces_), work < kSmallAttention, [&](int64_t i, int64_t thread) {
     const Piece& piece = pieces_[static_cast<size_t>(i)];
     const SequenceSpan& sequence = args.sequences[piece.sequence];

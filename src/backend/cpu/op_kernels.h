@@ -58,12 +58,14 @@ struct KvWriteTask {
   int64_t count = 0;
   int64_t slot = 0;
   int64_t head_dim = 0;
-  void* block = nullptr;  // keys and values of this head and block
+  void* block = nullptr;  // keys and values of this head and block: two parts (KvLayer)
+  int64_t part_bytes = 0;
 };
 
 /// What is the same in all of one attention op.
 struct AttentionShape {
-  const void* kv = nullptr;
+  void* kv = nullptr;
+  int64_t part_bytes = 0;  // keys, or values, of one head and block (KvLayer)
   int64_t kv_heads = 0;
   int64_t group = 0;  // query heads that share a key and value head
   int64_t head_dim = 0;
@@ -111,10 +113,9 @@ struct OpKernels {
   void (*gated)(const PointwiseTask&) = nullptr;
   void (*add)(const PointwiseTask&) = nullptr;
   void (*rope)(const RopeTask&) = nullptr;
-  void (*kv_write_f32)(const KvWriteTask&) = nullptr;
-  void (*kv_write_bf16)(const KvWriteTask&) = nullptr;
-  void (*attention_f32)(const AttentionTask&) = nullptr;
-  void (*attention_bf16)(const AttentionTask&) = nullptr;
+  // By KvType.
+  void (*kv_write[3])(const KvWriteTask&) = {};
+  void (*attention[3])(const AttentionTask&) = {};
 };
 
 }  // namespace citius::cpu

@@ -11,27 +11,53 @@
 namespace citius::ref {
 namespace {
 
-// Element index of dimension 0 of the key and of the value of token j of one head; key dimensions lie kKvBlock apart.
+// Where one key or value is: its numbers begin at `first` of the part and lie `step` apart; its scale has index `slot`.
 struct Place {
-  int64_t key, value;
+  void* part;
+  int64_t first, step, slot;
 };
-Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head) {
-  const int64_t block = sequence.blocks[j / kKvBlock], slot = j % kKvBlock, D = kv.head_dim;
+Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head, bool value) {
+  const int64_t block = sequence.blocks[j / kKvBlock], slot = j % kKvBlock;
   CHECK(block >= 0 && block < kv.num_blocks);
-  const int64_t start = (block * kv.heads + head) * 2 * kKvBlock * D;
-  return {start + slot, start + kKvBlock * D + slot * D};
+  void* part = static_cast<char*>(kv.data) + ((block * kv.heads + head) * 2 + (value ? 1 : 0)) * kv.part_bytes();
+  return value ? Place{part, slot * kv.head_dim, 1, slot} : Place{part, slot, kKvBlock, slot};
 }
 
-double load(const KvLayer& kv, int64_t index) {
-  if (kv.type == KvType::kF32) return static_cast<const float*>(kv.data)[index];
-  return bf16_to_f32(static_cast<const uint16_t*>(kv.data)[index]);
+float& scale_of(const KvLayer& kv, const Place& at) {
+  void* behind = static_cast<int8_t*>(at.part) + kKvBlock * kv.head_dim;
+  return static_cast<float*>(behind)[at.slot];
 }
 
-void store(KvLayer& kv, int64_t index, float value) {
-  if (kv.type == KvType::kF32) {
-    static_cast<float*>(kv.data)[index] = value;
-  } else {
-    static_cast<uint16_t*>(kv.data)[index] = f32_to_bf16(value);
+double load(const KvLayer& kv, const Place& at, int64_t d) {
+  const int64_t index = at.first + d * at.step;
+  switch (kv.type) {
+    case KvType::kF32: return static_cast<const float*>(at.part)[index];
+    case KvType::kBF16: return bf16_to_f32(static_cast<const uint16_t*>(at.part)[index]);
+    case KvType::kInt8: return static_cast<double>(scale_of(kv, at)) * static_cast<const int8_t*>(at.part)[index];
+  }
+  CHECK(false);
+}
+
+void store(KvLayer& kv, const Place& at, const float* x) {
+  float inverse = 0;
+  if (kv.type == KvType::kInt8) {
+    float most = 0;
+    for (int64_t d = 0; d < kv.head_dim && !std::isnan(most); ++d) {
+      if (!(std::fabs(x[d]) <= most)) most = std::fabs(x[d]);
+    }
+    scale_of(kv, at) = most / 127.0f;
+    inverse = std::min(127.0f / most, std::numeric_limits<float>::max());
+  }
+  for (int64_t d = 0; d < kv.head_dim; ++d) {
+    const int64_t index = at.first + d * at.step;
+    switch (kv.type) {
+      case KvType::kF32: static_cast<float*>(at.part)[index] = x[d]; break;
+      case KvType::kBF16: static_cast<uint16_t*>(at.part)[index] = f32_to_bf16(x[d]); break;
+      case KvType::kInt8: {
+        const float code = x[d] * inverse;
+        static_cast<int8_t*>(at.part)[index] = static_cast<int8_t>(std::isnan(code) ? 0.0f : std::nearbyint(code));
+      }
+    }
   }
 }
 
@@ -49,9 +75,9 @@ Visible visible(const AttentionArgs& args, int64_t position, int64_t length) {
 double score(const AttentionArgs& args, const SequenceSpan& sequence, const float* q, int64_t h, int64_t position, int64_t j) {
   const KvLayer& kv = *args.kv;
   const int64_t head = h * kv.heads / args.q.shape[1];
-  const int64_t key = place(kv, sequence, j, head).key;
+  const Place key = place(kv, sequence, j, head, /*value=*/false);
   double sum = 0;
-  for (int64_t d = 0; d < kv.head_dim; ++d) sum += static_cast<double>(q[d]) * load(kv, key + d * kKvBlock);
+  for (int64_t d = 0; d < kv.head_dim; ++d) sum += static_cast<double>(q[d]) * load(kv, key, d);
   sum *= static_cast<double>(args.scale);
   if (args.softcap > 0) sum = args.softcap * std::tanh(sum / static_cast<double>(args.softcap));
   if (args.bias != nullptr) {
@@ -81,9 +107,9 @@ void attend(const AttentionArgs& args, const SequenceSpan& sequence, int64_t t, 
   }
   std::vector<double> sums(static_cast<size_t>(D), 0.0);
   for (int64_t j = keys.begin; j < keys.end; ++j) {
-    const int64_t value = place(kv, sequence, j, head).value;
+    const Place value = place(kv, sequence, j, head, /*value=*/true);
     const double weight = weights[static_cast<size_t>(j - keys.begin)];
-    for (int64_t d = 0; d < D; ++d) sums[static_cast<size_t>(d)] += weight * load(kv, value + d);
+    for (int64_t d = 0; d < D; ++d) sums[static_cast<size_t>(d)] += weight * load(kv, value, d);
   }
   float* out = args.out.row(t) + h * D;
   for (int64_t d = 0; d < D; ++d) out[d] = static_cast<float>(sums[static_cast<size_t>(d)] / total);
@@ -110,11 +136,8 @@ void RefBackend::kv_write(const KvWriteArgs& args) {
       if (sequence == nullptr) continue;
       const int64_t position = sequence->past + t - sequence->begin;
       for (int64_t head = 0; head < kv.heads; ++head) {
-        const Place at = place(kv, *sequence, position, head);
-        for (int64_t d = 0; d < kv.head_dim; ++d) {
-          store(kv, at.key + d * kKvBlock, args.k.row(t)[head * kv.head_dim + d]);
-          store(kv, at.value + d, args.v.row(t)[head * kv.head_dim + d]);
-        }
+        store(kv, place(kv, *sequence, position, head, /*value=*/false), args.k.row(t) + head * kv.head_dim);
+        store(kv, place(kv, *sequence, position, head, /*value=*/true), args.v.row(t) + head * kv.head_dim);
       }
     }
   });

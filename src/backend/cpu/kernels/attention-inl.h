@@ -73,7 +73,8 @@ struct AttentionState {
   int32_t* positions;  // [rows]
 };
 
-/// scores [kRows, 64] = q · k for the vectors of 16 keys that `keys` touches. q [kRows, stride], k [D, 64].
+/// scores [kRows, 64] = q · k (codes where there are scales) for the vectors of 16 keys that `keys` touches. q [kRows, stride],
+/// k [D, 64].
 template <int kRows, typename T>
 inline void score_tile(const float* q, int64_t stride, const T* k, int64_t head_dim, Range keys, float* scores) {
   constexpr int kVectors = tile_vectors(kRows);
@@ -159,16 +160,20 @@ inline const float* block_bias(const AttentionShape& shape, int64_t head, int64_
   return scratch;
 }
 
-/// Scores of one row and block to weights exp(s - m); gives the new maximum and the weights' sum.
+/// Scores of one row and block to weights exp(s - m), times the values' scales; gives the new maximum and the sum of the weights
+/// without scales. Scales of keys and values [64] may be null.
 struct RowUpdate {
   float largest, weights;
 };
-inline RowUpdate softmax_row(const AttentionShape& shape, float* scores, Range keys, const float* bias, float largest) {
+inline RowUpdate softmax_row(const AttentionShape& shape, float* scores, Range keys, const float* bias, const float* key_scales,
+                             const float* value_scales, float largest) {
   F32x16 s[4];
   const F32x16 nothing = set_f32(-__builtin_inff());
   const bool partial = keys.begin > 0 || keys.end < kKeys;
   for (int v = 0; v < 4; ++v) {
-    s[v] = load_f32(scores + 16 * v) * set_f32(shape.scale);
+    s[v] = load_f32(scores + 16 * v);
+    if (key_scales != nullptr) s[v] = s[v] * load_f32(key_scales + 16 * v);
+    s[v] = s[v] * set_f32(shape.scale);
     if (shape.softcap > 0) s[v] = set_f32(shape.softcap) * tanh(s[v] / set_f32(shape.softcap));
     if (bias != nullptr) s[v] = s[v] + load_f32(bias + 16 * v);
     if (partial) {
@@ -180,7 +185,7 @@ inline RowUpdate softmax_row(const AttentionShape& shape, float* scores, Range k
   if (highest > largest) largest = highest;
   for (int v = 0; v < 4; ++v) {
     s[v] = exp_negative(s[v] - set_f32(largest));
-    store_f32(scores + 16 * v, s[v]);
+    store_f32(scores + 16 * v, value_scales == nullptr ? s[v] : s[v] * load_f32(value_scales + 16 * v));
   }
   return {largest, sum_lanes(((s[0] + s[1]) + s[2]) + s[3])};
 }
@@ -238,13 +243,14 @@ inline Range visible_keys(const AttentionTask& task, const int32_t* positions, i
 
 /// One block of keys and values for the rows [row, row + kRows) of a task.
 template <int kRows, typename T>
-inline void block_tile(const AttentionTask& task, const AttentionState& state, int64_t row, int64_t first, const T* block) {
+inline void block_tile(const AttentionTask& task, const AttentionState& state, int64_t row, int64_t first, char* block) {
   const AttentionShape& shape = *task.shape;
+  const KvPart<T> key_part(block, shape.head_dim), value_part(block + shape.part_bytes, shape.head_dim);
   const int32_t* positions = state.positions + row;
   Range keys[kRows];
   const Range any = visible_keys<kRows>(task, positions, first, keys);
   if (any.begin >= any.end) return;
-  score_tile<kRows>(state.queries + row * state.padded_dim, state.padded_dim, block, shape.head_dim, any, state.scores);
+  score_tile<kRows>(state.queries + row * state.padded_dim, state.padded_dim, key_part.numbers, shape.head_dim, any, state.scores);
   float* largest = state.largest + row;
   float* total = state.total + row;
   float change[16] = {}, weights[16], factor[16];
@@ -255,7 +261,7 @@ inline void block_tile(const AttentionTask& task, const AttentionState& state, i
       const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
       bias = block_bias(shape, head, positions[n], first, state.bias);
     }
-    const RowUpdate update = softmax_row(shape, state.scores + n * kKeys, keys[n], bias, largest[n]);
+    const RowUpdate update = softmax_row(shape, state.scores + n * kKeys, keys[n], bias, key_part.scales, value_part.scales, largest[n]);
     change[n] = largest[n] - update.largest;
     largest[n] = update.largest;
     weights[n] = update.weights;
@@ -264,7 +270,7 @@ inline void block_tile(const AttentionTask& task, const AttentionState& state, i
   for (int n = 0; n < kRows; ++n) {
     if (keys[n].end != 0) total[n] = total[n] * factor[n] + weights[n];
   }
-  add_values<kRows>(state, keys, block + kKeys * shape.head_dim, shape.head_dim, factor, state.sums + row * state.padded_dim);
+  add_values<kRows>(state, keys, value_part.numbers, shape.head_dim, factor, state.sums + row * state.padded_dim);
 }
 
 template <int kRows>
@@ -322,10 +328,10 @@ inline void attention(const AttentionTask& task) {
   const int64_t end = (visible(task, task.position + task.num_queries - 1).end + kKeys - 1) / kKeys;
   for (int64_t b = begin; b < end; ++b) {
     const int64_t index = task.blocks[b] * shape.kv_heads + task.kv_head;
-    const T* block = static_cast<const T*>(shape.kv) + index * 2 * kKeys * shape.head_dim;
+    char* block = static_cast<char*>(shape.kv) + index * 2 * shape.part_bytes;
     for (int64_t row = 0; row < rows; row += kTileRows) {
       with_rows(rows - row < kTileRows ? rows - row : kTileRows,
-                [&](auto count) { block_tile<decltype(count)::value>(task, state, row, b * kKeys, block); });
+                [&](auto count) { block_tile<decltype(count)::value, T>(task, state, row, b * kKeys, block); });
     }
   }
   finish_rows(task, state);

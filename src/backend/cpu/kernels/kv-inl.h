@@ -1,6 +1,7 @@
 // The types that keys and values are kept in, and writing them: keys are transposed 16 × 16 at a time.
 #pragma once
 
+#include "backend/cpu/kernels/magnitude-inl.h"
 #include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
@@ -8,6 +9,7 @@ namespace {
 
 inline F32x16 load_kv(const float* p) { return load_f32(p); }
 inline F32x16 load_kv(const uint16_t* p) { return as_f32(shift_left<16>(load_u16(p))); }
+inline F32x16 load_kv(const int8_t* p) { return to_f32(load_s8_to_i32(p)); }
 
 /// The first `count` lanes; nothing behind them is read.
 template <typename T>
@@ -27,23 +29,56 @@ inline void store_kv(uint16_t* p, F32x16 x) {
   store_u16(p, select(unordered(x), quiet, rounded));
 }
 
+/// Codes; NaN becomes 0, its scale is NaN or infinity.
+inline void store_kv(int8_t* p, F32x16 x) { store_u8(reinterpret_cast<uint8_t*>(p), to_i32(select(unordered(x), zero_f32(), x))); }
+
+/// The keys, or the values, of one head and block: 64 · D numbers, and behind them 64 scales where the type has some.
+template <typename T>
+struct KvPart {
+  static constexpr bool kScaled = sizeof(T) == 1;
+  KvPart(void* memory, int64_t head_dim) : numbers(static_cast<T*>(memory)) {
+    void* behind = numbers + kKeys * head_dim;
+    if constexpr (kScaled) scales = static_cast<float*>(behind);
+  }
+  T* numbers;
+  float* scales = nullptr;
+};
+
+/// Tells the scale of a vector, and gives what its numbers are multiplied by before they are rounded to codes.
+inline float choose_scale(const float* x, int64_t head_dim, float& scale) {
+  const float most = max_magnitude(x, head_dim);
+  scale = most / 127.0f;
+  const float inverse = 127.0f / most;
+  return inverse > __FLT_MAX__ ? __FLT_MAX__ : inverse;
+}
+
 template <typename T>
 inline void kv_write(const KvWriteTask& task) {
   const int64_t D = task.head_dim;
-  T* keys = static_cast<T*>(task.block) + task.slot;                  // [D, 64]
-  T* values = static_cast<T*>(task.block) + (kKeys + task.slot) * D;  // [64, D]
+  const KvPart<T> key_part(task.block, D), value_part(static_cast<char*>(task.block) + task.part_bytes, D);
+  T* keys = key_part.numbers + task.slot;          // [D, 64]
+  T* values = value_part.numbers + task.slot * D;  // [64, D]
   T tile[16][16];
+  float k_inverse[16] = {}, v_inverse[16] = {};
+  const auto load = [](const float* x, int64_t lanes, float inverse) {
+    const F32x16 numbers = load_first(x, lanes);
+    return KvPart<T>::kScaled ? numbers * set_f32(inverse) : numbers;
+  };
   for (int64_t t = 0; t < task.count; t += 16) {
     const int64_t tokens = task.count - t < 16 ? task.count - t : 16;
+    for (int64_t i = 0; KvPart<T>::kScaled && i < tokens; ++i) {
+      k_inverse[i] = choose_scale(task.k + (t + i) * task.k_stride, D, key_part.scales[task.slot + t + i]);
+      v_inverse[i] = choose_scale(task.v + (t + i) * task.v_stride, D, value_part.scales[task.slot + t + i]);
+    }
     for (int64_t d = 0; d < D; d += 16) {
       const int64_t lanes = D - d < 16 ? D - d : 16;
-      for (int64_t i = 0; i < tokens; ++i) store_kv(tile[i], load_first(task.k + (t + i) * task.k_stride + d, lanes));
+      for (int64_t i = 0; i < tokens; ++i) store_kv(tile[i], load(task.k + (t + i) * task.k_stride + d, lanes, k_inverse[i]));
       for (int64_t j = 0; j < lanes; ++j) {
         for (int64_t i = 0; i < tokens; ++i) keys[(d + j) * kKeys + t + i] = tile[i][j];
       }
       for (int64_t i = 0; i < tokens; ++i) {
         T* to = values + (t + i) * D + d;
-        const F32x16 v = load_first(task.v + (t + i) * task.v_stride + d, lanes);
+        const F32x16 v = load(task.v + (t + i) * task.v_stride + d, lanes, v_inverse[i]);
         if (lanes == 16) {
           store_kv(to, v);
         } else {

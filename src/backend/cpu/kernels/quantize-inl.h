@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "backend/cpu/kernels/magnitude-inl.h"
 #include "backend/cpu/linear_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
@@ -23,16 +24,6 @@ inline int32_t quantize_part(const float* x, int64_t count, float inverse, int8_
     sum = sum + q;
   }
   return sum_lanes(sum);
-}
-
-/// The largest |x|; NaN where there is one. As integers NaN compare above everything, where fp32 maxima would lose them.
-inline float max_magnitude(const float* x, int64_t count) {
-  I32x16 most = zero_i32();
-  for (int64_t i = 0; i < count; i += 16) most = max(as_i32(abs(load_first(x + i, count - i))), most);
-  const int32_t bits = max_lanes(most);
-  float value;
-  __builtin_memcpy(&value, &bits, 4);
-  return value;
 }
 
 inline void store_aux(const QuantizeTask& t, int64_t row, int64_t index, int32_t sum, float scale) {

@@ -14,10 +14,8 @@ const OpKernels& op_kernels() {
                                       .gated = gated,
                                       .add = add,
                                       .rope = rope,
-                                      .kv_write_f32 = kv_write<float>,
-                                      .kv_write_bf16 = kv_write<uint16_t>,
-                                      .attention_f32 = attention<float>,
-                                      .attention_bf16 = attention<uint16_t>};
+                                      .kv_write = {kv_write<float>, kv_write<uint16_t>, kv_write<int8_t>},
+                                      .attention = {attention<float>, attention<uint16_t>, attention<int8_t>}};
   return kKernels;
 }
 
