@@ -113,7 +113,7 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     assert len(found["answers"]) == 5 and all(context[a["start"]:a["end"]] == a["text"] for a in found["answers"])
     # As text: the best answer alone, or each with its score.
     asked = ["qa", GOLDEN / "qa", "--question", "where?", "--context", context, "--window", 16, "--overlap", 4, *EXACT]
-    assert run(*asked).stdout == found["answers"][0]["text"] + "\n"
+    assert run(*asked).stdout == run_json(*asked)["answers"][0]["text"] + "\n"
     assert run(*asked, "--top-k", 5).stdout.splitlines() == [f"{a['text']}\t{a['score']:.4f}" for a in found["answers"]]
     run("qa", GOLDEN / "qa", "--question", "x", "--context", "y", "--window", 41, expect=2)
     run("qa", GOLDEN / "qa", "--question", " ".join(TEXTS), "--context", "y", expect=3)
