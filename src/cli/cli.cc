@@ -91,7 +91,7 @@ int cli_main(int argc, char** argv) {
     words.erase(words.begin());
     words.emplace_back("--help");
   }
-  if (words == std::vector<std::string>{"version"}) words[0] = "--version";
+  if (!words.empty() && words[0] == "version") words[0] = "--version";
   CLI::App app("citius: the fastest transformer that still passes", "citius");
   app.require_subcommand(1);
   app.set_version_flag("--version", version());
@@ -117,8 +117,8 @@ int cli_main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       const std::vector<CLI::App*> parsed = app.get_subcommands();
-      const std::vector<std::string> problems =
-          parsed.empty() ? unplaced(app, "citius", words) : unplaced(*parsed[0], "citius " + parsed[0]->get_name(), words);
+      std::vector<std::string> problems = unplaced(app, "citius", words);
+      if (problems.empty() && !parsed.empty()) problems = unplaced(*parsed[0], "citius " + parsed[0]->get_name(), words);
       for (const std::string& problem : problems) say(problem.c_str(), 0);
       if (problems.empty()) app.exit(error);
       return exit_code(ErrorKind::kUsage);

@@ -18,8 +18,9 @@ struct FillMaskFlags : TextTaskFlags {
 
 constexpr size_t kRows = 64;
 
-// As text: the best tokens side by side, or where --top-k is given every token on a line, one mask after the other.
-TextAnswer answer_of(const MaskFills& result, bool scores) {
+// As text: the best tokens side by side, or where --top-k is given every token and its score, one mask after the other: each on a line
+// where there is one text, all on one line where many texts have a line each.
+TextAnswer answer_of(const MaskFills& result, bool scores, bool single) {
   TextAnswer answer;
   json::array masks;
   for (const std::vector<MaskFill>& fills : result.masks) {
@@ -27,7 +28,8 @@ TextAnswer answer_of(const MaskFills& result, bool scores) {
     for (const MaskFill& fill : fills) {
       list.push_back(
           json::object{{"token", fill.token}, {"token_text", fill.token_text}, {"score", fill.score}, {"sequence", fill.sequence}});
-      if (scores) answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : "\n", fill.token_text, fill.score);
+      if (scores)
+        answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : single ? "\n" : "\t", fill.token_text, fill.score);
     }
     masks.push_back(std::move(list));
     if (!scores) answer.plain += fmt::format("{}{}", answer.plain.empty() ? "" : "\t", fills.empty() ? "" : fills[0].token_text);
@@ -49,7 +51,7 @@ void run_fill_mask(const FillMaskFlags& flags) {
         fail_input("text", "has no mask; write {} where a word is to be found", filler.mask_token());
       }
       without += result.masks.empty();
-      answers.push_back(answer_of(result, flags.scores));
+      answers.push_back(answer_of(result, flags.scores, inputs.single()));
     }
     return answers;
   });
@@ -65,9 +67,10 @@ void add_fill_mask(CLI::App& app) {
   auto flags = std::make_shared<FillMaskFlags>();
   CLI::App& command = *app.add_subcommand("fill-mask", "The likeliest tokens for each mask of a text");
   flags->add_to(command);
-  const CLI::Option* top_k = command.add_option("--top-k", flags->top_k, "Tokens for each mask; as text, each on a line with its score")
-                                 ->check(CLI::Range(1, 1 << 20))
-                                 ->capture_default_str();
+  const CLI::Option* top_k =
+      command.add_option("--top-k", flags->top_k, "Tokens for each mask; where it is over 1, text shows all of them with scores")
+          ->check(CLI::Range(1, 1 << 20))
+          ->capture_default_str();
   command.footer("Example: citius fill-mask bert-base-uncased 'Paris is the [MASK] of France.' --json");
   command.callback([flags, top_k] {
     flags->scores = top_k->count() > 0 && flags->top_k > 1;

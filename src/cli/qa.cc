@@ -21,8 +21,8 @@ struct QaFlags : TextTaskFlags {
 // A context may be many windows, which run together.
 constexpr size_t kRows = 8;
 
-// As text: the best answer; several are a line each, with their scores.
-TextAnswer answer_of(const std::vector<FoundAnswer>& found, const QaFlags& flags) {
+// As text: the best answer; several have their scores, and each a line where there is one context, or all the one line of theirs.
+TextAnswer answer_of(const std::vector<FoundAnswer>& found, const QaFlags& flags, bool single) {
   TextAnswer answer;
   json::array answers;
   for (const FoundAnswer& one : found) {
@@ -31,7 +31,7 @@ TextAnswer answer_of(const std::vector<FoundAnswer>& found, const QaFlags& flags
     if (flags.options.answers.top_k == 1) {
       answer.plain = one.text;
     } else {
-      answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : "\n", one.text, one.answer.score);
+      answer.plain += fmt::format("{}{}\t{:.4f}", answer.plain.empty() ? "" : single ? "\n" : "\t", one.text, one.answer.score);
     }
   }
   answer.fields["answers"] = std::move(answers);
@@ -58,7 +58,7 @@ void run_qa(QaFlags& flags) {
     std::vector<TextAnswer> answers;
     for (const InputRow& row : rows) {
       const std::string& question = flags.has_question ? flags.question : row.fields[0];
-      answers.push_back(answer_of(answerer.answer(question, row.text), flags));
+      answers.push_back(answer_of(answerer.answer(question, row.text), flags, inputs.single()));
     }
     return answers;
   });
@@ -85,7 +85,7 @@ void add_qa(CLI::App& app) {
         flags->input.has_text = true;
       },
       "The context (the same as the text argument)");
-  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first; as text several are a line each, with the score")
+  command.add_option("--top-k", flags->options.answers.top_k, "Answers, best first; text shows several with their scores")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command.add_option("--max-answer-tokens", flags->options.answers.max_tokens, "Longest answer in tokens")

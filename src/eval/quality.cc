@@ -19,8 +19,9 @@ void report(const OnProgress& progress, size_t done, size_t total) {
 
 // Bounds beyond what the metric can be become that; those of one item alone, which are infinite, claim nothing and stay.
 Estimate within(Estimate estimate, double least, double most) {
-  if (std::isfinite(estimate.low)) estimate.low = std::max(least, estimate.low);
-  if (std::isfinite(estimate.high)) estimate.high = std::min(most, estimate.high);
+  for (double* value : {&estimate.value, &estimate.low, &estimate.high}) {
+    if (std::isfinite(*value)) *value = std::clamp(*value, least, most);
+  }
   return estimate;
 }
 

@@ -1,6 +1,7 @@
 #include "io/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/ascii.h"
 #include "base/error.h"
@@ -46,9 +47,13 @@ void refuse_other_weights(const fs::path& directory) {
   std::vector<std::string> found;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    const std::string ending = ascii_lower(it->path().extension().string());
+    const std::string ending = ascii_lower(it->path().extension().string()), name = it->path().filename().string();
+    // What trainers leave beside a model.
+    const bool state = std::ranges::any_of(std::array{"training_args", "optimizer", "scheduler", "rng_state", "scaler", "adapter_model"},
+                                           [&](const char* start) { return name.starts_with(start); });
+    if (state || !it->is_regular_file(error)) continue;
     for (const char* weights : {".bin", ".pt", ".pth", ".ckpt", ".onnx", ".h5", ".msgpack", ".safetensors", ".gguf"}) {
-      if (ending == weights) found.push_back(it->path().filename().string());
+      if (ending == weights) found.push_back(name);
     }
   }
   if (found.empty()) return;

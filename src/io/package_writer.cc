@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <random>
+#include <regex>
 #include <set>
 #include <unordered_map>
 
@@ -47,6 +48,12 @@ void remove_staged(const fs::path& directory) {
   fs::remove_all(directory, ignored);
 }
 
+// What stands behind kStagingMark in the names of staging directories, and in no other: a published package may hold a lock too.
+bool is_staging_end(const std::string& text) {
+  static const std::regex kEnd("[0-9]+-[0-9a-f]{8}(" + std::string(kReplacedMark) + ")?");
+  return std::regex_match(text, kEnd);
+}
+
 // Removes what processes that were killed left of their packages for `target`: directories with the lock of a writer in them, which
 // nobody holds.
 void remove_abandoned(const fs::path& target) {
@@ -56,7 +63,7 @@ void remove_abandoned(const fs::path& target) {
   std::vector<fs::path> abandoned;
   for (const auto& entry : fs::directory_iterator(target.parent_path(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(start) || entry.is_symlink(ignored)) continue;
+    if (!name.starts_with(start) || !is_staging_end(name.substr(start.size())) || entry.is_symlink(ignored)) continue;
     if (!published && name.ends_with(kReplacedMark)) continue;  // the only package that there is
     const int lock = ::open((entry.path() / kStagingLock).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (lock < 0) continue;

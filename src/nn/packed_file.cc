@@ -28,16 +28,11 @@ fs::path seal_path(const fs::path& path) {
   return seal += PackedFile::kSealEnding;
 }
 
-std::string seal_of(const FileIdentity& file) {
-  const std::optional<FileIdentity> program = identify("/proc/self/exe");
-  return file.text() + " " + (program ? program->text() : "unknown");
-}
-
 std::shared_ptr<const SafetensorsFile> open_sealed(const fs::path& path) {
-  if (!is_there(path) || !is_there(seal_path(path))) return nullptr;
+  if (!citius::is_there(path) || !citius::is_there(seal_path(path))) return nullptr;
   try {
     auto file = std::make_shared<SafetensorsFile>(path);
-    if (read_file(seal_path(path), 4096) != seal_of(file->file().identity())) return nullptr;
+    if (read_file(seal_path(path), 4096) != file->file().identity().text()) return nullptr;
     std::error_code not_ours;  // another user's file is used all the same
     fs::last_write_time(seal_path(path), fs::file_time_type::clock::now(), not_ours);
     return file;
@@ -99,7 +94,7 @@ void PackedFile::write() const {
     progress.update(done += bytes.size());
   }
   writer.commit();
-  if (const std::optional<FileIdentity> written = identify(path_)) write_file(seal_path(path_), seal_of(*written));
+  if (const std::optional<FileIdentity> written = identify(path_)) write_file(seal_path(path_), written->text());
 }
 
 }  // namespace citius

@@ -1,7 +1,7 @@
 // The packed weights of one model in a file, mapped at the next start: packing reads, rearranges and copies every weight,
 // mapping takes the pages as they are. A safetensors file of bytes; format and shape are part of a weight's name there, so that
-// what is found is what is asked for. Beside it lies a seal, which names the file and the program that wrote it: a file that was
-// changed, or that another version of the program packed, is not used.
+// what is found is what is asked for. Beside it lies a seal, which names the file as it was written: one that was changed since is
+// not used.
 #pragma once
 
 #include <filesystem>
@@ -24,6 +24,8 @@ class PackedFile {
   /// Behind the name of a packed file. A use counts as a change of the seal.
   static constexpr const char* kSealEnding = ".seal";
 
+  /// Whether there is a file to find weights in.
+  bool is_there() const { return file_ != nullptr; }
   /// The weight of that name and size, mapped; null where the file has none.
   std::unique_ptr<PackedWeight> find(const std::string& name, const MatrixSize& size, Backend& backend) const;
   /// Notes a weight that find() did not find; it lives until keep() at least.

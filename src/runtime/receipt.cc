@@ -149,6 +149,29 @@ double estimate_receipt_seconds(Engine& engine) {
   return token * kModes * static_cast<double>(kProbes * kProbeTokens);
 }
 
+namespace {
+
+// A receipt is of the fast mode and of fp32 keys and values, whatever the engine was opened for.
+class ReceiptOptions {
+ public:
+  explicit ReceiptOptions(Engine& engine) : engine_(engine), given_(engine.options) {
+    engine.options.compute = Compute::kFast;
+    engine.options.kv_type = KvType::kF32;
+  }
+  ~ReceiptOptions() {
+    engine_.options.compute = given_.compute;
+    engine_.options.kv_type = given_.kv_type;
+  }
+  ReceiptOptions(const ReceiptOptions&) = delete;
+  ReceiptOptions& operator=(const ReceiptOptions&) = delete;
+
+ private:
+  Engine& engine_;
+  const EngineOptions given_;
+};
+
+}  // namespace
+
 void check_receipt(Engine& engine, const json::object& object) {
   const std::string where = engine.checkpoint.path.string() + ": receipt";
   const JsonObject receipt(object, where);
@@ -161,9 +184,9 @@ void check_receipt(Engine& engine, const json::object& object) {
   const json::array& probes = receipt.get_array("probes");
   if (probes.empty() || probes.size() > kMostProbes) fail_input(where, "got {} probes, expected 1 to {}", probes.size(), kMostProbes);
   const ModelConfig& config = engine.model().config();
+  const ReceiptOptions as_written(engine);
   std::unique_ptr<Decoder> decoder;
   if (config.causal) decoder = std::make_unique<Decoder>(engine, static_cast<int64_t>(kMostTokens));
-  const Compute compute = engine.options.compute;
   for (const json::value& value : probes) {
     const JsonObject probe(value, where);
     const std::vector<int32_t> tokens = from_array<int32_t>(probe, "tokens", kMostTokens);
@@ -183,9 +206,7 @@ void check_receipt(Engine& engine, const json::object& object) {
       }
     }
     if (static_cast<int64_t>(tokens.size()) > config.max_positions) continue;  // prepared for shorter sequences
-    engine.options.compute = Compute::kFast;
     const double error = error_of(run_probe(engine, decoder.get(), tokens, expected.ids), expected);
-    engine.options.compute = compute;
     if (!(error <= tolerance)) {
       fail(ErrorKind::kFailed, where,
            "the kernels of this machine ({}) disagree with the reference, got an error of {:.3g}, expected at most {:.3g}; the "

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kSecond = 1'000'000'000;
 constexpr size_t kDigestDigits = 64;
 constexpr auto kUnused = std::chrono::hours(24 * 30);
+constexpr auto kReplaced = std::chrono::hours(24);  // by what another version of the program packs
 constexpr auto kAbandoned = std::chrono::hours(1);  // no file takes so long to write
 
 int64_t now() {
@@ -50,8 +51,8 @@ void settle(const fs::path& file) {
   ::close(fd);
 }
 
-// Files that nobody used for long, and what writers that were killed left.
-void remove_unused(const fs::path& directory) {
+// Files that nobody used for so long, of those whose names begin with `start`, and what writers that were killed left.
+void remove_unused(const fs::path& directory, const std::string& start, fs::file_time_type::duration unused) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
     auto used = entry.last_write_time(error);
@@ -59,8 +60,10 @@ void remove_unused(const fs::path& directory) {
     fs::path seal = entry.path();
     const auto sealed = fs::last_write_time(seal += PackedFile::kSealEnding, error);
     if (!error) used = std::max(used, sealed);
-    const bool unfinished = entry.path().filename().string().find(".tmp") != std::string::npos;
-    if (fs::file_time_type::clock::now() - used > (unfinished ? kAbandoned : kUnused)) fs::remove(entry.path(), error);
+    const std::string name = entry.path().filename().string();
+    const bool unfinished = name.find(".tmp") != std::string::npos;
+    const bool old = fs::file_time_type::clock::now() - used > (unfinished ? kAbandoned : unused);
+    if (old && name.starts_with(start)) fs::remove(entry.path(), error);
   }
 }
 
@@ -69,7 +72,7 @@ bool prepare(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error || ::access(directory.c_str(), W_OK) != 0) return false;
-  remove_unused(directory);
+  remove_unused(directory, /*start=*/"", kUnused);
   return true;
 }
 
@@ -111,22 +114,39 @@ std::shared_ptr<PackedFile> StartCache::packed_file(const Checkpoint& checkpoint
   uint64_t bytes = 0;
   for (const auto& file : files) bytes += file->bytes().size();
   if (files.empty() || bytes < least_bytes_) return nullptr;
+  const std::string program = own_digest();
+  if (program.empty()) return nullptr;
   const fs::path directory = directory_ / "packed";
-  if (!prepare(directory)) {
+  const bool writable = prepare(directory);
+  std::error_code error;
+  const auto refuse = [&] {
     log_warning("{} cannot be written to: the weights are packed at every start", directory.string());
     return nullptr;
-  }
+  };
+  if (!writable && fs::directory_iterator(directory, error) == fs::directory_iterator()) return refuse();
   std::string digests = packing;
   for (const auto& file : files) digests += " " + sha256(*file);
-  fs::path path = directory / (citius::sha256(digests) + ".safetensors");
-  std::error_code error;
+  const std::string model = citius::sha256(digests) + ".";
+  auto packed = std::make_shared<PackedFile>(directory / (model + program.substr(0, 16) + ".safetensors"), std::move(files));
+  if (packed->is_there()) return packed;
+  if (!writable) return refuse();
+  remove_unused(directory, model, kReplaced);
   const fs::space_info space = fs::space(directory, error);
-  if (!is_there(path) && !error && space.available / 2 < bytes) {
+  if (!error && space.available / 2 < bytes) {
     log_note("{} has {} free: packed weights are not kept there, and packed at every start", directory.string(),
              format_bytes(static_cast<double>(space.available)));
     return nullptr;
   }
-  return std::make_shared<PackedFile>(std::move(path), std::move(files));
+  return packed;
+}
+
+// Of the program that runs; empty where the system does not show it. What another version packed may differ.
+std::string StartCache::own_digest() const {
+  try {
+    return sha256("/proc/self/exe");
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 bool StartCache::passed(const std::string& key) const {

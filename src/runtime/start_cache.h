@@ -28,8 +28,8 @@ class StartCache {
   /// The same of a file that is mapped already, whatever has its name now.
   std::string sha256(const MappedFile& file) const;
 
-  /// Where the weights of `checkpoint` are kept as given, in this packing: named by the digest of its files. Null where nothing is
-  /// kept, the weights are small or not in files, or the directory cannot be written to or has no room (which is told).
+  /// Where the weights of `checkpoint` are kept as given, in this packing: named by the digest of its files and of the program. Null where
+  /// nothing is kept, the weights are small or not in files, or the directory cannot be written to or has no room (which is told).
   std::shared_ptr<PackedFile> packed_file(const Checkpoint& checkpoint, const std::string& packing) const;
 
   /// Whether a check named `key` passed before with this very program; remember_passed() says that it did.
@@ -37,6 +37,8 @@ class StartCache {
   void remember_passed(const std::string& key) const;
 
  private:
+  std::string own_digest() const;
+
   std::filesystem::path directory_;
   uint64_t least_bytes_ = kLeastBytes;
 };

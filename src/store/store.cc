@@ -213,9 +213,9 @@ json::object fetch(const Source& source, const PullOptions& options, const fs::p
 
 // Whether a pull that failed left bytes that the next one goes on from.
 bool is_resumable(const Source& source, const fs::path& work) {
-  if (source.kind == SourceKind::kHub) return directory_bytes(work / "content") > 0;
   std::error_code error;
-  return source.kind == SourceKind::kHttps && fs::is_regular_file(work / "download.part") &&
+  if (source.kind == SourceKind::kHub) return fs::is_directory(work / "content", error) && directory_bytes(work / "content") > 0;
+  return source.kind == SourceKind::kHttps && fs::is_regular_file(work / "download.part", error) &&
          fs::file_size(work / "download.part", error) > 0;
 }
 
@@ -252,6 +252,9 @@ std::string wanted_file(const fs::path& directory) {
 
 PullResult pull_locked(const Source& source, const PullOptions& options, const std::string& name, const fs::path& root) {
   const fs::path directory = root / "models" / name;
+  const fs::path work = root / "downloads" / name;
+  // A process that was killed between the two renames of publish() left the only copy there.
+  if (fs::exists(work / "old") && !fs::exists(directory)) fs::rename(work / "old", directory);
   if (fs::exists(directory) && !options.force) {
     PullResult result = describe(name, directory);
     if (result.source != source.text) {
@@ -268,7 +271,6 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
     result.already = true;
     return result;
   }
-  const fs::path work = root / "downloads" / name;
   make_directory(work);
   // What is unfinished from another source is of no use.
   const fs::path stamp = work / "source";
@@ -281,7 +283,8 @@ PullResult pull_locked(const Source& source, const PullOptions& options, const s
   try {
     fill_content(source, options, work);
   } catch (...) {
-    if (!is_resumable(source, work)) fs::remove_all(work);
+    std::error_code ignored;  // the first error is the one to tell
+    if (!is_resumable(source, work)) fs::remove_all(work, ignored);
     throw;
   }
   publish(work / "content", directory, work);

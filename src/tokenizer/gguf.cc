@@ -15,7 +15,7 @@ constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // ▁
 class Reader {
  public:
   explicit Reader(GgufVocab vocab) : vocab_(std::move(vocab)) {
-    parts_.where = vocab.where.empty() ? "GGUF vocabulary" : vocab.where;
+    parts_.where = vocab_.where.empty() ? "GGUF vocabulary" : vocab_.where;
     check();
     read_roles();
   }

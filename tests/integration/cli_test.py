@@ -56,6 +56,7 @@ for wrong, said in (
         (["run", "m", "--frobnicate=1", "--sed", "5"], ["[--frobnicate] is not an option of citius run; citius run --help lists them",
                                                         "[--sed] is not an option of citius run; did you mean --seed?"]),
         (["run", "--promt", "x"], ["[--promt] is not an option of citius run; did you mean --prompt?"]),
+        (["--frob", "list"], ["[--frob] is not an option of citius; citius --help lists them"]),
         (["--verion"], ["[--verion] is not an option of citius; did you mean --version?"]),
         (["bench", "m", "--batch", "1", "8"],
          ["[citius bench] got '8' too, expected MODEL alone; separate several by commas: --batch 1,8"]),

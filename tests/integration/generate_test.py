@@ -195,6 +195,14 @@ def test_plain():
     assert "no chat template" in run("chat", MODEL, "hi", expect=3).stderr
 
 
-for test in (test_as_transformers, test_keys_and_logprobs, test_sampling, test_generation_config, test_inputs, test_results_before_all_input, test_plain):
+def test_packages_take_every_type_of_keys_and_values():
+    package = work / "package"
+    run("quantize", MODEL, "--format", "f32", "--out", package)  # its receipt leaves no room for another rounding
+    for kind in ("f32", "bf16", "int8"):
+        run("run", package, "--prompt", "anna lives", "--max-tokens", 4, "--kv-type", kind)
+
+
+for test in (test_as_transformers, test_keys_and_logprobs, test_sampling, test_generation_config, test_inputs, test_results_before_all_input, test_plain,
+             test_packages_take_every_type_of_keys_and_values):
     test()
     print("passed", test.__name__)

@@ -168,6 +168,8 @@ def test_bench():
     other = work / "other"
     other.mkdir()
     shutil.copy(config, other)
+    (other / "training_args.bin").write_bytes(b"PK")  # no weights
+    assert run_json("info", other)["container"] == "configuration"
     (other / "pytorch_model.bin").write_bytes(b"PK")
     for command in (["bench"], ["info"], ["embed", "text"]):
         refused = run(command[0], other, *command[1:], expect=3)

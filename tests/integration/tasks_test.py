@@ -133,6 +133,8 @@ with tempfile.TemporaryDirectory(prefix="citius_tasks_") as folder:
     masks = run_json(*two)["masks"]
     assert run(*two).stdout == "\t".join(fills[0]["token_text"] for fills in masks) + "\n"
     assert run(*two, "--top-k", 3).stdout.splitlines() == [f"{a['token_text']}\t{a['score']:.4f}" for fills in masks for a in fills[:3]]
+    # Many texts have a line each.
+    assert run("fill-mask", GOLDEN / "fill_mask", "--top-k", 2, input="the [MASK]\nnone\nthe [MASK] [MASK]\n").stdout.count("\n") == 3
     # What stands before a row that cannot be answered has its results.
     long_row = run("fill-mask", GOLDEN / "fill_mask", "--json", input="the [MASK]\n" + "anna " * 50 + "[MASK]\nthe [MASK]\n", expect=3)
     assert len(lines(long_row.stdout)) == 1 and "[standard input:2]" in long_row.stderr, long_row

@@ -241,6 +241,7 @@ TEST(VocabularyFiles, TheClassOrTheModelTellsTheFamily) {
 
 TEST(Gguf, UnknownPreNamesTheNearest) {
   GgufVocab vocab;
+  vocab.where = "model.gguf";
   vocab.model = "gpt2";
   vocab.pre = "qwen3-x";
   vocab.tokens = {"a", "b"};
@@ -250,6 +251,7 @@ TEST(Gguf, UnknownPreNamesTheNearest) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInput);
     EXPECT_NE(std::string(error.what()).find("qwen35"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("model.gguf"), std::string::npos) << error.what();
   }
 }
 
