@@ -31,9 +31,12 @@ fs::path seal_path(const fs::path& path) {
 std::shared_ptr<const SafetensorsFile> open_sealed(const fs::path& path) {
   if (!citius::is_there(path) || !citius::is_there(seal_path(path))) return nullptr;
   try {
+    const std::string seal = read_file(seal_path(path), 4096);
+    const std::optional<FileIdentity> now = identify(path);
+    if (!now || now->text() != seal) return nullptr;
     auto file = std::make_shared<SafetensorsFile>(path);
-    if (read_file(seal_path(path), 4096) != file->file().identity().text()) return nullptr;
-    std::error_code not_ours;  // another user's file is used all the same
+    if (file->file().identity() != now) return nullptr;  // replaced meanwhile
+    std::error_code not_ours;                            // another user's file is used all the same
     fs::last_write_time(seal_path(path), fs::file_time_type::clock::now(), not_ours);
     return file;
   } catch (const Error& error) {
