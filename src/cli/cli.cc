@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/edit_distance.h"
 #include "base/error.h"
 #include "base/signal.h"
 #include "base/version.h"
@@ -24,21 +25,6 @@ namespace {
 int say(const char* message, int code) {
   std::fprintf(stderr, "citius: %s\n", message);
   return code;
-}
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t k = 0; k <= b.size(); ++k) row[k] = k;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t k = 1; k <= b.size(); ++k) {
-      const size_t above = row[k];
-      row[k] = std::min({above + 1, row[k - 1] + 1, diagonal + (a[i - 1] == b[k - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
 }
 
 // The long option of `command` that is spelled most like `option`; empty where none is near.

@@ -3,6 +3,7 @@
 #include <array>
 #include <initializer_list>
 
+#include "base/edit_distance.h"
 #include "base/error.h"
 #include "tokenizer/pipeline.h"
 
@@ -92,21 +93,6 @@ const Family kFamilies[] = {
     {{"viking"}, {kBloom, "\\p{N}"}},
     {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Pattern, "\\p{N}+", "[0-9][0-9][0-9]"}},
 };
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t k = 0; k <= b.size(); ++k) row[k] = k;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t k = 1; k <= b.size(); ++k) {
-      const size_t above = row[k];
-      row[k] = std::min({above + 1, row[k - 1] + 1, diagonal + (a[i - 1] == b[k - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
 
 [[noreturn]] void fail_unknown(std::string_view kind, std::string_view where) {
   std::vector<std::pair<size_t, std::string>> near;
