@@ -1,5 +1,5 @@
 // What one start leaves for the next, in a directory that may be removed at any time: packed weights, digests of files,
-// receipts that passed. What was not used for a month is removed when something new is written.
+// receipts that passed. What was not used for a month is removed by the starts that look there.
 #pragma once
 
 #include <cstdint>
