@@ -67,10 +67,11 @@ void add_fill_mask(CLI::App& app) {
   auto flags = std::make_shared<FillMaskFlags>();
   CLI::App& command = *app.add_subcommand("fill-mask", "The likeliest tokens for each mask of a text");
   flags->add_to(command);
-  const CLI::Option* top_k =
-      command.add_option("--top-k", flags->top_k, "Tokens for each mask; where it is over 1, text shows all of them with scores")
-          ->check(CLI::Range(1, 1 << 20))
-          ->capture_default_str();
+  const CLI::Option* top_k = command
+                                 .add_option("--top-k", flags->top_k,
+                                             "Tokens for each mask; text shows the best, or all with scores where this is given and over 1")
+                                 ->check(CLI::Range(1, 1 << 20))
+                                 ->capture_default_str();
   command.footer("Example: citius fill-mask bert-base-uncased 'Paris is the [MASK] of France.' --json");
   command.callback([flags, top_k] {
     flags->scores = top_k->count() > 0 && flags->top_k > 1;
