@@ -13,7 +13,7 @@ namespace {
 // Products below this many multiplications take less time than waking a thread.
 constexpr int64_t kSmallProduct = 1 << 15;
 // Rows from which pieces of a product are handed out as threads become free, not divided beforehand.
-constexpr int64_t kManyRows = 16;
+constexpr int64_t kManyRows = 32;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 

@@ -70,16 +70,26 @@ struct GroupSum {
   }
 };
 
-/// How far ahead of what it multiplies a kernel that streams weights asks for them.
-inline constexpr int64_t kPrefetchBytes = 4096;
+/// Asks for weights some way ahead of those that a kernel streams: at each step of a tile as many lines as a tile has in all,
+/// spread evenly, so that the scales of the next tile come in time too. From memory, asking for the first-level cache is half as
+/// fast: it waits for few requests at once.
+struct StreamAhead {
+  static constexpr int64_t kBytes = 8192;
+  const uint8_t* from;
+  int64_t step_bytes;
 
-/// A chunk of weights as the kernels read it.
+  StreamAhead(const uint8_t* tile, int64_t tile_bytes, int64_t steps)
+      : from(tile + kBytes), step_bytes((tile_bytes + 64 * steps - 1) / (64 * steps) * 64) {}
+  void ask(int64_t step) const {
+    for (int64_t i = 0; i < step_bytes; i += 64) prefetch_l2(from + step * step_bytes + i);
+  }
+};
+
+/// A chunk of a tile as the kernels read it.
 struct CodePanel {
-  const uint8_t* codes;  // [groups][steps][64], unpacked; tiles code_stride bytes apart
-  int64_t code_stride;
-  const float* scales;  // [groups][16]; tiles scale_stride floats apart
+  const uint8_t* codes;  // [groups][steps][64], unpacked
+  const float* scales;   // [groups][16]
   const float* shifts;
-  int64_t scale_stride;
 };
 
 /// A few rows of activations, from the first input of a chunk.
@@ -116,39 +126,32 @@ struct GroupTile {
 
   template <int kRows, int kVectors>
   [[gnu::noinline]] static void run(const CodePanel& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
-    F32x16 acc[kRows][kVectors];
+    static_assert(kVectors == 1);
+    F32x16 acc[kRows][1];
     load_sums(sums, first, acc);
     for (int64_t g = 0; g < groups; ++g) {
-      GroupSum<F> sum[kRows][kVectors];
-      for (int r = 0; r < kRows; ++r) {
-        for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride + g);
-      }
+      GroupSum<F> sum[kRows];
+      for (int r = 0; r < kRows; ++r) sum[r].start(a.aux + r * a.aux_stride + g);
       for (int64_t from = g * kSteps; from < (g + 1) * kSteps; from += kUnroll) {
         unrolled<0, kUnroll>([&](auto s) {
-          U8x64 codes[kVectors];
-          for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w.codes + v * w.code_stride + (from + s) * 64);
+          const U8x64 codes = load_u8(w.codes + (from + s) * 64);
           for (int r = 0; r < kRows; ++r) {
-            const auto input = GroupSum<F>::load(a.codes + r * a.code_stride + (from + s) * GroupSum<F>::kQuadBytes);
-            for (int v = 0; v < kVectors; ++v) sum[r][v].add(s, codes[v], input);
+            sum[r].add(s, codes, GroupSum<F>::load(a.codes + r * a.code_stride + (from + s) * GroupSum<F>::kQuadBytes));
           }
         });
       }
-      for (int v = 0; v < kVectors; ++v) {
-        const int64_t at = v * w.scale_stride + g * kTile;
-        const F32x16 w_scale = load_f32(w.scales + at);
-        const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + at);
-        for (int r = 0; r < kRows; ++r) {
-          const I32x16 total = sum[r][v].finish(a.aux + r * a.aux_stride + g);
-          acc[r][v] = add_group<F>(acc[r][v], total, w_scale, shift, a, r, g);
-        }
+      const F32x16 w_scale = load_f32(w.scales + g * kTile);
+      const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + g * kTile);
+      for (int r = 0; r < kRows; ++r) {
+        acc[r][0] = add_group<F>(acc[r][0], sum[r].finish(a.aux + r * a.aux_stride + g), w_scale, shift, a, r, g);
       }
     }
     store_sums(sums, acc);
   }
 };
 
-/// Whole tiles by so few rows that unpacking codes to memory first would cost more than it saves: each vector of codes is
-/// unpacked in registers and multiplied at once.
+/// A whole tile by a few rows: each vector of codes is unpacked in registers and multiplied at once. Tiles lie one behind the
+/// other in memory and are read in that order.
 template <typename F>
 struct GroupStream {
   static constexpr int kParts = F::kGroup < kBlock ? kBlock / F::kGroup : 1;   // groups in a block of codes
@@ -157,32 +160,28 @@ struct GroupStream {
 
   template <int kRows, int kVectors>
   [[gnu::noinline]] static void run(const TileMatrix& w, int64_t tile, const CodeRows& a, float* sums) {
+    static_assert(kVectors == 1);
     const uint8_t* base = w.data + tile * w.tile_bytes;
-    F32x16 acc[kRows][kVectors];
+    const int64_t blocks = w.cols / kBlock;
+    const StreamAhead ahead(base, w.tile_bytes, blocks);
+    F32x16 acc[kRows][1];
     load_sums(sums, /*first=*/true, acc);
-    for (int64_t block = 0; block < w.cols / kBlock; block += kBlocks) {
-      for (int v = 0; v < kVectors; ++v) {
-        F32x16 column[kRows];
-        for (int r = 0; r < kRows; ++r) column[r] = acc[r][v];
-        add_blocks(base + v * w.tile_bytes, w.codes_offset, block, a, column);
-        for (int r = 0; r < kRows; ++r) acc[r][v] = column[r];
-      }
-    }
+    for (int64_t block = 0; block < blocks; block += kBlocks) add_blocks(base, w.codes_offset, block, ahead, a, acc);
     store_sums(sums, acc);
   }
 
   template <int kRows>
-  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const CodeRows& a, F32x16 (&acc)[kRows]) {
+  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const StreamAhead& ahead, const CodeRows& a,
+                                F32x16 (&acc)[kRows][1]) {
     const int64_t group = block * kParts / kBlocks;
     GroupSum<F> sum[kRows][kParts];
     for (int r = 0; r < kRows; ++r) {
       for (int part = 0; part < kParts; ++part) sum[r][part].start(a.aux + r * a.aux_stride + group + part);
     }
     for (int64_t b = block; b < block + kBlocks; ++b) {
-      const uint8_t* codes = tile + codes_offset + b * kBlockBytes<F>;
-      prefetch_block(codes);
+      ahead.ask(b);
       const int8_t* x = a.codes + b * (kBlock / 4) * GroupSum<F>::kQuadBytes;
-      visit_block<F>(codes, [&](auto n, auto s, U8x64 w) {
+      visit_block<F>(tile + codes_offset + b * kBlockBytes<F>, [&](auto n, auto s, U8x64 w) {
         constexpr int kPart = decltype(s)::value / kPartSteps;
         const int count = kParts == 1 ? int{n} : s % kPartSteps;
         for (int r = 0; r < kRows; ++r) sum[r][kPart].add(count, w, GroupSum<F>::load(x + r * a.code_stride + s * GroupSum<F>::kQuadBytes));
@@ -193,45 +192,30 @@ struct GroupStream {
       scales_at<F>(tile, block * kBlock + part * F::kGroup, scale, shift);
       for (int r = 0; r < kRows; ++r) {
         const I32x16 total = sum[r][part].finish(a.aux + r * a.aux_stride + group + part);
-        acc[r] = add_group<F>(acc[r], total, scale, shift, a, r, group + part);
+        acc[r][0] = add_group<F>(acc[r][0], total, scale, shift, a, r, group + part);
       }
     }
-  }
-
-  static inline void prefetch_block(const uint8_t* codes) {
-    for (int64_t i = 0; i < kBlockBytes<F>; i += 64) prefetch(codes + kPrefetchBytes + i);
   }
 };
 
-/// Scales, and codes where they are packed below 8 bits, of `vectors` tiles for the inputs [k, k + count).
+/// Scales, and codes where they are packed below 8 bits, of a tile for the inputs [k, k + count).
 template <typename F>
-inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t vectors, int64_t k, int64_t count) {
-  constexpr int64_t kScaleStride = kCodeChunk / 16 * kTile;
-  CodePanel panel{scratch.codes, kCodeChunk / 4 * 64, scratch.scales, scratch.shifts, kScaleStride};
-  for (int64_t v = 0; v < vectors; ++v) {
-    const uint8_t* base = t.w.data + (tile + v) * t.w.tile_bytes;
-    for (int64_t g = 0; g < count / F::kGroup; ++g) {
-      F32x16 scale, shift = zero_f32();
-      scales_at<F>(base, k + g * F::kGroup, scale, shift);
-      store_f32(scratch.scales + v * kScaleStride + g * kTile, scale);
-      if constexpr (F::kShift != Shift::kNone) store_f32(scratch.shifts + v * kScaleStride + g * kTile, shift);
-    }
+inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t k, int64_t count) {
+  const uint8_t* base = t.w.data + tile * t.w.tile_bytes;
+  for (int64_t g = 0; g < count / F::kGroup; ++g) {
+    F32x16 scale, shift = zero_f32();
+    scales_at<F>(base, k + g * F::kGroup, scale, shift);
+    store_f32(scratch.scales + g * kTile, scale);
+    if constexpr (F::kShift != Shift::kNone) store_f32(scratch.shifts + g * kTile, shift);
   }
-  const uint8_t* codes = t.w.data + tile * t.w.tile_bytes + t.w.codes_offset + k / kBlock * kBlockBytes<F>;
-  if constexpr (F::kBits == 8 && F::kLookup == nullptr) {
-    panel.codes = codes;
-    panel.code_stride = t.w.tile_bytes;
-  } else {
-    for (int64_t v = 0; v < vectors; ++v) {
-      for (int64_t b = 0; b < count / kBlock; ++b) {
-        U8x64 steps[8];
-        load_block<F>(codes + v * t.w.tile_bytes + b * kBlockBytes<F>, steps);
-        uint8_t* to = scratch.codes + v * panel.code_stride + b * 512;
-        for (int s = 0; s < 8; ++s) store_u8x64(to + s * 64, steps[s]);
-      }
-    }
+  const uint8_t* codes = base + t.w.codes_offset + k / kBlock * kBlockBytes<F>;
+  if constexpr (F::kBits == 8 && F::kLookup == nullptr) return {codes, scratch.scales, scratch.shifts};
+  for (int64_t b = 0; b < count / kBlock; ++b) {
+    U8x64 steps[8];
+    load_block<F>(codes + b * kBlockBytes<F>, steps);
+    for (int s = 0; s < 8; ++s) store_u8x64(scratch.codes + b * 512 + s * 64, steps[s]);
   }
-  return panel;
+  return {scratch.codes, scratch.scales, scratch.shifts};
 }
 
 /// Rows from `row` on, from the quad, the scale and the auxiliary value of the given numbers.
@@ -245,53 +229,59 @@ inline CodeRows code_rows(const Activations& a, int64_t row, int64_t quad, int64
           a.aux_stride};
 }
 
+/// A tile by the rows of a panel, unpacked for each few of them.
+template <typename F>
+inline void stream_rows(const LinearTask& t, const Panel& p, float* sums) {
+  for_row_tiles(p, kGroupRows, [&](int64_t r, int64_t mr) {
+    prefetch_outputs(t, p, r, mr);
+    dispatch<GroupStream<F>, kGroupRows, 1>(mr, 1, t.w, p.tile, code_rows<F>(t.a, p.row + r, 0, 0, 0), sums);
+    finish(t, sums, p.row + r, mr, p.tile, 1);
+  });
+}
+
+/// A tile by the rows of a panel, unpacked to memory once for all of them.
+template <typename F>
+inline void panel_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
+  for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
+    const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
+    const CodePanel panel = make_panel<F>(t, scratch, p.tile, k, count);
+    for_finished_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
+      const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
+      dispatch<GroupTile<F>, kGroupRows, 1>(mr, 1, panel, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
+    });
+  }
+}
+
 /// Formats with scales per group of inputs.
 template <typename F>
 void run_groups(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kGroupVectors>(t, [&](const Panel& p) {
-    if (p.rows <= kGroupRows) {
-      dispatch<GroupStream<F>, kGroupRows, kGroupVectors>(p.rows, p.vectors, t.w, p.tile, code_rows<F>(t.a, p.row, 0, 0, 0), scratch.sums);
-      finish(t, scratch.sums, p.row, p.rows, p.tile, p.vectors);
-      return;
+  for_panels<1>(t, [&](const Panel& p) {
+    if constexpr (kUnpacksPanels) {
+      if (p.rows > kGroupRows) return panel_rows<F>(t, p, scratch);
     }
-    for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
-      const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-      const CodePanel panel = make_panel<F>(t, scratch, p.tile, p.vectors, k, count);
-      for_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
-        const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-        dispatch<GroupTile<F>, kGroupRows, kGroupVectors>(mr, p.vectors, panel, a, count / F::kGroup, k == 0,
-                                                          scratch.sums + r * kSumStride);
-      });
-    }
+    stream_rows<F>(t, p, scratch.sums);
   });
 }
 
-/// One scale an output and one a token: a single integer sum over all inputs.
+/// One scale an output and one a token: a single integer sum over all inputs. Whole tiles, read in the order in which they lie.
 template <typename F>
 struct RowTile {
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_stride, int64_t steps, const CodeRows& a, float* sums) {
-    static_assert(GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
-    GroupSum<F> sum[kRows][kVectors];
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride);
-    }
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t steps, const CodeRows& a, float* sums) {
+    static_assert(kVectors == 1 && GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
+    GroupSum<F> sum[kRows];
+    for (int r = 0; r < kRows; ++r) sum[r].start(a.aux + r * a.aux_stride);
     const uint8_t* w = tile + F::kRecord;
     for (int64_t s = 0; s < steps; ++s) {
-      U8x64 codes[kVectors];
-      for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w + v * tile_stride + s * 64);
-      for (int r = 0; r < kRows; ++r) {
-        const auto input = GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes);
-        for (int v = 0; v < kVectors; ++v) sum[r][v].add(0, codes[v], input);
-      }
+      prefetch_l2(w + s * 64 + StreamAhead::kBytes);
+      const U8x64 codes = load_u8(w + s * 64);
+      for (int r = 0; r < kRows; ++r) sum[r].add(0, codes, GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes));
     }
-    for (int v = 0; v < kVectors; ++v) {
-      const F32x16 w_scale = load_f32(reinterpret_cast<const float*>(tile + v * tile_stride));
-      for (int r = 0; r < kRows; ++r) {
-        const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride]);
-        store_f32(sums + r * kSumStride + v * kTile, to_f32(sum[r][v].finish(a.aux + r * a.aux_stride)) * scale);
-      }
+    const F32x16 w_scale = load_f32(reinterpret_cast<const float*>(tile));
+    for (int r = 0; r < kRows; ++r) {
+      const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride]);
+      store_f32(sums + r * kSumStride, to_f32(sum[r].finish(a.aux + r * a.aux_stride)) * scale);
     }
   }
 };
@@ -299,10 +289,12 @@ struct RowTile {
 template <typename F>
 void run_rows(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<kInt8Vectors>(t, [&](const Panel& p) {
-    for_row_tiles(t, p, kInt8Rows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
-      dispatch<RowTile<F>, kInt8Rows, kInt8Vectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 3) / 4,
-                                                    code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums + r * kSumStride);
+  for_panels<1>(t, [&](const Panel& p) {
+    for_row_tiles(p, kInt8Rows, [&](int64_t r, int64_t mr) {
+      prefetch_outputs(t, p, r, mr);
+      dispatch<RowTile<F>, kInt8Rows, 1>(mr, 1, t.w.data + p.tile * t.w.tile_bytes, (t.w.cols + 3) / 4,
+                                         code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
+      finish(t, scratch.sums, p.row + r, mr, p.tile, 1);
     });
   });
 }

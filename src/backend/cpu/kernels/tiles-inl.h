@@ -12,23 +12,23 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
 /// Floats between the sums of two rows: no more than the widest panel, so that those of many rows stay in the first-level cache.
-inline constexpr int64_t kSumStride = kTile * (kFloatVectors > kInt8Vectors ? kFloatVectors : kInt8Vectors);
-static_assert(kGroupVectors * kTile <= kSumStride && kSumStride <= kMaxVectors * kTile);
+inline constexpr int64_t kSumStride = kTile * kFloatVectors;
+static_assert(kSumStride <= kMaxVectors * kTile);
 
 /// The scratch memory of a task.
 struct Scratch {
   float* sums;     // [kRowBlock][kSumStride]
   float* floats;   // [kMaxVectors][kFloatChunk][16]
-  uint8_t* codes;  // [kMaxVectors][kCodeChunk / 4][64]
-  float* scales;   // [kMaxVectors][kCodeChunk / 16][16]
+  uint8_t* codes;  // [kCodeChunk / 4][64]
+  float* scales;   // [kCodeChunk / 16][16]
   float* shifts;   // the same
 
   explicit Scratch(uint8_t* memory) {
     sums = reinterpret_cast<float*>(memory);
     floats = sums + kRowBlock * kSumStride;
     scales = floats + kMaxVectors * kFloatChunk * kTile;
-    shifts = scales + kMaxVectors * kCodeChunk / 16 * kTile;
-    codes = reinterpret_cast<uint8_t*>(shifts + kMaxVectors * kCodeChunk / 16 * kTile);
+    shifts = scales + kCodeChunk / 16 * kTile;
+    codes = reinterpret_cast<uint8_t*>(shifts + kCodeChunk / 16 * kTile);
   }
 };
 
@@ -83,30 +83,44 @@ inline void for_panels(const LinearTask& t, const Body& body) {
   }
 }
 
-/// Asks for what comes after rows [r, r + mr) of a panel were multiplied: their outputs, whose lines lie so far apart that no
-/// hardware sees them coming, and this tile's share of the next panel's weights.
-inline void prefetch_next(const LinearTask& t, const Panel& p, int64_t r, int64_t mr) {
+/// Asks for the outputs of rows [r, r + mr) of a panel: their lines lie so far apart that no hardware sees them coming.
+inline void prefetch_outputs(const LinearTask& t, const Panel& p, int64_t r, int64_t mr) {
   for (int64_t i = 0; i < mr; ++i) {
     for (int64_t v = 0; v < p.vectors; ++v) prefetch(t.out.y + (p.row + r + i) * t.out.y_stride + (p.tile + v) * kTile);
   }
-  const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
-  const int64_t bytes = p.vectors * t.w.tile_bytes;
-  for (int64_t i = bytes * r / p.rows / 64 * 64; i < bytes * (r + mr) / p.rows; i += 64) prefetch(next + i);
 }
 
-/// Calls body(r, mr), which leaves sums, for tiles of at most `most` rows of a panel, as equal as can be: five rows are 3 + 2, not
-/// 4 + 1. After the last inputs each tile is finished at once, its sums still in the first-level cache.
+/// Asks for the share of rows [r, r + mr) of the next panel's weights.
+inline void prefetch_next(const LinearTask& t, const Panel& p, int64_t r, int64_t mr) {
+  const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
+  const int64_t bytes = p.vectors * t.w.tile_bytes;
+  for (int64_t i = bytes * r / p.rows / 64 * 64; i < bytes * (r + mr) / p.rows; i += 64) prefetch_l2(next + i);
+}
+
+/// Calls body(r, mr) for tiles of at most `most` rows of a panel, as equal as can be: five rows are 3 + 2, not 4 + 1.
 template <typename Body>
-inline void for_row_tiles(const LinearTask& t, const Panel& p, int64_t most, bool last, const float* sums, const Body& body) {
+inline void for_row_tiles(const Panel& p, int64_t most, const Body& body) {
   const int64_t tiles = (p.rows + most - 1) / most;
   int64_t r = 0;
   for (int64_t i = 0; i < tiles; ++i) {
     const int64_t mr = p.rows * (i + 1) / tiles - r;
-    if (last) prefetch_next(t, p, r, mr);
     body(r, mr);
-    if (last) finish(t, sums + r * kSumStride, p.row + r, mr, p.tile, p.vectors);
     r += mr;
   }
+}
+
+/// The same where body(r, mr) leaves sums: after the last inputs each tile of rows is finished at once, its sums still in the
+/// first-level cache.
+template <typename Body>
+inline void for_finished_row_tiles(const LinearTask& t, const Panel& p, int64_t most, bool last, const float* sums, const Body& body) {
+  for_row_tiles(p, most, [&](int64_t r, int64_t mr) {
+    if (last) {
+      prefetch_outputs(t, p, r, mr);
+      prefetch_next(t, p, r, mr);
+    }
+    body(r, mr);
+    if (last) finish(t, sums + r * kSumStride, p.row + r, mr, p.tile, p.vectors);
+  });
 }
 
 template <int kRows, int kVectors>

@@ -21,8 +21,9 @@ struct U8x64 {
 };
 
 inline constexpr int kFloatRows = 6, kFloatVectors = 1;
-inline constexpr int kInt8Rows = 4, kInt8Vectors = 1;
-inline constexpr int kGroupRows = 3, kGroupVectors = 1;
+inline constexpr int kInt8Rows = 4;
+inline constexpr int kGroupRows = 3;
+inline constexpr bool kUnpacksPanels = true;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -236,6 +237,7 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 }
 
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_l2(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME

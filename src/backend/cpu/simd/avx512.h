@@ -25,8 +25,14 @@ struct U8x64 {
 
 // Tiles that keep all accumulators in registers: rows × vectors of 16 outputs.
 inline constexpr int kFloatRows = 8, kFloatVectors = 3;  // one fp32 accumulator
-inline constexpr int kInt8Rows = 8, kInt8Vectors = 3;    // one int32 accumulator
-inline constexpr int kGroupRows = 4, kGroupVectors = 3;  // an int32 and an fp32 accumulator
+inline constexpr int kGroupRows = 8;                     // an int32 and an fp32 accumulator, one vector
+#if defined(__AVX512VNNI__)
+inline constexpr int kInt8Rows = 12;  // one int32 accumulator, one vector
+#else
+inline constexpr int kInt8Rows = 8;  // inputs are twice as wide there and leave the first-level cache
+#endif
+/// Whether codes are unpacked to memory for more than kGroupRows rows: they are not where so many rows share the unpacking.
+inline constexpr bool kUnpacksPanels = false;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm512_setzero_ps()}; }
@@ -203,6 +209,8 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 #endif
 
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+/// To the second-level cache, which has more requests under way at once than the first.
+inline void prefetch_l2(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME

@@ -26,8 +26,9 @@ struct U8x64 {
 };
 
 inline constexpr int kFloatRows = 4, kFloatVectors = 1;
-inline constexpr int kInt8Rows = 2, kInt8Vectors = 1;
-inline constexpr int kGroupRows = 2, kGroupVectors = 1;
+inline constexpr int kInt8Rows = 2;
+inline constexpr int kGroupRows = 2;
+inline constexpr bool kUnpacksPanels = true;
 #if defined(__FP_FAST_FMAF)
 inline constexpr bool kHasFma = true;
 #else
@@ -231,6 +232,7 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 }
 
 inline void prefetch(const void* p) { __builtin_prefetch(p); }
+inline void prefetch_l2(const void* p) { __builtin_prefetch(p, /*rw=*/0, /*locality=*/2); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
