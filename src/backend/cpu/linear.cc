@@ -12,7 +12,8 @@ namespace {
 
 // Products below this many multiplications take less time than waking a thread.
 constexpr int64_t kSmallProduct = 1 << 15;
-// Rows from which pieces of a product are handed out as threads become free, not divided beforehand.
+// Rows from which pieces of a product are handed out as threads become free, not divided beforehand: with fewer, memory is what
+// takes the time, and a thread that reads all its weights in order finds them asked for.
 constexpr int64_t kManyRows = 32;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
@@ -47,7 +48,7 @@ std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts
 
 std::unique_ptr<PackedWeight> CpuLinear::adopt(const MatrixSize& size, std::span<const std::byte> packed,
                                                std::shared_ptr<const void> owner) {
-  if (packed.size() != packed_bytes(size.format, size.rows, size.cols)) return nullptr;
+  if (size.cols < 1 || packed.size() != packed_bytes(size.format, size.rows, size.cols)) return nullptr;
   return std::make_unique<PackedTiles>(size, *target_.linear, reinterpret_cast<const uint8_t*>(packed.data()), std::move(owner));
 }
 
@@ -70,15 +71,19 @@ struct IntegerStrides {
   int64_t codes, scales, aux;
 };
 
+// An odd number of cache lines: rows a multiple of 4096 bytes apart share one set of the first-level cache, which has fewer ways
+// than a kernel has rows (int8, 8192 inputs: 350 instead of 450 G multiply-adds a second).
+int64_t spread(int64_t bytes) { return round_up(bytes, 64) | 64; }
+
 IntegerStrides integer_strides(const ActivationPlan& plan, int64_t cols) {
-  return {round_up(cols, 64) / 4 * plan.quad_bytes, plan.group == 0 ? 1 : cols / plan.group,
+  return {spread(round_up(cols, kBlock) / 4 * plan.quad_bytes), plan.group == 0 ? 1 : cols / plan.group,
           plan.aux_group == 0 ? 1 : cols / plan.aux_group};
 }
 
 }  // namespace
 
 size_t activation_bytes(const ActivationPlan& plan, int64_t rows, int64_t cols) {
-  if (plan.bf16) return static_cast<size_t>(rows * round_up(cols, 16) * 4);
+  if (plan.bf16) return static_cast<size_t>(rows * spread(cols * 4));
   if (!plan.integer) return 0;
   const IntegerStrides strides = integer_strides(plan, cols);
   return static_cast<size_t>(rows * (strides.codes + strides.scales * 4 + strides.aux * 4) + 3 * 64);
@@ -91,7 +96,7 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
   Activations a{.x = x, .x_stride = args.x.stride};
   activations_.reserve(activation_bytes(plan, rows, cols));
   if (plan.bf16) {
-    a.x_stride = round_up(cols, 16);
+    a.x_stride = spread(cols * 4) / 4;
     float* rounded = reinterpret_cast<float*>(activations_.data());
     a.x = rounded;
     pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
@@ -155,13 +160,13 @@ void CpuLinear::run(const LinearArgs& args) {
               .y_stride = args.y.stride};
   const auto kernel = fast ? kernels.fast : kernels.exact;
   const int64_t tiles = (weight.rows() + kTile - 1) / kTile;
-  const int64_t panel = target_.linear->panel_tiles;
+  const int64_t piece = target_.linear->piece_tiles;
   const int threads = pool_.num_threads();
   task.row_end = rows;
   task.tile_end = tiles;
   task.scratch = scratch_.data();
-  const int64_t panels = (tiles + panel - 1) / panel;
-  if (threads == 1 || panels == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
+  const int64_t columns = (tiles + piece - 1) / piece;  // of pieces
+  if (threads == 1 || tiles == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
     FlushDenormals flush;
     kernel(task);
     return;
@@ -178,17 +183,17 @@ void CpuLinear::run(const LinearArgs& args) {
   }
   // Blocks of rows outermost, so that the threads work on the same activations at any one time.
   int64_t block = kRowBlock;
-  while (block > 32 && panels * ((rows + block - 1) / block) < 4 * threads) block /= 2;
-  const int64_t pieces = panels * ((rows + block - 1) / block);
+  while (block > 32 && columns * ((rows + block - 1) / block) < 4 * threads) block /= 2;
+  const int64_t pieces = columns * ((rows + block - 1) / block);
   std::atomic<int64_t> next{0};
   pool_.run([&](int thread, int) {
     LinearTask part = task;
     part.scratch += kLinearScratch * thread;
     for (int64_t i = next.fetch_add(1); i < pieces; i = next.fetch_add(1)) {
-      part.row_begin = i / panels * block;
+      part.row_begin = i / columns * block;
       part.row_end = std::min(rows, part.row_begin + block);
-      part.tile_begin = i % panels * panel;
-      part.tile_end = std::min(tiles, part.tile_begin + panel);
+      part.tile_begin = i % columns * piece;
+      part.tile_end = std::min(tiles, part.tile_begin + piece);
       kernel(part);
     }
   });

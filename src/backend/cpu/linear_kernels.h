@@ -128,7 +128,7 @@ struct LinearKernels {
   void (*quantize)(const QuantizeTask&) = nullptr;
   /// x to bf16 precision in the order that the bf16 kernels of this instruction set read: out [rows, out_stride].
   void (*round_bf16)(const float* x, int64_t x_stride, int64_t rows, int64_t cols, float* out, int64_t out_stride) = nullptr;
-  int64_t panel_tiles = 1;  // tiles that a kernel works on at once, with many rows
+  int64_t piece_tiles = 1;  // tiles in a piece of work, with many rows: a multiple of what kernels take at once
 };
 
 }  // namespace citius::cpu

@@ -70,23 +70,26 @@ struct GroupSum {
   }
 };
 
-/// Asks for weights some way ahead of those that a kernel streams: at each step of a tile as many lines as a tile has in all,
-/// spread evenly, so that the scales of the next tile come in time too. From memory, asking for the first-level cache is half as
-/// fast: it waits for few requests at once.
-struct StreamAhead {
+/// Asks for the weights some way ahead of those that a kernel streams, the scales of the next tile among them: a tile's lines are
+/// spread evenly over the steps in which it is read.
+class StreamAhead {
+ public:
   static constexpr int64_t kBytes = 8192;
-  const uint8_t* from;
-  int64_t step_bytes;
 
-  StreamAhead(const uint8_t* tile, int64_t tile_bytes, int64_t steps)
-      : from(tile + kBytes), step_bytes((tile_bytes + 64 * steps - 1) / (64 * steps) * 64) {}
-  void ask(int64_t step) const {
-    for (int64_t i = 0; i < step_bytes; i += 64) prefetch_l2(from + step * step_bytes + i);
+  StreamAhead(int64_t tile_bytes, int64_t steps) : step_bytes_((tile_bytes * kOne + steps - 1) / steps) {}
+  void ask(const uint8_t* tile, int64_t step) const {
+    const int64_t end = line((step + 1) * step_bytes_);
+    for (int64_t i = line(step * step_bytes_); i < end; i += 64) prefetch_l2(tile + kBytes + i);
   }
+
+ private:
+  static constexpr int64_t kOne = 256;  // one byte in fixed point
+  static int64_t line(int64_t bytes) { return bytes / kOne / 64 * 64; }
+  int64_t step_bytes_;
 };
 
 /// A chunk of a tile as the kernels read it.
-struct CodePanel {
+struct CodeChunk {
   const uint8_t* codes;  // [groups][steps][64], unpacked
   const float* scales;   // [groups][16]
   const float* shifts;
@@ -124,10 +127,9 @@ struct GroupTile {
   static constexpr int kSteps = F::kGroup / 4;
   static constexpr int kUnroll = kSteps < 8 ? kSteps : 8;
 
-  template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const CodePanel& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
-    static_assert(kVectors == 1);
-    F32x16 acc[kRows][1];
+  template <int kRows>
+  [[gnu::noinline]] static void run(const CodeChunk& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
+    F32x16 acc[kRows];
     load_sums(sums, first, acc);
     for (int64_t g = 0; g < groups; ++g) {
       GroupSum<F> sum[kRows];
@@ -143,7 +145,7 @@ struct GroupTile {
       const F32x16 w_scale = load_f32(w.scales + g * kTile);
       const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + g * kTile);
       for (int r = 0; r < kRows; ++r) {
-        acc[r][0] = add_group<F>(acc[r][0], sum[r].finish(a.aux + r * a.aux_stride + g), w_scale, shift, a, r, g);
+        acc[r] = add_group<F>(acc[r], sum[r].finish(a.aux + r * a.aux_stride + g), w_scale, shift, a, r, g);
       }
     }
     store_sums(sums, acc);
@@ -158,28 +160,28 @@ struct GroupStream {
   static constexpr int kBlocks = F::kGroup < kBlock ? 1 : F::kGroup / kBlock;  // blocks of codes in a group
   static constexpr int kPartSteps = 8 / kParts;
 
-  template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const TileMatrix& w, int64_t tile, const CodeRows& a, float* sums) {
-    static_assert(kVectors == 1);
-    const uint8_t* base = w.data + tile * w.tile_bytes;
-    const int64_t blocks = w.cols / kBlock;
-    const StreamAhead ahead(base, w.tile_bytes, blocks);
-    F32x16 acc[kRows][1];
-    load_sums(sums, /*first=*/true, acc);
-    for (int64_t block = 0; block < blocks; block += kBlocks) add_blocks(base, w.codes_offset, block, ahead, a, acc);
+  /// Rows whose sums stay in registers: two groups a block have two sums each, and sums in 16 bits are twice as many again.
+  static constexpr int kMostRows = kParts == 2 && kHasNarrowDot ? (kGroupRows + 1) / 2 : kGroupRows;
+
+  template <int kRows>
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t codes_offset, int64_t blocks, const StreamAhead* ahead, const CodeRows& a,
+                                    float* sums) {
+    F32x16 acc[kRows];
+    for (int r = 0; r < kRows; ++r) acc[r] = zero_f32();
+    for (int64_t block = 0; block < blocks; block += kBlocks) add_blocks(tile, codes_offset, block, ahead, a, acc);
     store_sums(sums, acc);
   }
 
   template <int kRows>
-  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const StreamAhead& ahead, const CodeRows& a,
-                                F32x16 (&acc)[kRows][1]) {
+  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const StreamAhead* ahead, const CodeRows& a,
+                                F32x16 (&acc)[kRows]) {
     const int64_t group = block * kParts / kBlocks;
     GroupSum<F> sum[kRows][kParts];
     for (int r = 0; r < kRows; ++r) {
       for (int part = 0; part < kParts; ++part) sum[r][part].start(a.aux + r * a.aux_stride + group + part);
     }
     for (int64_t b = block; b < block + kBlocks; ++b) {
-      ahead.ask(b);
+      if (ahead != nullptr) ahead->ask(tile, b);
       const int8_t* x = a.codes + b * (kBlock / 4) * GroupSum<F>::kQuadBytes;
       visit_block<F>(tile + codes_offset + b * kBlockBytes<F>, [&](auto n, auto s, U8x64 w) {
         constexpr int kPart = decltype(s)::value / kPartSteps;
@@ -192,7 +194,7 @@ struct GroupStream {
       scales_at<F>(tile, block * kBlock + part * F::kGroup, scale, shift);
       for (int r = 0; r < kRows; ++r) {
         const I32x16 total = sum[r][part].finish(a.aux + r * a.aux_stride + group + part);
-        acc[r][0] = add_group<F>(acc[r][0], total, scale, shift, a, r, group + part);
+        acc[r] = add_group<F>(acc[r], total, scale, shift, a, r, group + part);
       }
     }
   }
@@ -200,7 +202,7 @@ struct GroupStream {
 
 /// Scales, and codes where they are packed below 8 bits, of a tile for the inputs [k, k + count).
 template <typename F>
-inline CodePanel make_panel(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t k, int64_t count) {
+inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t k, int64_t count) {
   const uint8_t* base = t.w.data + tile * t.w.tile_bytes;
   for (int64_t g = 0; g < count / F::kGroup; ++g) {
     F32x16 scale, shift = zero_f32();
@@ -229,25 +231,26 @@ inline CodeRows code_rows(const Activations& a, int64_t row, int64_t quad, int64
           a.aux_stride};
 }
 
-/// A tile by the rows of a panel, unpacked for each few of them.
+/// A tile by some rows, unpacked for each few of them.
 template <typename F>
-inline void stream_rows(const LinearTask& t, const Panel& p, float* sums) {
-  for_row_tiles(p, kGroupRows, [&](int64_t r, int64_t mr) {
-    prefetch_outputs(t, p, r, mr);
-    dispatch<GroupStream<F>, kGroupRows, 1>(mr, 1, t.w, p.tile, code_rows<F>(t.a, p.row + r, 0, 0, 0), sums);
-    finish(t, sums, p.row + r, mr, p.tile, 1);
+inline void stream_rows(const LinearTask& t, const Panel& p, const StreamAhead& ahead, float* sums) {
+  constexpr int kRows = GroupStream<F>::kMostRows;
+  const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
+  for_streamed_row_tiles(t, p, kRows, sums, [&](int64_t r, int64_t mr) {
+    dispatch_rows<GroupStream<F>, kRows>(mr, tile, t.w.codes_offset, t.w.cols / kBlock, r == 0 ? &ahead : nullptr,
+                                         code_rows<F>(t.a, p.row + r, 0, 0, 0), sums);
   });
 }
 
-/// A tile by the rows of a panel, unpacked to memory once for all of them.
+/// A tile by some rows, unpacked to memory once for all of them.
 template <typename F>
-inline void panel_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
+inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
   for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
     const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-    const CodePanel panel = make_panel<F>(t, scratch, p.tile, k, count);
+    const CodeChunk chunk = unpack_chunk<F>(t, scratch, p.tile, k, count);
     for_finished_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
       const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-      dispatch<GroupTile<F>, kGroupRows, 1>(mr, 1, panel, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
+      dispatch_rows<GroupTile<F>, kGroupRows>(mr, chunk, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
     });
   }
 }
@@ -256,22 +259,24 @@ inline void panel_rows(const LinearTask& t, const Panel& p, const Scratch& scrat
 template <typename F>
 void run_groups(const LinearTask& t) {
   const Scratch scratch(t.scratch);
+  const StreamAhead ahead(t.w.tile_bytes, t.w.cols / kBlock);
   for_panels<1>(t, [&](const Panel& p) {
-    if constexpr (kUnpacksPanels) {
-      if (p.rows > kGroupRows) return panel_rows<F>(t, p, scratch);
+    if constexpr (kUnpacksToMemory) {
+      if (p.rows > kGroupRows) return unpacked_rows<F>(t, p, scratch);
     }
-    stream_rows<F>(t, p, scratch.sums);
+    stream_rows<F>(t, p, ahead, scratch.sums);
   });
 }
 
 /// One scale an output and one a token: a single integer sum over all inputs. Whole tiles, read in the order in which they lie.
 template <typename F>
 struct RowTile {
-  template <int kRows, int kVectors>
+  template <int kRows>
   [[gnu::noinline]] static void run(const uint8_t* tile, int64_t steps, const CodeRows& a, float* sums) {
-    static_assert(kVectors == 1 && GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
+    static_assert(GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
     GroupSum<F> sum[kRows];
     for (int r = 0; r < kRows; ++r) sum[r].start(a.aux + r * a.aux_stride);
+    prefetch_l2(tile + StreamAhead::kBytes);
     const uint8_t* w = tile + F::kRecord;
     for (int64_t s = 0; s < steps; ++s) {
       prefetch_l2(w + s * 64 + StreamAhead::kBytes);
@@ -290,11 +295,9 @@ template <typename F>
 void run_rows(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<1>(t, [&](const Panel& p) {
-    for_row_tiles(p, kInt8Rows, [&](int64_t r, int64_t mr) {
-      prefetch_outputs(t, p, r, mr);
-      dispatch<RowTile<F>, kInt8Rows, 1>(mr, 1, t.w.data + p.tile * t.w.tile_bytes, (t.w.cols + 3) / 4,
-                                         code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
-      finish(t, scratch.sums, p.row + r, mr, p.tile, 1);
+    const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
+    for_streamed_row_tiles(t, p, kInt8Rows, scratch.sums, [&](int64_t r, int64_t mr) {
+      dispatch_rows<RowTile<F>, kInt8Rows>(mr, tile, (t.w.cols + 3) / 4, code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
     });
   });
 }

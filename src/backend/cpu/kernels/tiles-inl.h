@@ -1,4 +1,4 @@
-// How a rectangle of a product is walked: rows in blocks, outputs in panels of a few tiles, inputs in chunks; and what is
+// How a rectangle of a product is walked: rows in blocks, outputs in panels of one or a few tiles, inputs in chunks or at once; and what is
 // done with finished sums. Sums of a block of rows stay in scratch memory between chunks and reload unchanged, so that the
 // result of an output does not depend on the walk.
 #pragma once
@@ -44,16 +44,26 @@ inline void dispatch(int64_t rows, int64_t vectors, const Args&... args) {
   Kernel::template run<kRows, kVectors>(args...);
 }
 
+/// The same for kernels of one vector: Kernel::run<rows>(args...).
+template <typename Kernel, int kRows, typename... Args>
+inline void dispatch_rows(int64_t rows, const Args&... args) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return dispatch_rows<Kernel, kRows - 1>(rows, args...);
+  }
+  Kernel::template run<kRows>(args...);
+}
+
 /// y = act(sums + bias) + residual for `rows` rows from `row` and the outputs of `vectors` tiles from `tile`.
 template <typename Activation>
 inline void finish_tiles(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors,
                          const Activation& activation) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t v = 0; v < vectors; ++v) {
-      const int64_t n = (tile + v) * kTile;
-      const int64_t count = t.w.rows - n < kTile ? t.w.rows - n : kTile;
+  for (int64_t v = 0; v < vectors; ++v) {
+    const int64_t n = (tile + v) * kTile;
+    const int64_t count = t.w.rows - n < kTile ? t.w.rows - n : kTile;
+    const F32x16 bias = t.out.bias != nullptr ? load_first(t.out.bias + n, count) : zero_f32();
+    for (int64_t r = 0; r < rows; ++r) {
       F32x16 value = load_f32(sums + r * kSumStride + v * kTile);
-      if (t.out.bias != nullptr) value = value + load_first(t.out.bias + n, count);
+      if (t.out.bias != nullptr) value = value + bias;
       value = activation(value);
       if (t.out.residual != nullptr) {
         value = value + load_first(t.out.residual + (row + r) * t.out.residual_stride + n, count);
@@ -121,6 +131,26 @@ inline void for_finished_row_tiles(const LinearTask& t, const Panel& p, int64_t 
     body(r, mr);
     if (last) finish(t, sums + r * kSumStride, p.row + r, mr, p.tile, p.vectors);
   });
+}
+
+/// The same for kernels that take a whole tile at once and leave the sums of their few rows at `sums`.
+template <typename Body>
+inline void for_streamed_row_tiles(const LinearTask& t, const Panel& p, int64_t most, const float* sums, const Body& body) {
+  for_row_tiles(p, most, [&](int64_t r, int64_t mr) {
+    prefetch_outputs(t, p, r, mr);
+    body(r, mr);
+    finish(t, sums, p.row + r, mr, p.tile, p.vectors);
+  });
+}
+
+template <int kRows>
+inline void load_sums(const float* sums, bool first, F32x16 (&acc)[kRows]) {
+  for (int r = 0; r < kRows; ++r) acc[r] = first ? zero_f32() : load_f32(sums + r * kSumStride);
+}
+
+template <int kRows>
+inline void store_sums(float* sums, const F32x16 (&acc)[kRows]) {
+  for (int r = 0; r < kRows; ++r) store_f32(sums + r * kSumStride, acc[r]);
 }
 
 template <int kRows, int kVectors>

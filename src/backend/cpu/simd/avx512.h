@@ -29,10 +29,10 @@ inline constexpr int kGroupRows = 8;                     // an int32 and an fp32
 #if defined(__AVX512VNNI__)
 inline constexpr int kInt8Rows = 12;  // one int32 accumulator, one vector
 #else
-inline constexpr int kInt8Rows = 8;  // inputs are twice as wide there and leave the first-level cache
+inline constexpr int kInt8Rows = 8;  // int8 takes inputs of 16 bits, and more rows of those leave the first-level cache
 #endif
-/// Whether codes are unpacked to memory for more than kGroupRows rows: they are not where so many rows share the unpacking.
-inline constexpr bool kUnpacksPanels = false;
+/// Whether codes for more than kGroupRows rows are unpacked to memory once. Not here: unpacked in registers, they serve eight rows.
+inline constexpr bool kUnpacksToMemory = false;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm512_setzero_ps()}; }

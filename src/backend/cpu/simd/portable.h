@@ -28,7 +28,7 @@ struct U8x64 {
 inline constexpr int kFloatRows = 4, kFloatVectors = 1;
 inline constexpr int kInt8Rows = 2;
 inline constexpr int kGroupRows = 2;
-inline constexpr bool kUnpacksPanels = true;
+inline constexpr bool kUnpacksToMemory = true;
 #if defined(__FP_FAST_FMAF)
 inline constexpr bool kHasFma = true;
 #else
