@@ -1,5 +1,5 @@
-// Transcendental functions on vectors of 16 lanes, to about one unit in the last place. The polynomials interpolate at the
-// Chebyshev points of their interval, fitted in double precision; the stated errors are theirs.
+// Transcendental functions on vectors of 16 lanes, to about one unit in the last place (erf: three). The polynomials interpolate
+// at the Chebyshev points of their interval, fitted in double precision; the stated errors are theirs.
 #pragma once
 
 #include <stdint.h>
@@ -33,28 +33,23 @@ inline F32x16 copy_sign(F32x16 magnitude, F32x16 sign) {
   return as_f32(as_i32(magnitude) | (as_i32(sign) & bit));
 }
 
+/// x P(x²) / Q(x²) on [-3.94, 3.94], beyond which erf is ±1. P/Q errs by 2e-8, its rounding by 3e-7, relative. A single
+/// formula without an exponential: a third of the operations that two intervals with one take.
 inline F32x16 erf(F32x16 x) {
-  const F32x16 t = min(abs(x), set_f32(4.0f));
-  const F32x16 s = t * t;
-  F32x16 small = set_f32(8.392181917e-5f);  // erf(x) / x - 1 in x² up to 0.85, error 4.1e-10
-  small = fma(small, s, set_f32(-8.148385677e-4f));
-  small = fma(small, s, set_f32(5.201581400e-3f));
-  small = fma(small, s, set_f32(-2.685964294e-2f));
-  small = fma(small, s, set_f32(1.128370017e-1f));
-  small = fma(small, s, set_f32(-3.761263490e-1f));
-  small = fma(small, s, set_f32(1.283791661e-1f));
-  small = fma(small, t, t);
-  F32x16 large = set_f32(-9.194299082e-7f);  // -log(erfc(t)) / t - 1 on [0.9, 4], error 1.2e-7
-  large = fma(large, t, set_f32(3.216489858e-5f));
-  large = fma(large, t, set_f32(-4.826005606e-4f));
-  large = fma(large, t, set_f32(4.240228795e-3f));
-  large = fma(large, t, set_f32(-2.499564923e-2f));
-  large = fma(large, t, set_f32(1.076679975e-1f));
-  large = fma(large, t, set_f32(6.342782974e-1f));
-  large = fma(large, t, set_f32(1.288658530e-1f));
-  large = set_f32(1.0f) - exp(fnma(large, t, zero_f32() - t));
-  const F32x16 result = copy_sign(select(less(t, set_f32(0.9f)), small, large), x);
-  return select(unordered(x), x, result);
+  const F32x16 s = x * x;
+  F32x16 p = set_f32(2.033871851e-6f);
+  p = fma(p, s, set_f32(2.847226860e-4f));
+  p = fma(p, s, set_f32(3.793276381e-3f));
+  p = fma(p, s, set_f32(5.283090472e-2f));
+  p = fma(p, s, set_f32(1.911544651e-1f));
+  p = fma(p, s, set_f32(1.128379107f));
+  F32x16 q = set_f32(3.791593190e-5f);
+  q = fma(q, s, set_f32(1.167800627e-3f));
+  q = fma(q, s, set_f32(1.502503734e-2f));
+  q = fma(q, s, set_f32(1.144030988e-1f));
+  q = fma(q, s, set_f32(5.027389526e-1f));
+  q = fma(q, s, set_f32(1.0f));
+  return select(less(set_f32(3.94f), abs(x)), copy_sign(set_f32(1.0f), x), x * p / q);
 }
 
 inline F32x16 tanh(F32x16 x) {
