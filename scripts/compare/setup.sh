@@ -14,15 +14,15 @@ mkdir -p "$cache/ready" "$cache/failed" "$cache/log"
 
 pip_install() { "$cache/venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
 
-# transformers reads the models, writes them for the others, and needs accelerate for GGUF files.
-install_pytorch() { pip_install torch==2.13.0 transformers gguf safetensors accelerate sentencepiece; }
-install_onnxruntime() { pip_install onnxruntime onnx; }
-install_openvino() { pip_install openvino nncf onnx; }
+# The versions that docs/performance.md has figures of. transformers reads the models, writes them for the others, and needs accelerate for GGUF files.
+install_pytorch() { pip_install torch==2.13.0 transformers==5.24.0 gguf==0.19.0 safetensors accelerate sentencepiece; }
+install_onnxruntime() { pip_install onnxruntime==1.32.0 onnx==1.23.2; }
+install_openvino() { pip_install openvino==2026.4.1 nncf==3.4.0 onnx==1.23.2; }
 install_ctranslate2() { pip_install ctranslate2; }
 # From source, so that it is compiled for this machine.
 install_llamacpp() {
   CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF" \
-    CMAKE_BUILD_PARALLEL_LEVEL="$jobs" pip_install --no-binary llama-cpp-python llama-cpp-python
+    CMAKE_BUILD_PARALLEL_LEVEL="$jobs" pip_install --no-binary llama-cpp-python llama-cpp-python==0.3.36
 }
 # Without FlashAttention for quantized caches, which nobody measures here and which takes most of the time to compile.
 install_ik_llama() {
