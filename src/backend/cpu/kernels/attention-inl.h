@@ -25,14 +25,8 @@ inline F32x16 exp_negative(F32x16 x) {
   const F32x16 big = set_f32(12582912.0f);
   const F32x16 shifted = fma(x, set_f32(1.44269504f), big);
   const F32x16 r = fnma(shifted - big, set_f32(0.693147181f), x);
-  F32x16 p = set_f32(1.989927841e-4f);  // as exp() of math-inl.h
-  p = fma(p, r, set_f32(1.393364510e-3f));
-  p = fma(p, r, set_f32(8.333298378e-3f));
-  p = fma(p, r, set_f32(4.166646674e-2f));
-  p = fma(p, r, set_f32(1.666666716e-1f));
-  p = fma(p, r, set_f32(0.5f));
-  p = fma(p, r, set_f32(1.0f));
-  p = fma(p, r, set_f32(1.0f));
+  // as exp() of math-inl.h
+  F32x16 p = polynomial(r, 1.989927841e-4f, 1.393364510e-3f, 8.333298378e-3f, 4.166646674e-2f, 1.666666716e-1f, 0.5f, 1.0f, 1.0f);
   return p * as_f32(shift_left<23>(as_i32(shifted) + set_i32(127)));
 }
 

@@ -7,18 +7,22 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
+/// first · xⁿ + ... + last, by Horner's rule.
+template <typename... Rest>
+inline F32x16 polynomial(F32x16 x, float first, Rest... rest) {
+  F32x16 sum = set_f32(first);
+  ((sum = fma(sum, x, set_f32(rest))), ...);
+  return sum;
+}
+
 /// exp(x): 0 below -104, infinity above 88.72. NaN stays NaN: min and max give their second operand then.
 inline F32x16 exp(F32x16 x) {
   x = min(set_f32(89.5f), max(set_f32(-105.0f), x));
   const F32x16 n = round_even(x * set_f32(1.44269504f));
   // ln 2 in two parts, the first short enough that n · ln2_high is exact.
   const F32x16 r = fnma(n, set_f32(-2.12194440e-4f), fnma(n, set_f32(0.693359375f), x));
-  F32x16 p = set_f32(1.989927841e-4f);  // (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2, error 1.4e-9
-  p = fma(p, r, set_f32(1.393364510e-3f));
-  p = fma(p, r, set_f32(8.333298378e-3f));
-  p = fma(p, r, set_f32(4.166646674e-2f));
-  p = fma(p, r, set_f32(1.666666716e-1f));
-  p = fma(p, r, set_f32(0.5f));
+  // (e^r - 1 - r) / r² on |r| ≤ ln 2 / 2, error 1.4e-9
+  F32x16 p = polynomial(r, 1.989927841e-4f, 1.393364510e-3f, 8.333298378e-3f, 4.166646674e-2f, 1.666666716e-1f, 0.5f);
   p = fma(p, r * r, r) + set_f32(1.0f);
   // 2^n in two factors, because n = 128 and n below -126 have no fp32 of their own.
   const F32x16 half = round_even(n * set_f32(0.5f));
@@ -37,30 +41,16 @@ inline F32x16 copy_sign(F32x16 magnitude, F32x16 sign) {
 /// formula without an exponential: a third of the operations that two intervals with one take.
 inline F32x16 erf(F32x16 x) {
   const F32x16 s = x * x;
-  F32x16 p = set_f32(2.033871851e-6f);
-  p = fma(p, s, set_f32(2.847226860e-4f));
-  p = fma(p, s, set_f32(3.793276381e-3f));
-  p = fma(p, s, set_f32(5.283090472e-2f));
-  p = fma(p, s, set_f32(1.911544651e-1f));
-  p = fma(p, s, set_f32(1.128379107f));
-  F32x16 q = set_f32(3.791593190e-5f);
-  q = fma(q, s, set_f32(1.167800627e-3f));
-  q = fma(q, s, set_f32(1.502503734e-2f));
-  q = fma(q, s, set_f32(1.144030988e-1f));
-  q = fma(q, s, set_f32(5.027389526e-1f));
-  q = fma(q, s, set_f32(1.0f));
+  const F32x16 p = polynomial(s, 2.033871851e-6f, 2.847226860e-4f, 3.793276381e-3f, 5.283090472e-2f, 1.911544651e-1f, 1.128379107f);
+  const F32x16 q = polynomial(s, 3.791593190e-5f, 1.167800627e-3f, 1.502503734e-2f, 1.144030988e-1f, 5.027389526e-1f, 1.0f);
   return select(less(set_f32(3.94f), abs(x)), copy_sign(set_f32(1.0f), x), x * p / q);
 }
 
 inline F32x16 tanh(F32x16 x) {
   const F32x16 t = abs(x);
   const F32x16 s = x * x;
-  F32x16 small = set_f32(2.272704849e-3f);  // (tanh(x) / x - 1) / x² in x² up to 0.4, error 1.8e-9
-  small = fma(small, s, set_f32(-8.326401934e-3f));
-  small = fma(small, s, set_f32(2.176363394e-2f));
-  small = fma(small, s, set_f32(-5.395862460e-2f));
-  small = fma(small, s, set_f32(1.333330125e-1f));
-  small = fma(small, s, set_f32(-3.333333433e-1f));
+  // (tanh(x) / x - 1) / x² in x² up to 0.4, error 1.8e-9
+  F32x16 small = polynomial(s, 2.272704849e-3f, -8.326401934e-3f, 2.176363394e-2f, -5.395862460e-2f, 1.333330125e-1f, -3.333333433e-1f);
   small = fma(small * s, x, x);
   const F32x16 one = set_f32(1.0f);
   const F32x16 large = one - set_f32(2.0f) / (exp(t + t) + one);
