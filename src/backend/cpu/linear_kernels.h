@@ -68,10 +68,10 @@ inline constexpr int64_t kRowBlock = 256;
 inline constexpr int64_t kFloatChunk = 128;
 inline constexpr int64_t kCodeChunk = 512;
 /// Most tiles a kernel works on at once.
-inline constexpr int kMaxVectors = 4;
+inline constexpr int kMaxVectors = 3;
 /// Sums, decoded fp32 weights, unpacked codes with their scales and shifts.
 inline constexpr int64_t kLinearScratch =
-    (kRowBlock + kFloatChunk) * kMaxVectors * kTile * 4 + kCodeChunk * kTile + 2 * (kCodeChunk / 16) * kTile * 4;
+    (kRowBlock + kFloatChunk) * kMaxVectors * kTile * 4 + kMaxVectors * (kCodeChunk * kTile + 2 * (kCodeChunk / 16) * kTile * 4);
 
 /// How activations are prepared for a format.
 enum class AuxKind : uint8_t {

@@ -88,11 +88,14 @@ class StreamAhead {
   int64_t step_bytes_;
 };
 
-/// A chunk of a tile as the kernels read it.
+/// A chunk of the tiles of a panel as the kernels read it.
 struct CodeChunk {
-  const uint8_t* codes;  // [groups][steps][64], unpacked
-  const float* scales;   // [groups][16]
-  const float* shifts;
+  const uint8_t* codes;   // of each tile [groups][steps][64], unpacked
+  int64_t code_stride;    // bytes from tile to tile
+  const float* scales;    // of each tile [kScaleStride]: [groups][16]
+  const float* shifts;    // the same
+  const uint8_t* next;    // packed codes of the next panel, to be asked for; or null
+  int64_t packed_stride;  // bytes from tile to tile of these
 };
 
 /// A few rows of activations, from the first input of a chunk.
@@ -126,29 +129,47 @@ template <typename F>
 struct GroupTile {
   static constexpr int kSteps = F::kGroup / 4;
   static constexpr int kUnroll = kSteps < 8 ? kSteps : 8;
+  static constexpr int64_t kPackedBytes = F::kGroup * F::kBits * 2;  // of a group of one tile
+  // The sums in fp32 are touched once a group: with long groups they may as well be in memory, and wider tiles win.
+  static constexpr int kMostVectors = kGroupVectors > 1 && F::kGroup >= 64 ? kGroupVectors + 1 : kGroupVectors;
 
-  template <int kRows>
+  template <int kRows, int kVectors>
   [[gnu::noinline]] static void run(const CodeChunk& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
-    F32x16 acc[kRows];
+    F32x16 acc[kRows][kVectors];
     load_sums(sums, first, acc);
     for (int64_t g = 0; g < groups; ++g) {
-      GroupSum<F> sum[kRows];
-      for (int r = 0; r < kRows; ++r) sum[r].start(a.aux + r * a.aux_stride + g);
+      if (w.next != nullptr) ask_next<kVectors>(w, g);
+      GroupSum<F> sum[kRows][kVectors];
+      for (int r = 0; r < kRows; ++r) {
+        for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride + g);
+      }
       for (int64_t from = g * kSteps; from < (g + 1) * kSteps; from += kUnroll) {
         unrolled<0, kUnroll>([&](auto s) {
-          const U8x64 codes = load_u8(w.codes + (from + s) * 64);
+          U8x64 codes[kVectors];
+          for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w.codes + v * w.code_stride + (from + s) * 64);
           for (int r = 0; r < kRows; ++r) {
-            sum[r].add(s, codes, GroupSum<F>::load(a.codes + r * a.code_stride + (from + s) * GroupSum<F>::kQuadBytes));
+            const auto x = GroupSum<F>::load(a.codes + r * a.code_stride + (from + s) * GroupSum<F>::kQuadBytes);
+            for (int v = 0; v < kVectors; ++v) sum[r][v].add(s, codes[v], x);
           }
         });
       }
-      const F32x16 w_scale = load_f32(w.scales + g * kTile);
-      const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + g * kTile);
-      for (int r = 0; r < kRows; ++r) {
-        acc[r] = add_group<F>(acc[r], sum[r].finish(a.aux + r * a.aux_stride + g), w_scale, shift, a, r, g);
+      for (int v = 0; v < kVectors; ++v) {
+        const F32x16 w_scale = load_f32(w.scales + v * kScaleStride + g * kTile);
+        const F32x16 shift = F::kShift == Shift::kNone ? zero_f32() : load_f32(w.shifts + v * kScaleStride + g * kTile);
+        for (int r = 0; r < kRows; ++r) {
+          acc[r][v] = add_group<F>(acc[r][v], sum[r][v].finish(a.aux + r * a.aux_stride + g), w_scale, shift, a, r, g);
+        }
       }
     }
     store_sums(sums, acc);
+  }
+
+  template <int kVectors>
+  static inline void ask_next(const CodeChunk& w, int64_t g) {
+    for (int v = 0; v < kVectors; ++v) {
+      const uint8_t* next = w.next + v * w.packed_stride + g * kPackedBytes;
+      for (int64_t i = 0; i < kPackedBytes; i += 64) prefetch_l2(next + i);
+    }
   }
 };
 
@@ -161,7 +182,7 @@ struct GroupStream {
   static constexpr int kPartSteps = 8 / kParts;
 
   /// Rows whose sums stay in registers: two groups a block have two sums each, and sums in 16 bits are twice as many again.
-  static constexpr int kMostRows = kParts == 2 && kHasNarrowDot ? (kGroupRows + 1) / 2 : kGroupRows;
+  static constexpr int kMostRows = kParts == 2 && kHasNarrowDot ? (kStreamRows + 1) / 2 : kStreamRows;
 
   template <int kRows>
   [[gnu::noinline]] static void run(const uint8_t* tile, int64_t codes_offset, int64_t blocks, const StreamAhead* ahead, const CodeRows& a,
@@ -200,24 +221,39 @@ struct GroupStream {
   }
 };
 
-/// Scales, and codes where they are packed below 8 bits, of a tile for the inputs [k, k + count).
+/// Whether codes need no unpacking.
 template <typename F>
-inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, int64_t tile, int64_t k, int64_t count) {
-  const uint8_t* base = t.w.data + tile * t.w.tile_bytes;
-  for (int64_t g = 0; g < count / F::kGroup; ++g) {
-    F32x16 scale, shift = zero_f32();
-    scales_at<F>(base, k + g * F::kGroup, scale, shift);
-    store_f32(scratch.scales + g * kTile, scale);
-    if constexpr (F::kShift != Shift::kNone) store_f32(scratch.shifts + g * kTile, shift);
+inline constexpr bool kAsTheyLie = F::kBits == 8 && F::kLookup == nullptr;
+
+/// Scales, and codes where they are packed, of a panel's tiles for the inputs [k, k + count).
+template <typename F>
+inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, const Panel& p, int64_t k, int64_t count) {
+  const uint8_t* panel = t.w.data + p.tile * t.w.tile_bytes;
+  const int64_t offset = t.w.codes_offset + k / kBlock * kBlockBytes<F>;
+  for (int64_t v = 0; v < p.vectors; ++v) {
+    const uint8_t* tile = panel + v * t.w.tile_bytes;
+    for (int64_t g = 0; g < count / F::kGroup; ++g) {
+      F32x16 scale, shift = zero_f32();
+      scales_at<F>(tile, k + g * F::kGroup, scale, shift);
+      store_f32(scratch.scales + v * kScaleStride + g * kTile, scale);
+      if constexpr (F::kShift != Shift::kNone) store_f32(scratch.shifts + v * kScaleStride + g * kTile, shift);
+    }
+    if constexpr (!kAsTheyLie<F>) {
+      uint8_t* to = scratch.codes + v * kCodeChunk * kTile;
+      for (int64_t b = 0; b < count / kBlock; ++b) {
+        U8x64 steps[8];
+        load_block<F>(tile + offset + b * kBlockBytes<F>, steps);
+        for (int s = 0; s < 8; ++s) store_u8x64(to + b * 512 + s * 64, steps[s]);
+      }
+    }
   }
-  const uint8_t* codes = base + t.w.codes_offset + k / kBlock * kBlockBytes<F>;
-  if constexpr (F::kBits == 8 && F::kLookup == nullptr) return {codes, scratch.scales, scratch.shifts};
-  for (int64_t b = 0; b < count / kBlock; ++b) {
-    U8x64 steps[8];
-    load_block<F>(codes + b * kBlockBytes<F>, steps);
-    for (int s = 0; s < 8; ++s) store_u8x64(scratch.codes + b * 512 + s * 64, steps[s]);
+  CodeChunk chunk{scratch.codes, kCodeChunk * kTile, scratch.scales, scratch.shifts, panel + p.vectors * t.w.tile_bytes + offset,
+                  t.w.tile_bytes};
+  if constexpr (kAsTheyLie<F>) {
+    chunk.codes = panel + offset;
+    chunk.code_stride = t.w.tile_bytes;
   }
-  return {scratch.codes, scratch.scales, scratch.shifts};
+  return chunk;
 }
 
 /// Rows from `row` on, from the quad, the scale and the auxiliary value of the given numbers.
@@ -242,15 +278,17 @@ inline void stream_rows(const LinearTask& t, const Panel& p, const StreamAhead& 
   });
 }
 
-/// A tile by some rows, unpacked to memory once for all of them.
+/// A panel by some rows, unpacked to memory once for all of them.
 template <typename F>
 inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
   for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
     const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-    const CodeChunk chunk = unpack_chunk<F>(t, scratch, p.tile, k, count);
+    CodeChunk chunk = unpack_chunk<F>(t, scratch, p, k, count);
     for_finished_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
       const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-      dispatch_rows<GroupTile<F>, kGroupRows>(mr, chunk, a, count / F::kGroup, k == 0, scratch.sums + r * kSumStride);
+      dispatch<GroupTile<F>, kGroupRows, GroupTile<F>::kMostVectors>(mr, p.vectors, chunk, a, count / F::kGroup, k == 0,
+                                                                     scratch.sums + r * kSumStride);
+      chunk.next = nullptr;
     });
   }
 }
@@ -259,47 +297,72 @@ inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& sc
 template <typename F>
 void run_groups(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  const StreamAhead ahead(t.w.tile_bytes, t.w.cols / kBlock);
-  for_panels<1>(t, [&](const Panel& p) {
-    if constexpr (kUnpacksToMemory) {
-      if (p.rows > kGroupRows) return unpacked_rows<F>(t, p, scratch);
-    }
-    stream_rows<F>(t, p, ahead, scratch.sums);
-  });
+  if (t.row_end - t.row_begin >= (kAsTheyLie<F> ? kStreamRows + 1 : kUnpackRows)) {
+    for_panels<GroupTile<F>::kMostVectors>(t, [&](const Panel& p) { unpacked_rows<F>(t, p, scratch); });
+  } else {
+    const StreamAhead ahead(t.w.tile_bytes, t.w.cols / kBlock);
+    for_panels<1>(t, [&](const Panel& p) { stream_rows<F>(t, p, ahead, scratch.sums); });
+  }
 }
 
 /// One scale an output and one a token: a single integer sum over all inputs. Whole tiles, read in the order in which they lie.
 template <typename F>
 struct RowTile {
-  template <int kRows>
-  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t steps, const CodeRows& a, float* sums) {
+  /// `ahead`: how many bytes before they are needed weights are asked for; 0: not at all.
+  template <int kRows, int kVectors>
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_bytes, int64_t steps, int64_t ahead, const CodeRows& a, float* sums) {
     static_assert(GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
-    GroupSum<F> sum[kRows];
-    for (int r = 0; r < kRows; ++r) sum[r].start(a.aux + r * a.aux_stride);
-    prefetch_l2(tile + StreamAhead::kBytes);
+    GroupSum<F> sum[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride);
+    }
+    if (ahead != 0) {
+      for (int v = 0; v < kVectors; ++v) prefetch_l2(tile + v * tile_bytes + ahead);
+    }
     const uint8_t* w = tile + F::kRecord;
     for (int64_t s = 0; s < steps; ++s) {
-      prefetch_l2(w + s * 64 + StreamAhead::kBytes);
-      const U8x64 codes = load_u8(w + s * 64);
-      for (int r = 0; r < kRows; ++r) sum[r].add(0, codes, GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes));
+      U8x64 codes[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        const uint8_t* from = w + v * tile_bytes + s * 64;
+        if (ahead != 0) prefetch_l2(from + ahead);
+        codes[v] = load_u8(from);
+      }
+      for (int r = 0; r < kRows; ++r) {
+        const auto x = GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes);
+        for (int v = 0; v < kVectors; ++v) sum[r][v].add(0, codes[v], x);
+      }
     }
-    const F32x16 w_scale = load_f32(reinterpret_cast<const float*>(tile));
-    for (int r = 0; r < kRows; ++r) {
-      const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride]);
-      store_f32(sums + r * kSumStride, to_f32(sum[r].finish(a.aux + r * a.aux_stride)) * scale);
+    for (int v = 0; v < kVectors; ++v) {
+      const F32x16 w_scale = load_f32(reinterpret_cast<const float*>(tile + v * tile_bytes));
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 scale = w_scale * set_f32(a.scales[r * a.scale_stride]);
+        store_f32(sums + r * kSumStride + v * kTile, to_f32(sum[r][v].finish(a.aux + r * a.aux_stride)) * scale);
+      }
     }
   }
 };
 
-template <typename F>
-void run_rows(const LinearTask& t) {
+/// In panels of `kVectors` tiles.
+template <typename F, int kVectors>
+inline void row_panels(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  for_panels<1>(t, [&](const Panel& p) {
+  const int64_t ahead = kVectors == 1 ? StreamAhead::kBytes : kVectors * t.w.tile_bytes;
+  for_panels<kVectors>(t, [&](const Panel& p) {
     const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
     for_streamed_row_tiles(t, p, kInt8Rows, scratch.sums, [&](int64_t r, int64_t mr) {
-      dispatch_rows<RowTile<F>, kInt8Rows>(mr, tile, (t.w.cols + 3) / 4, code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
+      dispatch<RowTile<F>, kInt8Rows, kVectors>(mr, p.vectors, tile, t.w.tile_bytes, (t.w.cols + 3) / 4, r == 0 ? ahead : 0,
+                                                code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
     });
   });
+}
+
+template <typename F>
+void run_rows(const LinearTask& t) {
+  if (t.row_end - t.row_begin > kInt8Rows) {
+    row_panels<F, kInt8Vectors>(t);
+  } else {
+    row_panels<F, 1>(t);
+  }
 }
 
 }  // namespace

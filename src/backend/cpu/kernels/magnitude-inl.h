@@ -9,7 +9,9 @@ namespace {
 /// The largest |x|; NaN where there is one. As integers NaN compare above everything, where fp32 maxima would lose them.
 inline float max_magnitude(const float* x, int64_t count) {
   I32x16 most = zero_i32();
-  for (int64_t i = 0; i < count; i += 16) most = max(as_i32(abs(load_first(x + i, count - i))), most);
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) most = max(as_i32(abs(load_f32(x + i))), most);
+  if (i < count) most = max(as_i32(abs(load_first(x + i, count - i))), most);
   const int32_t bits = max_lanes(most);
   float value;
   __builtin_memcpy(&value, &bits, 4);

@@ -14,26 +14,36 @@ namespace {
 template <bool kWide>
 inline int32_t quantize_part(const float* x, int64_t count, float inverse, int8_t* codes) {
   I32x16 sum = zero_i32();
-  for (int64_t i = 0; i < count; i += 16) {
-    const I32x16 q = to_i32(load_first(x + i, count - i) * set_f32(inverse));
+  const auto step = [&](int64_t i, F32x16 values) {
+    const I32x16 q = to_i32(values * set_f32(inverse));
     if constexpr (kWide) {
       store_wide_quads(codes + i / 4 * kWideQuadBytes, q);
     } else {
       store_u8(reinterpret_cast<uint8_t*>(codes + i), q);
     }
     sum = sum + q;
-  }
+  };
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) step(i, load_f32(x + i));
+  if (i < count) step(i, load_first(x + i, count - i));
   return sum_lanes(sum);
 }
 
-inline void store_aux(const QuantizeTask& t, int64_t row, int64_t index, int32_t sum, float scale) {
-  const int64_t at = row * t.aux_stride + index;
-  switch (t.aux) {
-    case AuxKind::kNone: break;
-    // Unsigned, because a NaN among the inputs gives any sum; the scale is NaN then, and with it the result.
-    case AuxKind::kOffset: static_cast<uint32_t*>(t.aux_out)[at] = 0u - static_cast<uint32_t>(t.offset) * static_cast<uint32_t>(sum); break;
-    case AuxKind::kSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum); break;
-    case AuxKind::kScaledSum: static_cast<float*>(t.aux_out)[at] = static_cast<float>(sum) * scale; break;
+/// Groups of inputs whose scales are computed together: a division for each of them by itself took longer than the codes.
+inline constexpr int64_t kScaleGroups = 16;
+
+/// The auxiliary values of `count` parts, `parts_per_scale` of which share a scale.
+inline void store_aux(const QuantizeTask& t, const int32_t* sums, const float* scales, int64_t parts_per_scale, int64_t count, void* out) {
+  auto* integers = static_cast<uint32_t*>(out);
+  auto* floats = static_cast<float*>(out);
+  for (int64_t i = 0; i < count; ++i) {
+    switch (t.aux) {
+      case AuxKind::kNone: break;
+      // Unsigned, because a NaN among the inputs gives any sum; the scale is NaN then, and with it the result.
+      case AuxKind::kOffset: integers[i] = 0u - static_cast<uint32_t>(t.offset) * static_cast<uint32_t>(sums[i]); break;
+      case AuxKind::kSum: floats[i] = static_cast<float>(sums[i]); break;
+      case AuxKind::kScaledSum: floats[i] = static_cast<float>(sums[i]) * scales[i / parts_per_scale]; break;
+    }
   }
 }
 
@@ -42,19 +52,28 @@ void quantize_rows(const QuantizeTask& t) {
   constexpr int64_t kQuadBytes = kWide ? kWideQuadBytes : 4;
   const int64_t group = t.group == 0 ? t.cols : t.group;
   const int64_t part = t.aux_group == 0 ? group : t.aux_group;
+  const int64_t parts_per_scale = group / part;  // 1 or 2
   for (int64_t row = 0; row < t.rows; ++row) {
     const float* x = t.x + row * t.x_stride;
     int8_t* codes = t.codes + row * t.code_stride;
-    for (int64_t k = 0; k < t.cols; k += group) {
-      const float most = max_magnitude(x + k, group);
-      const float scale = most / 127.0f;
-      const float inverse = most > 0 ? 127.0f / most : 0.0f;
-      t.scales[row * t.scale_stride + k / group] = scale;
-      for (int64_t i = k; i < k + group; i += part) {
-        store_aux(t, row, i / part, quantize_part<kWide>(x + i, part, inverse, codes + i / 4 * kQuadBytes), scale);
+    float* scales = t.scales + row * t.scale_stride;
+    for (int64_t first = 0; first < t.cols / group; first += kScaleGroups) {
+      const int64_t groups = t.cols / group - first < kScaleGroups ? t.cols / group - first : kScaleGroups;
+      float most[kScaleGroups], inverse[kScaleGroups];
+      for (int64_t g = 0; g < groups; ++g) most[g] = max_magnitude(x + (first + g) * group, group);
+      const F32x16 m = load_first(most, groups), limit = set_f32(127.0f);
+      store_first(scales + first, m / limit, groups);
+      store_f32(inverse, select(less(zero_f32(), m), limit / m, zero_f32()));
+      int32_t sums[2 * kScaleGroups];
+      for (int64_t i = 0; i < groups * parts_per_scale; ++i) {
+        const int64_t k = first * group + i * part;
+        sums[i] = quantize_part<kWide>(x + k, part, inverse[i / parts_per_scale], codes + k / 4 * kQuadBytes);
       }
+      const int64_t aux = row * t.aux_stride + first * parts_per_scale;
+      store_aux(t, sums, scales + first, parts_per_scale, groups * parts_per_scale, static_cast<uint32_t*>(t.aux_out) + aux);
     }
-    for (int64_t i = (t.cols + 15) / 16 * 4 * kQuadBytes; i < t.code_stride; ++i) codes[i] = 0;
+    const int64_t written = (t.cols + 15) / 16 * 4 * kQuadBytes, padded = (t.cols + kBlock - 1) / kBlock * kBlock / 4 * kQuadBytes;
+    for (int64_t i = written; i < padded; ++i) codes[i] = 0;
   }
 }
 

@@ -14,21 +14,23 @@ namespace {
 /// Floats between the sums of two rows: no more than the widest panel, so that those of many rows stay in the first-level cache.
 inline constexpr int64_t kSumStride = kTile * kFloatVectors;
 static_assert(kSumStride <= kMaxVectors * kTile);
+/// Floats between the scales of two tiles.
+inline constexpr int64_t kScaleStride = kCodeChunk / 16 * kTile;
 
 /// The scratch memory of a task.
 struct Scratch {
   float* sums;     // [kRowBlock][kSumStride]
   float* floats;   // [kMaxVectors][kFloatChunk][16]
-  uint8_t* codes;  // [kCodeChunk / 4][64]
-  float* scales;   // [kCodeChunk / 16][16]
+  uint8_t* codes;  // [kMaxVectors][kCodeChunk / 4][64]
+  float* scales;   // [kMaxVectors][kScaleStride]
   float* shifts;   // the same
 
   explicit Scratch(uint8_t* memory) {
     sums = reinterpret_cast<float*>(memory);
     floats = sums + kRowBlock * kSumStride;
     scales = floats + kMaxVectors * kFloatChunk * kTile;
-    shifts = scales + kCodeChunk / 16 * kTile;
-    codes = reinterpret_cast<uint8_t*>(shifts + kCodeChunk / 16 * kTile);
+    shifts = scales + kMaxVectors * kScaleStride;
+    codes = reinterpret_cast<uint8_t*>(shifts + kMaxVectors * kScaleStride);
   }
 };
 

@@ -21,9 +21,8 @@ struct U8x64 {
 };
 
 inline constexpr int kFloatRows = 6, kFloatVectors = 1;
-inline constexpr int kInt8Rows = 4;
-inline constexpr int kGroupRows = 3;
-inline constexpr bool kUnpacksToMemory = true;
+inline constexpr int kInt8Rows = 4, kInt8Vectors = 1;
+inline constexpr int kGroupRows = 3, kGroupVectors = 1, kStreamRows = 3, kUnpackRows = 4;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }

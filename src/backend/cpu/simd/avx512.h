@@ -25,14 +25,16 @@ struct U8x64 {
 
 // Tiles that keep all accumulators in registers: rows × vectors of 16 outputs.
 inline constexpr int kFloatRows = 8, kFloatVectors = 3;  // one fp32 accumulator
-inline constexpr int kGroupRows = 8;                     // an int32 and an fp32 accumulator, one vector
 #if defined(__AVX512VNNI__)
-inline constexpr int kInt8Rows = 12;  // one int32 accumulator, one vector
+inline constexpr int kInt8Rows = 8, kInt8Vectors = 3;  // one int32 accumulator
 #else
-inline constexpr int kInt8Rows = 8;  // int8 takes inputs of 16 bits, and more rows of those leave the first-level cache
+inline constexpr int kInt8Rows = 8, kInt8Vectors = 1;  // inputs of 16 bits: more rows of those leave the first-level cache
 #endif
-/// Whether codes for more than kGroupRows rows are unpacked to memory once. Not here: unpacked in registers, they serve eight rows.
-inline constexpr bool kUnpacksToMemory = false;
+inline constexpr int kGroupRows = 4, kGroupVectors = 2;  // an int32 and an fp32 accumulator
+/// The same for one vector of codes unpacked in registers.
+inline constexpr int kStreamRows = 8;
+/// Rows from which codes are unpacked to memory, once for all.
+inline constexpr int kUnpackRows = 32;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm512_setzero_ps()}; }

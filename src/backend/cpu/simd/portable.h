@@ -26,9 +26,8 @@ struct U8x64 {
 };
 
 inline constexpr int kFloatRows = 4, kFloatVectors = 1;
-inline constexpr int kInt8Rows = 2;
-inline constexpr int kGroupRows = 2;
-inline constexpr bool kUnpacksToMemory = true;
+inline constexpr int kInt8Rows = 2, kInt8Vectors = 1;
+inline constexpr int kGroupRows = 2, kGroupVectors = 1, kStreamRows = 2, kUnpackRows = 3;
 #if defined(__FP_FAST_FMAF)
 inline constexpr bool kHasFma = true;
 #else

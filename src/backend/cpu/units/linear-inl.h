@@ -75,7 +75,7 @@ consteval LinearKernels make_kernels() {
   f[kMXFP4] = group_kernels<Mxfp4>("mxfp4");
   kernels.quantize = quantize;
   kernels.round_bf16 = round_bf16;
-  kernels.piece_tiles = kFloatVectors;
+  kernels.piece_tiles = kFloatVectors * kGroupVectors;
   return kernels;
 }
 
