@@ -30,7 +30,7 @@ struct ScenarioArgs {
 
 struct BenchArgs {
   std::string model, isa, compute = "fast";
-  KvType kv_type = KvType::kF32;
+  std::optional<KvType> kv_type;
   std::vector<int64_t> prefill, decode, batch, length, threads;
   std::string lengths_file;
   std::vector<std::string> formats;

@@ -37,15 +37,22 @@ CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& h
   return app.add_option("--seed", seed, help)->check(seed_range())->capture_default_str();
 }
 
-CLI::Option* add_kv_type_option(CLI::App& app, KvType& type) {
+CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type) {
   std::vector<std::string> names;
   for (const KvTypeInfo& info : kKvTypes) names.emplace_back(info.name);
   const auto set = [&type, names](const std::string& name) {
-    type = static_cast<KvType>(std::find(names.begin(), names.end(), name) - names.begin());
+    const auto found = std::find(names.begin(), names.end(), name);
+    type.reset();
+    if (found != names.end()) type = static_cast<KvType>(found - names.begin());
   };
-  return app.add_option_function<std::string>("--kv-type", set, "Type of cached keys and values; int8 has a scale a token and head")
-      ->check(CLI::IsMember(names))
-      ->default_str(names[static_cast<size_t>(type)]);
+  std::vector<std::string> choices = names;
+  choices.insert(choices.begin(), "auto");
+  return app
+      .add_option_function<std::string>("--kv-type", set,
+                                        "Type of cached keys and values; int8 has a scale a token and head; auto: bf16 where this machine "
+                                        "multiplies it and most weights round activations anyway, else f32")
+      ->check(CLI::IsMember(choices))
+      ->default_str("auto");
 }
 
 void ModelFlags::add_to(CLI::App& app) {

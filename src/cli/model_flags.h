@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "runtime/engine.h"
@@ -16,14 +17,14 @@ CLI::Validator seed_range();
 /// Adds --seed.
 CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
 /// Adds --kv-type.
-CLI::Option* add_kv_type_option(CLI::App& app, KvType& type);
+CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type);
 
 struct ModelFlags {
   std::string model;
   std::string backend = "cpu";
   std::string compute = "fast";
   std::string format;
-  KvType kv_type = KvType::kF32;
+  std::optional<KvType> kv_type;
   int num_threads = 0;
   int64_t context = 0;
 

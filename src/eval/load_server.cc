@@ -88,7 +88,7 @@ class DecoderServer : public ModelServer {
   int64_t room(const Engine& engine, int64_t longest, int64_t batch) {
     check_length(engine, longest);
     const int64_t one = (longest + kKvBlock - 1) / kKvBlock * kKvBlock;
-    const double token_bytes = kv_bytes_per_token(engine.model().config(), engine.options.kv_type);
+    const double token_bytes = kv_bytes_per_token(engine.model().config(), engine.kv_type);
     const auto fits = static_cast<int64_t>(static_cast<double>(available_memory()) / 2 / token_bytes) / kKvBlock * kKvBlock;
     kv_tokens_ = std::max(one, std::min(one * batch, fits));
     return kv_tokens_;

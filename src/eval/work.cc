@@ -46,9 +46,7 @@ WeightTotals weight_totals(const Engine& engine) {
     const double bytes = static_cast<double>(format_row_bytes(record.format, record.cols)) * static_cast<double>(record.rows);
     totals.parameters += parameters;
     totals.resident_bytes += bytes;
-    const bool is_embedding =
-        record.name == embedding || record.name.find("embed") != std::string::npos || record.name.find("wpe") != std::string::npos;
-    if (is_embedding && !(tied && record.name == embedding)) {
+    if (record.looked_up && !(tied && record.name == embedding)) {
       totals.embedding_bytes += bytes;
       continue;
     }
@@ -73,7 +71,7 @@ double kv_bytes_per_token(const ModelConfig& config, KvType type) {
 Work work_of(const Engine& engine, const Workload& workload) {
   const ModelConfig& config = engine.model().config();
   const WeightTotals totals = weight_totals(engine);
-  const double kv = kv_bytes_per_token(config, engine.options.kv_type);
+  const double kv = kv_bytes_per_token(config, engine.kv_type);
   // Scores and the weighted sum of values, a query against one key, in all layers.
   const double attention =
       4.0 * static_cast<double>(config.heads) * static_cast<double>(config.head_dim) * static_cast<double>(config.num_layers);
@@ -130,13 +128,13 @@ MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
   const int64_t tokens = causal ? std::min(GeneratorOptions().prefill_chunk, batch * context) : at_once * context;
   MemoryPlan plan;
   plan.weight_bytes = static_cast<double>(engine.loaded.load.packed_bytes);
-  plan.kv_bytes = kv_bytes_per_token(model.config(), engine.options.kv_type) * rounded_to_blocks(static_cast<double>(context)) *
-                  static_cast<double>(at_once);
+  plan.kv_bytes =
+      kv_bytes_per_token(model.config(), engine.kv_type) * rounded_to_blocks(static_cast<double>(context)) * static_cast<double>(at_once);
   plan.workspace_bytes = extrapolate(tokens, [&](int64_t count) {
     const std::vector<int32_t> zeros(static_cast<size_t>(count), 0);
     std::vector<SequenceSpan> sequences;  // of one token, which every model takes
     for (int32_t i = 0; i < count; ++i) sequences.push_back({i, i + 1, 0, zeros.data()});
-    nn::KvCache kv(/*num_layers=*/1, /*num_blocks=*/1, model.config().kv_heads, model.config().head_dim, engine.options.kv_type);
+    nn::KvCache kv(/*num_layers=*/1, /*num_blocks=*/1, model.config().kv_heads, model.config().head_dim, engine.kv_type);
     Arena arena;
     model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {zeros, zeros, {}, sequences}, kv);
     return arena.peak_bytes() + engine.backend->workspace_bytes();

@@ -9,6 +9,7 @@ Embedding Embedding::load(LoadContext& load, const WeightSource& source, const s
   const PendingMatrix matrix = load.find(source, name, rows, channels);
   embedding.weight_ = load.pack({&matrix, 1});
   embedding.name_ = source.full_name(name);
+  load.records.back().looked_up = true;
   load.records.back().kernel = load.backend.explain(*embedding.weight_, load.compute).name;
   return embedding;
 }

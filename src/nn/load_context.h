@@ -24,6 +24,7 @@ struct WeightRecord {
   Format format = Format::kF32;  // as packed
   bool transposed = false;       // stored [cols, rows] (GPT-2's Conv1D)
   std::string kernel;            // what multiplies by it
+  bool looked_up = false;        // an embedding, whose rows are read one by one (and that a tied output layer multiplies by)
 };
 
 /// A matrix of the checkpoint that is known and not read yet.

@@ -25,7 +25,7 @@ Decoder::Decoder(Engine& engine, int64_t kv_tokens)
 
 nn::KvCache Decoder::make_cache(int64_t num_blocks) const {
   const ModelConfig& config = engine_.model().config();
-  return nn::KvCache(config.num_layers, num_blocks, config.kv_heads, config.head_dim, engine_.options.kv_type);
+  return nn::KvCache(config.num_layers, num_blocks, config.kv_heads, config.head_dim, engine_.kv_type);
 }
 
 void Decoder::make_room(int64_t num_blocks) {

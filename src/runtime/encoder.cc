@@ -60,7 +60,7 @@ void Encoder::run_batch(std::span<const EncoderInput> inputs, size_t first, cons
   if (kv_ == nullptr || kv_->num_blocks() < static_cast<int64_t>(blocks.size())) {
     kv_.reset();
     kv_ = std::make_unique<nn::KvCache>(/*num_layers=*/1, static_cast<int64_t>(blocks.size()), config.kv_heads, config.head_dim,
-                                        KvType::kF32);
+                                        engine_.kv_type);
   }
   Arena::Scope scope(arena_);
   const ForwardContext ctx{*engine_.backend, arena_, engine_.options.compute, observer};

@@ -52,6 +52,17 @@ double weight_bytes(const TensorContainer& weights, const FormatPolicy& policy) 
   return bytes;
 }
 
+KvType suitable_kv_type(const Backend& backend, const LoadedModel& loaded, Compute compute) {
+  if (compute != Compute::kFast || !backend.multiplies_bf16()) return KvType::kF32;
+  int64_t rounded = 0, all = 0;
+  for (const WeightRecord& record : loaded.load.records) {
+    if (record.looked_up) continue;
+    all += record.rows * record.cols;
+    if (format_activation(record.format) != ActivationFormat::kF32) rounded += record.rows * record.cols;
+  }
+  return 2 * rounded > all ? KvType::kBF16 : KvType::kF32;
+}
+
 }  // namespace
 
 Engine open_engine(const std::filesystem::path& path, const EngineOptions& options) { return open_engine(open_checkpoint(path), options); }
@@ -72,7 +83,8 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
                 checkpoint.path.string(), vocab, loaded.model->config().vocab_size);
   }
   if (tokenizer != nullptr) tokenizer->accept_ids(static_cast<size_t>(loaded.model->config().vocab_size));
-  Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded)};
+  const KvType kv_type = options.kv_type.value_or(suitable_kv_type(*backend, loaded, options.compute));
+  Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded), kv_type};
   engine.options.progress = nullptr;
   if (!engine.checkpoint.package.empty()) check_package(engine);
   return engine;

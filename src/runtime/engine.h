@@ -20,11 +20,11 @@ struct EngineOptions {
   int num_threads = 0;  // 0: default_num_threads()
   std::string isa;      // empty: the best
   Compute compute = Compute::kFast;
-  KvType kv_type = KvType::kF32;
-  int64_t context = 0;           // longest sequence wanted; 0: what the model allows
-  FormatPolicy policy;           // empty: every weight as given
-  StartCache cache;              // of what the next start need not do again
-  Progress* progress = nullptr;  // told the weights read so far, while the engine is opened
+  std::optional<KvType> kv_type;  // empty: what suits the weights (Engine::kv_type)
+  int64_t context = 0;            // longest sequence wanted; 0: what the model allows
+  FormatPolicy policy;            // empty: every weight as given
+  StartCache cache;               // of what the next start need not do again
+  Progress* progress = nullptr;   // told the weights read so far, while the engine is opened
 };
 
 /// What works on an engine (Generator, Embedder, the tasks) keeps a reference to it: the engine must outlive them and stay where
@@ -35,6 +35,9 @@ struct Engine {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Tokenizer> tokenizer;  // null where the checkpoint has none
   LoadedModel loaded;                    // the body; heads are loaded from it by whoever needs one
+  /// What keys and values are kept in: as the options say; otherwise bf16 where the backend multiplies that and most of the weights
+  /// round activations anyway, else fp32.
+  KvType kv_type = KvType::kF32;
 
   const Model& model() const { return *loaded.model; }
 };

@@ -49,7 +49,7 @@ int64_t default_kv_tokens(const Engine& engine, int64_t sequences) {
   const bool asked = engine.options.context > 0;
   const int64_t length = (config.max_positions + kKvBlock - 1) / kKvBlock * kKvBlock;
   const int64_t least = asked ? length : kKvBlock, wanted = asked ? length * sequences : std::max(length, kUsual);
-  const int64_t token_bytes = 2 * config.num_layers * config.kv_heads * kv_vector_bytes(engine.options.kv_type, config.head_dim);
+  const int64_t token_bytes = 2 * config.num_layers * config.kv_heads * kv_vector_bytes(engine.kv_type, config.head_dim);
   const int64_t fits = std::max(least, available_memory() / 2 / token_bytes / kKvBlock * kKvBlock);
   if (fits >= wanted) return wanted;
   if (asked) return fits;

@@ -154,13 +154,13 @@ namespace {
 // A receipt is of the fast mode and of fp32 keys and values, whatever the engine was opened for.
 class ReceiptOptions {
  public:
-  explicit ReceiptOptions(Engine& engine) : engine_(engine), given_(engine.options) {
+  explicit ReceiptOptions(Engine& engine) : engine_(engine), given_(engine.options), kv_type_(engine.kv_type) {
     engine.options.compute = Compute::kFast;
-    engine.options.kv_type = KvType::kF32;
+    engine.kv_type = KvType::kF32;
   }
   ~ReceiptOptions() {
     engine_.options.compute = given_.compute;
-    engine_.options.kv_type = given_.kv_type;
+    engine_.kv_type = kv_type_;
   }
   ReceiptOptions(const ReceiptOptions&) = delete;
   ReceiptOptions& operator=(const ReceiptOptions&) = delete;
@@ -168,6 +168,7 @@ class ReceiptOptions {
  private:
   Engine& engine_;
   const EngineOptions given_;
+  const KvType kv_type_;
 };
 
 }  // namespace

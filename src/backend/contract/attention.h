@@ -30,12 +30,15 @@ inline constexpr int64_t kNumKvTypes = std::size(kKvTypes);
 constexpr const KvTypeInfo& kv_type_info(KvType type) { return kKvTypes[static_cast<size_t>(type)]; }
 /// Bytes of the key, or of the value, of one token and head.
 constexpr int64_t kv_vector_bytes(KvType type, int64_t head_dim) {
-  return head_dim * kv_type_info(type).value_bytes + kv_type_info(type).scale_bytes;
+  const int64_t numbers = type == KvType::kBF16 ? head_dim + head_dim % 2 : head_dim;  // whole pairs
+  return numbers * kv_type_info(type).value_bytes + kv_type_info(type).scale_bytes;
 }
 
 /// The keys and values of one layer, in blocks of kKvBlock tokens. A block is 2 · heads parts: of every head the keys,
-/// transposed [D, kKvBlock] so that lanes run along keys, then the values [kKvBlock, D]. Behind the numbers of a part stand
-/// the scales of its kKvBlock tokens where the type has some. Memory that no token was written to may hold anything.
+/// transposed [D, kKvBlock] so that lanes run along keys, then the values [kKvBlock, D]. bf16 keeps pairs side by side, of dimensions
+/// in keys [ceil(D / 2), kKvBlock, 2] (a dimension that D lacks is 0), of tokens in values [kKvBlock / 2, D, 2]: what is summed over lies
+/// together, as the products of bf16 pairs want it. Behind the numbers of a part stand the scales of its kKvBlock tokens where the type has
+/// some. Memory that no token was written to may hold anything.
 struct KvLayer {
   void* data = nullptr;
   KvType type = KvType::kF32;
@@ -70,12 +73,13 @@ struct KvWriteArgs {
 /// where not (ModernBERT).
 ///
 /// Keys are walked in pieces of kKvBlock, anchored at token 0, ascending: within a piece scores s_j (one fp32 accumulator,
-/// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m), l = l · exp(m_old - m) + Σ e_j
-/// (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for
-/// ascending j. out = o / l. Of int8 the accumulator of s_j sums over codes and is multiplied by the key's scale before · scale;
-/// e_j is multiplied by the value's scale where it meets codes, not in l. Masked or unwritten keys and values never reach the
-/// result. The result of a row depends on its query and the visible keys alone.
-/// q, out: [T, H, D] fp32, strided along T; out must not overlap q.
+/// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m) (s_j · scale - m rounded once), l = l · exp(m_old -
+/// m) + Σ e_j (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for ascending
+/// j. out = o / l. Of int8 the accumulator of s_j sums over codes and is multiplied by the key's scale before · scale; e_j is multiplied by
+/// the value's scale where it meets codes, not in l. With keys and values in bf16, an instruction set that multiplies pairs of bf16 rounds
+/// q and, where it meets v, e_j to bf16 too; its sums run over pairs (d, d + 1) of dimensions and (j, j + 1), j even, of keys, the second
+/// of a pair first. Masked or unwritten keys and values never reach the result. The result of a row depends on its query and the visible
+/// keys alone. q, out: [T, H, D] fp32, strided along T; out must not overlap q.
 struct AttentionArgs {
   TensorView q;
   const SequenceSpan* sequences = nullptr;

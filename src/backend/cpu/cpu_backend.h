@@ -28,6 +28,7 @@ class CpuBackend final : public Backend {
                                       std::shared_ptr<const void> owner) override {
     return linear_.adopt(size, packed, std::move(owner));
   }
+  bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override { return linear_.explain(weight, compute); }
   size_t workspace_bytes() const override { return linear_.workspace_bytes() + scratch_.bytes(); }
 

@@ -113,6 +113,7 @@ struct OpKernels {
   void (*gated)(const PointwiseTask&) = nullptr;
   void (*add)(const PointwiseTask&) = nullptr;
   void (*rope)(const RopeTask&) = nullptr;
+  bool multiplies_bf16 = false;  // pairs of bf16, by an instruction
   // By KvType.
   void (*kv_write[3])(const KvWriteTask&) = {};
   void (*attention[3])(const AttentionTask&) = {};

@@ -17,6 +17,7 @@ class PlanBackend final : public Backend {
   ThreadPool& threads() override { return pool_; }
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override;
+  bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override;
   size_t workspace_bytes() const override;
 

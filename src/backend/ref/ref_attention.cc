@@ -11,16 +11,24 @@
 namespace citius::ref {
 namespace {
 
-// Where one key or value is: its numbers begin at `first` of the part and lie `step` apart; its scale has index `slot`.
+// Where one key or value is.
 struct Place {
   void* part;
-  int64_t first, step, slot;
+  int64_t slot;
+  bool value;
 };
 Place place(const KvLayer& kv, const SequenceSpan& sequence, int64_t j, int64_t head, bool value) {
-  const int64_t block = sequence.blocks[j / kKvBlock], slot = j % kKvBlock;
+  const int64_t block = sequence.blocks[j / kKvBlock];
   CHECK(block >= 0 && block < kv.num_blocks);
-  void* part = static_cast<char*>(kv.data) + ((block * kv.heads + head) * 2 + (value ? 1 : 0)) * kv.part_bytes();
-  return value ? Place{part, slot * kv.head_dim, 1, slot} : Place{part, slot, kKvBlock, slot};
+  return {static_cast<char*>(kv.data) + ((block * kv.heads + head) * 2 + (value ? 1 : 0)) * kv.part_bytes(), j % kKvBlock, value};
+}
+
+// Of number d among the numbers of a part.
+int64_t index_of(const KvLayer& kv, const Place& at, int64_t d) {
+  if (kv.type == KvType::kBF16) {
+    return at.value ? (at.slot / 2 * kv.head_dim + d) * 2 + at.slot % 2 : (d / 2 * kKvBlock + at.slot) * 2 + d % 2;
+  }
+  return at.value ? at.slot * kv.head_dim + d : d * kKvBlock + at.slot;
 }
 
 float& scale_of(const KvLayer& kv, const Place& at) {
@@ -29,7 +37,7 @@ float& scale_of(const KvLayer& kv, const Place& at) {
 }
 
 double load(const KvLayer& kv, const Place& at, int64_t d) {
-  const int64_t index = at.first + d * at.step;
+  const int64_t index = index_of(kv, at, d);
   switch (kv.type) {
     case KvType::kF32: return static_cast<const float*>(at.part)[index];
     case KvType::kBF16: return bf16_to_f32(static_cast<const uint16_t*>(at.part)[index]);
@@ -39,6 +47,9 @@ double load(const KvLayer& kv, const Place& at, int64_t d) {
 }
 
 void store(KvLayer& kv, const Place& at, const float* x) {
+  if (kv.type == KvType::kBF16 && !at.value && kv.head_dim % 2 == 1) {
+    static_cast<uint16_t*>(at.part)[index_of(kv, at, kv.head_dim)] = 0;
+  }
   float inverse = 0;
   if (kv.type == KvType::kInt8) {
     float most = 0;
@@ -49,7 +60,7 @@ void store(KvLayer& kv, const Place& at, const float* x) {
     inverse = std::min(127.0f / most, std::numeric_limits<float>::max());
   }
   for (int64_t d = 0; d < kv.head_dim; ++d) {
-    const int64_t index = at.first + d * at.step;
+    const int64_t index = index_of(kv, at, d);
     switch (kv.type) {
       case KvType::kF32: static_cast<float*>(at.part)[index] = x[d]; break;
       case KvType::kBF16: static_cast<uint16_t*>(at.part)[index] = f32_to_bf16(x[d]); break;

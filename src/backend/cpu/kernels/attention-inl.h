@@ -17,16 +17,27 @@ constexpr int tile_vectors(int rows) {
   return room >= 4 ? 4 : (room >= 2 ? 2 : 1);
 }
 
-/// exp(x) for x ≤ 0, relative error 3e-7 (2e-7 above -10). 0 below -87.34, where fp32 has no normal numbers (denormals are
-/// flushed in every thread). NaN stays NaN: max() gives its second operand then.
+/// Whether keys and values of a type lie in pairs, and whether rows are rounded to pairs of bf16 to meet them.
+template <typename T>
+inline constexpr bool kPaired = sizeof(T) == 2;
+template <typename T>
+inline constexpr bool kRounded = kPaired<T> && kHasBf16Dot;
+
+/// exp(x) for x ≤ 0, relative error 3e-7 (2e-7 above -10), 1e-4 where the result will be rounded to bf16. 0 below -87.34, where fp32
+/// has no normal numbers (denormals are flushed in every thread). NaN stays NaN: max() gives its second operand then.
+template <bool kForBf16 = false>
 inline F32x16 exp_negative(F32x16 x) {
   x = max(set_f32(-87.6f), x);  // the lowest n is then -126
   // Adding 1.5 · 2^23 rounds to an integer, which also stands in the low bits of the sum.
   const F32x16 big = set_f32(12582912.0f);
   const F32x16 shifted = fma(x, set_f32(1.44269504f), big);
   const F32x16 r = fnma(shifted - big, set_f32(0.693147181f), x);
-  // as exp() of math-inl.h
-  F32x16 p = polynomial(r, 1.989927841e-4f, 1.393364510e-3f, 8.333298378e-3f, 4.166646674e-2f, 1.666666716e-1f, 0.5f, 1.0f, 1.0f);
+  F32x16 p;
+  if constexpr (kForBf16) {
+    p = polynomial(r, 1.676701158e-1f, 5.050222874e-1f, 9.999849200e-1f, 9.999245405e-1f);
+  } else {
+    p = polynomial(r, 1.394110848e-3f, 8.375126868e-3f, 4.166635126e-2f, 1.666641533e-1f, 0.5f, 1.0f, 1.0f);  // error 2e-8
+  }
   return p * as_f32(shift_left<23>(as_i32(shifted) + set_i32(127)));
 }
 
@@ -67,57 +78,113 @@ struct AttentionState {
   int32_t* positions;  // [rows]
 };
 
+/// sums[n][v] += number i of row n times values[v].
+template <int kRows, int kVectors>
+inline void add_products(F32x16 (&sums)[kRows][kVectors], const float* rows, int64_t stride, int64_t i, const F32x16 (&values)[kVectors]) {
+  for (int n = 0; n < kRows; ++n) {
+    const F32x16 x = set_f32(rows[n * stride + i]);
+    for (int v = 0; v < kVectors; ++v) sums[n][v] = fma(x, values[v], sums[n][v]);
+  }
+}
+
+/// The same for pair i of the rows and pairs of values, the second of each pair first. Rows hold fp32 or pairs of bf16.
+template <bool kRoundedRows, int kRows, int kVectors>
+inline void add_pair_products(F32x16 (&sums)[kRows][kVectors], const float* rows, int64_t stride, int64_t i,
+                              const I32x16 (&pairs)[kVectors]) {
+  if constexpr (kRoundedRows) {
+    for (int n = 0; n < kRows; ++n) {
+      const I32x16 x = load_quad(reinterpret_cast<const int8_t*>(rows + n * stride + i));
+      for (int v = 0; v < kVectors; ++v) sums[n][v] = dot_bf16(sums[n][v], pairs[v], x);
+    }
+  } else {
+    F32x16 values[kVectors];
+    for (int v = 0; v < kVectors; ++v) values[v] = second_of(pairs[v]);
+    add_products(sums, rows, stride, 2 * i + 1, values);
+    for (int v = 0; v < kVectors; ++v) values[v] = first_of(pairs[v]);
+    add_products(sums, rows, stride, 2 * i, values);
+  }
+}
+
 /// scores [kRows, 64] = q · k (codes where there are scales) for the vectors of 16 keys that `keys` touches. q [kRows, stride],
-/// k [D, 64].
+/// k as KvLayer has them.
 template <int kRows, typename T>
 inline void score_tile(const float* q, int64_t stride, const T* k, int64_t head_dim, Range keys, float* scores) {
   constexpr int kVectors = tile_vectors(kRows);
   constexpr int64_t kStep = kVectors * 16;
   for (int64_t j = keys.begin / kStep * kStep; j < keys.end; j += kStep) {
-    F32x16 sum[kRows][kVectors];
+    F32x16 sums[kRows][kVectors];
     for (int n = 0; n < kRows; ++n) {
-      for (int v = 0; v < kVectors; ++v) sum[n][v] = zero_f32();
+      for (int v = 0; v < kVectors; ++v) sums[n][v] = zero_f32();
     }
-    for (int64_t d = 0; d < head_dim; ++d) {
-      F32x16 key[kVectors];
-      for (int v = 0; v < kVectors; ++v) key[v] = load_kv(k + d * kKeys + j + 16 * v);
-      for (int n = 0; n < kRows; ++n) {
-        const F32x16 x = set_f32(q[n * stride + d]);
-        for (int v = 0; v < kVectors; ++v) sum[n][v] = fma(x, key[v], sum[n][v]);
+    if constexpr (kPaired<T>) {
+      const auto* pairs_of_keys = reinterpret_cast<const int32_t*>(k);
+      for (int64_t i = 0; i < (head_dim + 1) / 2; ++i) {
+        I32x16 pairs[kVectors];
+        for (int v = 0; v < kVectors; ++v) pairs[v] = load_i32(pairs_of_keys + i * kKeys + j + 16 * v);
+        add_pair_products<kRounded<T>>(sums, q, stride, i, pairs);
+      }
+    } else {
+      for (int64_t d = 0; d < head_dim; ++d) {
+        F32x16 key[kVectors];
+        for (int v = 0; v < kVectors; ++v) key[v] = load_kv(k + d * kKeys + j + 16 * v);
+        add_products(sums, q, stride, d, key);
       }
     }
     for (int n = 0; n < kRows; ++n) {
-      for (int v = 0; v < kVectors; ++v) store_f32(scores + n * kKeys + j + 16 * v, sum[n][v]);
+      for (int v = 0; v < kVectors; ++v) store_f32(scores + n * kKeys + j + 16 * v, sums[n][v]);
     }
   }
 }
 
-/// sums [kRows, 16 kVectors] = sums · factor, then += e_j · v_j for the keys, ascending. e [kRows, 64], v [64, D]. Where
-/// kPartial, only the first `lanes` lanes exist.
-template <int kRows, int kVectors, bool kPartial, typename T>
-inline void value_columns(const float* e, const T* values, int64_t head_dim, Range keys, const float* factor, float* sums,
-                          int64_t padded_dim, int64_t lanes) {
-  F32x16 sum[kRows][kVectors];
-  for (int n = 0; n < kRows; ++n) {
-    for (int v = 0; v < kVectors; ++v) sum[n][v] = load_f32(sums + n * padded_dim + 16 * v) * set_f32(factor[n]);
-  }
-  for (int64_t j = keys.begin; j < keys.end; ++j) {
-    F32x16 value[kVectors];
+/// The sums of value_columns() over the pairs that `keys` touches; of a pair at an end the key outside is left out, whatever its value.
+template <bool kRoundedRows, bool kPartial, int kRows, int kVectors>
+inline void add_value_pairs(F32x16 (&sums)[kRows][kVectors], const float* e, const int32_t* values, int64_t head_dim, Range keys,
+                            int64_t lanes) {
+  const auto add = [&](int64_t i, auto select) {
+    I32x16 pairs[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      const T* p = values + j * head_dim + 16 * v;
+      const int32_t* p = values + i * head_dim + 16 * v;
       if constexpr (kPartial) {
-        value[v] = load_kv_first(p, lanes);
+        pairs[v] = select(load_pairs_first(p, lanes));
       } else {
-        value[v] = load_kv(p);
+        pairs[v] = select(load_i32(p));
       }
     }
-    for (int n = 0; n < kRows; ++n) {
-      const F32x16 x = set_f32(e[n * kKeys + j]);
-      for (int v = 0; v < kVectors; ++v) sum[n][v] = fma(x, value[v], sum[n][v]);
+    add_pair_products<kRoundedRows>(sums, e, kKeys, i, pairs);
+  };
+  int64_t i = keys.begin / 2;
+  if (keys.begin % 2 == 1) add(i++, [](I32x16 pairs) { return keep_second(pairs); });
+  for (; i < keys.end / 2; ++i) add(i, [](I32x16 pairs) { return pairs; });
+  if (keys.end % 2 == 1) add(i, [](I32x16 pairs) { return keep_first(pairs); });
+}
+
+/// sums [kRows, 16 kVectors] = sums · factor, then += e_j · v_j for the keys, ascending. e [kRows, 64], v as KvLayer has them, from the
+/// first of these dimensions on. Where kPartial, only the first `lanes` lanes exist.
+template <int kRows, int kVectors, bool kPartial, typename T>
+inline void value_columns(const float* e, const T* values, int64_t head_dim, Range keys, const float* factor, float* sums_at,
+                          int64_t padded_dim, int64_t lanes) {
+  F32x16 sums[kRows][kVectors];
+  for (int n = 0; n < kRows; ++n) {
+    for (int v = 0; v < kVectors; ++v) sums[n][v] = load_f32(sums_at + n * padded_dim + 16 * v) * set_f32(factor[n]);
+  }
+  if constexpr (kPaired<T>) {
+    add_value_pairs<kRounded<T>, kPartial>(sums, e, reinterpret_cast<const int32_t*>(values), head_dim, keys, lanes);
+  } else {
+    for (int64_t j = keys.begin; j < keys.end; ++j) {
+      F32x16 value[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        const T* p = values + j * head_dim + 16 * v;
+        if constexpr (kPartial) {
+          value[v] = load_kv_first(p, lanes);
+        } else {
+          value[v] = load_kv(p);
+        }
+      }
+      add_products(sums, e, kKeys, j, value);
     }
   }
   for (int n = 0; n < kRows; ++n) {
-    for (int v = 0; v < kVectors; ++v) store_f32(sums + n * padded_dim + 16 * v, sum[n][v]);
+    for (int v = 0; v < kVectors; ++v) store_f32(sums_at + n * padded_dim + 16 * v, sums[n][v]);
   }
 }
 
@@ -125,22 +192,22 @@ inline void value_columns(const float* e, const T* values, int64_t head_dim, Ran
 template <int kRows, typename T>
 inline void value_tile(const float* e, const T* values, int64_t head_dim, Range keys, const float* factor, float* sums,
                        int64_t padded_dim) {
-  constexpr int kVectors = tile_vectors(kRows);
+  constexpr int kVectors = tile_vectors(kRows), kWide = kPaired<T> ? 2 : 1;  // numbers a dimension
   int64_t d = 0;
   for (; d + 16 * kVectors <= head_dim; d += 16 * kVectors) {
-    value_columns<kRows, kVectors, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+    value_columns<kRows, kVectors, false>(e, values + kWide * d, head_dim, keys, factor, sums + d, padded_dim, 16);
   }
   if constexpr (kVectors == 4) {
     if (d + 32 <= head_dim) {
-      value_columns<kRows, 2, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+      value_columns<kRows, 2, false>(e, values + kWide * d, head_dim, keys, factor, sums + d, padded_dim, 16);
       d += 32;
     }
   }
   for (; d + 16 <= head_dim; d += 16) {
-    value_columns<kRows, 1, false>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, 16);
+    value_columns<kRows, 1, false>(e, values + kWide * d, head_dim, keys, factor, sums + d, padded_dim, 16);
   }
   if (d < head_dim) {
-    value_columns<kRows, 1, true>(e, values + d, head_dim, keys, factor, sums + d, padded_dim, head_dim - d);
+    value_columns<kRows, 1, true>(e, values + kWide * d, head_dim, keys, factor, sums + d, padded_dim, head_dim - d);
   }
 }
 
@@ -154,34 +221,99 @@ inline const float* block_bias(const AttentionShape& shape, int64_t head, int64_
   return scratch;
 }
 
-/// Scores of one row and block to weights exp(s - m), times the values' scales; gives the new maximum and the sum of the weights
-/// without scales. Scales of keys and values [64] may be null.
-struct RowUpdate {
-  float largest, weights;
+/// Numbers [i, i + 16) of a row, fp32 or bf16.
+template <bool kRoundedRow>
+inline void store_row(float* row, int64_t i, F32x16 x) {
+  if constexpr (kRoundedRow) {
+    store_bf16(reinterpret_cast<uint16_t*>(row) + i, x);
+  } else {
+    store_f32(row + i, x);
+  }
+}
+
+/// What a tile of rows knows of one block of keys and values.
+struct Block {
+  int64_t first;              // position of its first key
+  const float* key_scales;    // [64], or null
+  const float* value_scales;  // the same
 };
-inline RowUpdate softmax_row(const AttentionShape& shape, float* scores, Range keys, const float* bias, const float* key_scales,
-                             const float* value_scales, float largest) {
+
+/// Whether scores are nothing but products times shape.scale: the factor may wait for weigh_scores() then.
+inline bool is_plain(const AttentionShape& shape, const Block& block) {
+  return shape.softcap <= 0 && shape.bias == nullptr && block.key_scales == nullptr;
+}
+
+/// The products of one row to scores, but for the scale where they are plain; -infinity where nothing is visible. Tells the largest
+/// in each of 16 lanes.
+inline F32x16 adjust_scores(const AttentionShape& shape, float* scores, Range keys, const float* bias, const Block& block) {
   F32x16 s[4];
-  const F32x16 nothing = set_f32(-__builtin_inff());
-  const bool partial = keys.begin > 0 || keys.end < kKeys;
-  for (int v = 0; v < 4; ++v) {
-    s[v] = load_f32(scores + 16 * v);
-    if (key_scales != nullptr) s[v] = s[v] * load_f32(key_scales + 16 * v);
-    s[v] = s[v] * set_f32(shape.scale);
-    if (shape.softcap > 0) s[v] = set_f32(shape.softcap) * tanh(s[v] / set_f32(shape.softcap));
-    if (bias != nullptr) s[v] = s[v] + load_f32(bias + 16 * v);
-    if (partial) {
+  for (int v = 0; v < 4; ++v) s[v] = load_f32(scores + 16 * v);
+  const bool partial = keys.begin > 0 || keys.end < kKeys, plain = is_plain(shape, block);
+  if (!plain) {
+    for (int v = 0; v < 4; ++v) {
+      if (block.key_scales != nullptr) s[v] = s[v] * load_f32(block.key_scales + 16 * v);
+      s[v] = s[v] * set_f32(shape.scale);
+      if (shape.softcap > 0) s[v] = set_f32(shape.softcap) * tanh(s[v] / set_f32(shape.softcap));
+      if (bias != nullptr) s[v] = s[v] + load_f32(bias + 16 * v);
+    }
+  }
+  if (partial) {
+    const F32x16 nothing = set_f32(-__builtin_inff());
+    for (int v = 0; v < 4; ++v) {
       s[v] = select(first_lanes(clamp(keys.end - 16 * v, 0, 16)), s[v], nothing);
       s[v] = select(first_lanes(clamp(keys.begin - 16 * v, 0, 16)), nothing, s[v]);
     }
   }
-  const float highest = max_lanes(max(max(s[0], s[1]), max(s[2], s[3])));
-  if (highest > largest) largest = highest;
-  for (int v = 0; v < 4; ++v) {
-    s[v] = exp_negative(s[v] - set_f32(largest));
-    store_f32(scores + 16 * v, value_scales == nullptr ? s[v] : s[v] * load_f32(value_scales + 16 * v));
+  if (partial || !plain) {
+    for (int v = 0; v < 4; ++v) store_f32(scores + 16 * v, s[v]);
   }
-  return {largest, sum_lanes(((s[0] + s[1]) + s[2]) + s[3])};
+  return max(max(s[0], s[1]), max(s[2], s[3]));
+}
+
+/// Adjusted scores of one row to weights exp(s · scale - m), times the values' scales, as values of type T want them; gives their sum
+/// without scales in each of 16 lanes.
+template <typename T>
+inline F32x16 weigh_scores(float* scores, float scale, float largest, const float* value_scales) {
+  F32x16 s[4];
+  for (int v = 0; v < 4; ++v) {
+    s[v] = exp_negative<kRounded<T>>(fma(load_f32(scores + 16 * v), set_f32(scale), zero_f32() - set_f32(largest)));
+  }
+  for (int v = 0; v < 4; ++v) {
+    store_row<kRounded<T>>(scores, 16 * v, value_scales == nullptr ? s[v] : s[v] * load_f32(value_scales + 16 * v));
+  }
+  return ((s[0] + s[1]) + s[2]) + s[3];
+}
+
+/// Scores of a tile of rows to weights, their maxima and totals brought up to date; `factor` [16]: what sums so far are multiplied
+/// by. All rows go through each step before the next, because lanes take long to be combined.
+template <int kRows, typename T>
+inline void softmax_tile(const AttentionTask& task, const AttentionState& state, int64_t row, const Block& block,
+                         const Range (&keys)[kRows], float* factor) {
+  const AttentionShape& shape = *task.shape;
+  float* largest = state.largest + row;
+  float* total = state.total + row;
+  F32x16 lanes[kTileRows] = {};
+  for (int n = 0; n < kRows; ++n) {
+    lanes[n] = set_f32(-__builtin_inff());
+    if (keys[n].end == 0) continue;
+    const float* bias = nullptr;
+    if (shape.bias != nullptr) {
+      const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
+      bias = block_bias(shape, head, state.positions[row + n], block.first, state.bias);
+    }
+    lanes[n] = adjust_scores(shape, state.scores + n * kKeys, keys[n], bias, block);
+  }
+  const float scale = is_plain(shape, block) ? shape.scale : 1.0f;
+  const F32x16 before = load_f32(largest), highest = max_each<kRows>(lanes) * set_f32(scale);
+  const Mask16 higher = less(before, highest);
+  const F32x16 now = select(higher, highest, before);
+  store_first(largest, now, kRows);
+  const F32x16 change = exp_negative(select(higher, before - now, zero_f32()));
+  store_f32(factor, change);
+  for (int n = 0; n < kRows; ++n) {
+    lanes[n] = keys[n].end == 0 ? zero_f32() : weigh_scores<T>(state.scores + n * kKeys, scale, largest[n], block.value_scales);
+  }
+  store_first(total, load_f32(total) * change + sum_each<kRows>(lanes), kRows);
 }
 
 /// The weighted values of one block for a tile of rows. Keys that all rows see are read once for all; the others, at the edge
@@ -194,6 +326,7 @@ inline void add_values(const AttentionState& state, const Range (&keys)[kRows], 
     if (keys[n].begin > common.begin) common.begin = keys[n].begin;
     if (keys[n].end < common.end) common.end = keys[n].end;
   }
+  if constexpr (kPaired<T>) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
   const float one = 1.0f;
   const int64_t stride = state.padded_dim;
   const bool shared = common.begin < common.end;
@@ -245,25 +378,8 @@ inline void block_tile(const AttentionTask& task, const AttentionState& state, i
   const Range any = visible_keys<kRows>(task, positions, first, keys);
   if (any.begin >= any.end) return;
   score_tile<kRows>(state.queries + row * state.padded_dim, state.padded_dim, key_part.numbers, shape.head_dim, any, state.scores);
-  float* largest = state.largest + row;
-  float* total = state.total + row;
-  float change[16] = {}, weights[16], factor[16];
-  for (int n = 0; n < kRows; ++n) {
-    if (keys[n].end == 0) continue;
-    const float* bias = nullptr;
-    if (shape.bias != nullptr) {
-      const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
-      bias = block_bias(shape, head, positions[n], first, state.bias);
-    }
-    const RowUpdate update = softmax_row(shape, state.scores + n * kKeys, keys[n], bias, key_part.scales, value_part.scales, largest[n]);
-    change[n] = largest[n] - update.largest;
-    largest[n] = update.largest;
-    weights[n] = update.weights;
-  }
-  store_f32(factor, exp_negative(load_f32(change)));
-  for (int n = 0; n < kRows; ++n) {
-    if (keys[n].end != 0) total[n] = total[n] * factor[n] + weights[n];
-  }
+  float factor[16];
+  softmax_tile<kRows, T>(task, state, row, {first, key_part.scales, value_part.scales}, keys, factor);
   add_values<kRows>(state, keys, value_part.numbers, shape.head_dim, factor, state.sums + row * state.padded_dim);
 }
 
@@ -282,6 +398,7 @@ inline void with_rows(int64_t rows, const Body& body) {
 }
 
 /// Copies the queries to where they are dense; sums to zero.
+template <typename T>
 inline void begin_rows(const AttentionTask& task, const AttentionState& state) {
   const int64_t group = task.shape->group, D = task.shape->head_dim, stride = state.padded_dim;
   int64_t row = 0;
@@ -289,7 +406,7 @@ inline void begin_rows(const AttentionTask& task, const AttentionState& state) {
     for (int64_t h = 0; h < group; ++h, ++row) {
       const float* q = task.q + t * task.q_stride + h * D;
       for (int64_t d = 0; d < D; d += 16) {
-        store_f32(state.queries + row * stride + d, D - d < 16 ? load_first(q + d, D - d) : load_f32(q + d));
+        store_row<kRounded<T>>(state.queries + row * stride, d, D - d < 16 ? load_first(q + d, D - d) : load_f32(q + d));
         store_f32(state.sums + row * stride + d, zero_f32());
       }
       state.largest[row] = -__builtin_inff();
@@ -317,7 +434,7 @@ inline void attention(const AttentionTask& task) {
   const AttentionShape& shape = *task.shape;
   const AttentionState state(task);
   const int64_t rows = task.num_queries * shape.group;
-  begin_rows(task, state);
+  begin_rows<T>(task, state);
   const int64_t begin = visible(task, task.position).begin / kKeys;
   const int64_t end = (visible(task, task.position + task.num_queries - 1).end + kKeys - 1) / kKeys;
   for (int64_t b = begin; b < end; ++b) {

@@ -8,7 +8,6 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
 inline F32x16 load_kv(const float* p) { return load_f32(p); }
-inline F32x16 load_kv(const uint16_t* p) { return as_f32(shift_left<16>(load_u16(p))); }
 inline F32x16 load_kv(const int8_t* p) { return to_f32(load_s8_to_i32(p)); }
 
 /// The first `count` lanes; nothing behind them is read.
@@ -18,15 +17,26 @@ inline F32x16 load_kv_first(const T* p, int64_t count) {
   for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
   return load_kv(lanes);
 }
+inline I32x16 load_pairs_first(const int32_t* p, int64_t count) {
+  int32_t lanes[16] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+  return load_i32(lanes);
+}
+
+/// Pairs of bf16: the first number of each pair is in the low half of its 32 bits.
+inline I32x16 keep_first(I32x16 pairs) { return pairs & set_i32(0xffff); }
+inline I32x16 keep_second(I32x16 pairs) { return pairs & set_i32(static_cast<int32_t>(0xffff0000)); }
+inline F32x16 first_of(I32x16 pairs) { return as_f32(shift_left<16>(pairs)); }
+inline F32x16 second_of(I32x16 pairs) { return as_f32(keep_second(pairs)); }
 
 inline void store_kv(float* p, F32x16 x) { store_f32(p, x); }
-/// Rounded to nearest even; NaN stays NaN.
-inline void store_kv(uint16_t* p, F32x16 x) {
+/// To the low half of each lane, to nearest even; NaN stays NaN.
+inline I32x16 round_to_half(F32x16 x) {
   const I32x16 bits = as_i32(x);
   const I32x16 odd = shift_right<16>(bits) & set_i32(1);
   const I32x16 rounded = shift_right<16>(bits + set_i32(0x7fff) + odd);
   const I32x16 quiet = shift_right<16>(bits) | set_i32(0x40);
-  store_u16(p, select(unordered(x), quiet, rounded));
+  return select(unordered(x), quiet, rounded);
 }
 
 /// Codes; NaN becomes 0, its scale is NaN or infinity.
@@ -50,6 +60,50 @@ inline float choose_scale(const float* x, int64_t head_dim, float& scale) {
   scale = most / 127.0f;
   const float inverse = 127.0f / most;
   return inverse > __FLT_MAX__ ? __FLT_MAX__ : inverse;
+}
+
+/// Pairs of dimensions of up to 16 keys, from slot `slot` on: [D / 2, 64] pairs.
+inline void write_key_pairs(const KvWriteTask& task, int64_t t, int64_t tokens, int32_t* pairs) {
+  const int64_t D = task.head_dim;
+  int32_t tile[16][16];
+  for (int64_t d = 0; d < D; d += 16) {
+    for (int64_t i = 0; i < tokens; ++i) {
+      store_u16(reinterpret_cast<uint16_t*>(tile[i]), round_to_half(load_first(task.k + (t + i) * task.k_stride + d, D - d)));
+    }
+    const int64_t count = D - d < 16 ? (D - d + 1) / 2 : 8;
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t i = 0; i < tokens; ++i) pairs[(d / 2 + j) * kKeys + i] = tile[i][j];
+    }
+  }
+}
+
+/// Values of tokens [t, t + count) to the slots from `slot` on: [32, D] pairs of tokens.
+inline void write_value_pairs(const KvWriteTask& task, int64_t t, int64_t count, int64_t slot, int32_t* pairs) {
+  const int64_t D = task.head_dim;
+  for (int64_t i = 0; i < count;) {
+    const bool both = (slot + i) % 2 == 0 && i + 1 < count;
+    const float* v = task.v + (t + i) * task.v_stride;
+    int32_t* to = pairs + (slot + i) / 2 * D;
+    for (int64_t d = 0; d < D; d += 16) {
+      const I32x16 one = round_to_half(load_first(v + d, D - d));
+      const int64_t lanes = D - d < 16 ? D - d : 16;
+      int32_t words[16];
+      if (!both) {
+        store_i32(words, one);
+        auto* half = reinterpret_cast<uint16_t*>(to + d) + (slot + i) % 2;
+        for (int64_t j = 0; j < lanes; ++j) half[2 * j] = static_cast<uint16_t>(words[j]);
+        continue;
+      }
+      const I32x16 two = shift_left<16>(round_to_half(load_first(v + task.v_stride + d, D - d)));
+      if (lanes == 16) {
+        store_i32(to + d, one | two);
+      } else {
+        store_i32(words, one | two);
+        for (int64_t j = 0; j < lanes; ++j) to[d + j] = words[j];
+      }
+    }
+    i += both ? 2 : 1;
+  }
 }
 
 template <typename T>
@@ -88,6 +142,16 @@ inline void kv_write(const KvWriteTask& task) {
       }
     }
   }
+}
+
+template <>
+inline void kv_write<uint16_t>(const KvWriteTask& task) {
+  auto* keys = static_cast<int32_t*>(task.block);
+  auto* values = reinterpret_cast<int32_t*>(static_cast<char*>(task.block) + task.part_bytes);
+  for (int64_t t = 0; t < task.count; t += 16) {
+    write_key_pairs(task, t, task.count - t < 16 ? task.count - t : 16, keys + task.slot + t);
+  }
+  write_value_pairs(task, 0, task.count, task.slot, values);
 }
 
 }  // namespace

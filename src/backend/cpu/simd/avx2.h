@@ -229,6 +229,7 @@ inline I32x16 widen_add(I32x16 acc, I16x32 sum) {
 }
 
 inline constexpr bool kHasBf16Dot = false;
+void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);
@@ -240,3 +241,5 @@ inline void prefetch_l2(const void* p) { _mm_prefetch(static_cast<const char*>(p
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
+
+#include "backend/cpu/simd/lanes_one_by_one.h"

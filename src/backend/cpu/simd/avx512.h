@@ -119,6 +119,36 @@ inline float max_lanes(F32x16 a) {
   const __m128 d = _mm_max_ps(c, _mm_movehl_ps(c, c));
   return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
 }
+/// Lane n is the combination of all lanes of v[n], by the tree of sum_lanes(): eight take a third of the instructions that they take
+/// one by one.
+template <typename Combine>
+inline F32x16 combine_lanes(const F32x16 (&v)[8], const Combine& combine) {
+  const auto join = [&](__m512 low, __m512 high) { return combine(F32x16{low}, F32x16{high}).v; };
+  __m512 half[4], quarter[2];
+  for (int i = 0; i < 4; ++i) {
+    const __m512 a = v[2 * i].v, b = v[2 * i + 1].v;
+    half[i] = join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
+  for (int i = 0; i < 2; ++i) {
+    const __m512 a = half[2 * i], b = half[2 * i + 1];
+    quarter[i] = join(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  }
+  // In 128 bits n of these are the lanes of rows n and n + 4.
+  const __m512 pairs = join(_mm512_shuffle_ps(quarter[0], quarter[1], 0x44), _mm512_shuffle_ps(quarter[0], quarter[1], 0xee));
+  const __m512 all = join(_mm512_shuffle_ps(pairs, pairs, 0x88), _mm512_shuffle_ps(pairs, pairs, 0xdd));
+  return {_mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13), all)};
+}
+/// Lane n is the sum, or the largest, of the lanes of v[n], for n below kCount.
+template <int kCount>
+inline F32x16 sum_each(const F32x16 (&v)[8]) {
+  if constexpr (kCount == 1) return set_f32(sum_lanes(v[0]));
+  return combine_lanes(v, [](F32x16 a, F32x16 b) { return a + b; });
+}
+template <int kCount>
+inline F32x16 max_each(const F32x16 (&v)[8]) {
+  if constexpr (kCount == 1) return set_f32(max_lanes(v[0]));
+  return combine_lanes(v, [](F32x16 a, F32x16 b) { return max(a, b); });
+}
 inline int32_t sum_lanes(I32x16 a) { return _mm512_reduce_add_epi32(a.v); }
 inline int32_t max_lanes(I32x16 a) { return _mm512_reduce_max_epi32(a.v); }
 
@@ -192,6 +222,16 @@ inline I32x16 widen_add(I32x16 acc, I16x32 sum) { return {_mm512_add_epi32(acc.v
 
 #if defined(__AVX512BF16__)
 inline constexpr bool kHasBf16Dot = true;
+/// To bf16, nearest even, denormals to zero.
+inline void store_bf16(uint16_t* p, F32x16 a) {
+  __m256i rounded;
+#if defined(__clang__) && __clang_major__ < 17
+  asm("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(a.v));
+#else
+  rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.v));
+#endif
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded);
+}
 /// Pairs of bf16: fma(w[2n+1], x[1], acc), then fma(w[2n], x[0], .).
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 #if defined(__clang__) && __clang_major__ < 17
@@ -203,6 +243,7 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 }
 #else
 inline constexpr bool kHasBf16Dot = false;
+void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);

@@ -224,6 +224,7 @@ inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
 }
 
 inline constexpr bool kHasBf16Dot = false;
+void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);
@@ -236,4 +237,5 @@ inline void prefetch_l2(const void* p) { __builtin_prefetch(p, /*rw=*/0, /*local
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
 
+#include "backend/cpu/simd/lanes_one_by_one.h"
 #include "backend/cpu/simd/no_narrow_dot.h"

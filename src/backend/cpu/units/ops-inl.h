@@ -14,6 +14,7 @@ const OpKernels& op_kernels() {
                                       .gated = gated,
                                       .add = add,
                                       .rope = rope,
+                                      .multiplies_bf16 = kHasBf16Dot,
                                       .kv_write = {kv_write<float>, kv_write<uint16_t>, kv_write<int8_t>},
                                       .attention = {attention<float>, attention<uint16_t>, attention<int8_t>}};
   return kKernels;
