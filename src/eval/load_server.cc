@@ -115,7 +115,8 @@ class DecoderServer : public ModelServer {
   std::map<Scheduler::Id, Active> active_;
 };
 
-// A step takes what waits, in order, up to `batch` sequences and kBatchTokens tokens, and runs the body of the model on them.
+// A step takes what waits, in order, up to `batch` sequences and the encoder's batch_tokens() tokens, and runs the body of the model on
+// them.
 class EncoderServer : public ModelServer {
  public:
   EncoderServer(Engine& engine, int64_t longest, const ModelServerOptions& options) : engine_(engine), options_(options), encoder_(engine) {
@@ -136,7 +137,7 @@ class EncoderServer : public ModelServer {
     int64_t tokens = 0;
     while (!waiting_.empty() && std::ssize(taken) < options_.batch) {
       const LoadRequest& next = requests_[waiting_.front()];
-      if (!taken.empty() && tokens + next.prompt_tokens() > Encoder::kBatchTokens) break;
+      if (!taken.empty() && tokens + next.prompt_tokens() > encoder_.batch_tokens()) break;
       tokens += next.prompt_tokens();
       texts.push_back(prompt_of(next, engine_.model().config().vocab_size));
       taken.push_back(waiting_.front());

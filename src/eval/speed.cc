@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "metrics/distribution.h"
+#include "runtime/generator.h"
 
 namespace citius {
 namespace {
@@ -53,31 +54,43 @@ class DecoderRunner : public SpeedRunner {
     return workload.length + (workload.kind == Workload::Kind::kDecode ? workload.prompt : 0);
   }
 
-  // Appends `tokens` to each sequence and chooses every next token greedily.
+  // Appends `tokens` to each sequence, in steps as large as those of a Generator, and chooses every next token greedily.
   std::vector<int32_t> step(const std::vector<int32_t>& ids, const std::vector<std::vector<int32_t>>& tokens) {
-    std::vector<Decoder::Step> steps;
-    std::vector<int64_t> last;
-    int64_t row = 0;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      steps.push_back({ids[i], tokens[i]});
-      row += static_cast<int64_t>(tokens[i].size());
-      last.push_back(row - 1);
-    }
-    const TensorView logits = decoder_.logits(decoder_.forward(steps), last);
-    std::vector<int32_t> next;
-    for (int64_t i = 0; i < logits.rows(); ++i) {
-      next.push_back(static_cast<int32_t>(argmax({logits.row(i), static_cast<size_t>(logits.shape[1])})));
+    std::vector<int32_t> next(ids.size());
+    size_t i = 0;  // the sequence that comes next, `begin` tokens of which are done
+    for (size_t begin = 0; i < ids.size();) {
+      std::vector<Decoder::Step> steps;
+      std::vector<int64_t> last;  // rows of the last tokens of sequences
+      const size_t first = i;
+      size_t row = 0;
+      while (row < step_tokens_ && i < ids.size()) {
+        const size_t count = std::min(step_tokens_ - row, tokens[i].size() - begin);
+        steps.push_back({ids[i], std::span(tokens[i]).subspan(begin, count)});
+        row += count;
+        begin += count;
+        if (begin < tokens[i].size()) break;
+        last.push_back(static_cast<int64_t>(row) - 1);
+        begin = 0;
+        ++i;
+      }
+      const TensorView hidden = decoder_.forward(steps);
+      if (last.empty()) continue;
+      const TensorView logits = decoder_.logits(hidden, last);
+      for (int64_t r = 0; r < logits.rows(); ++r) {
+        next[first + static_cast<size_t>(r)] = static_cast<int32_t>(argmax({logits.row(r), static_cast<size_t>(logits.shape[1])}));
+      }
     }
     return next;
   }
 
+  const size_t step_tokens_ = static_cast<size_t>(GeneratorOptions().prefill_chunk);
   Decoder decoder_;
   std::vector<std::vector<int32_t>> prompts_;
 };
 
 class EncoderRunner : public SpeedRunner {
  public:
-  EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine, most_tokens(workload)) {
+  EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine) {
     uint64_t stream = 0;
     for (const std::vector<int64_t>& batch : workload_.batches()) {
       texts_.emplace_back();
@@ -104,13 +117,6 @@ class EncoderRunner : public SpeedRunner {
   }
 
  private:
-  static int64_t most_tokens(const Workload& workload) {
-    int64_t most = 0;
-    for (const std::vector<int64_t>& batch : workload.batches())
-      most = std::max(most, std::accumulate(batch.begin(), batch.end(), int64_t{0}));
-    return std::min<int64_t>(most, 16384);
-  }
-
   Encoder encoder_;
   std::vector<std::vector<std::vector<int32_t>>> texts_;  // [batches][sequences][tokens]
   std::vector<std::vector<EncoderInput>> inputs_;

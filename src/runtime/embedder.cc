@@ -22,8 +22,7 @@ ActivationKind dense_activation(const std::string& name, const std::string& wher
 
 }  // namespace
 
-Embedder::Embedder(Engine& engine, const EmbedderOptions& options)
-    : engine_(engine), options_(options), encoder_(engine, options.batch_tokens) {
+Embedder::Embedder(Engine& engine, const EmbedderOptions& options) : engine_(engine), options_(options), encoder_(engine) {
   finish_loading(engine.loaded, head_of(engine.checkpoint));
   const std::string where = engine.checkpoint.path.string();
   if (engine.tokenizer == nullptr) fail_input(where, "has no tokenizer");

@@ -18,7 +18,6 @@ struct EmbedderOptions {
   bool normalize = false;  // divide by the length, after truncation, also where the model does not ask for it
   int64_t max_length = 0;  // tokens; 0: what the model says
   std::string pooling;     // as parse_pooling() names it; empty: what the model says
-  int64_t batch_tokens = 4096;
 };
 
 class Embedder {

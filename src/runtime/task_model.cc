@@ -7,7 +7,7 @@
 namespace citius {
 
 TaskModel::TaskModel(Engine& engine, HeadKind kind, int64_t outputs, const TaskOptions& options)
-    : engine_(engine), head_(Head::load(engine.loaded, kind, outputs)), encoder_(engine, options.batch_tokens) {
+    : engine_(engine), head_(Head::load(engine.loaded, kind, outputs)), encoder_(engine) {
   if (engine.tokenizer == nullptr) fail_input(engine.checkpoint.path.string(), "has no tokenizer");
   const int64_t most = encoder_.max_length();
   max_length_ = std::min(most, static_cast<int64_t>(engine.tokenizer->model_max_length().value_or(static_cast<size_t>(most))));

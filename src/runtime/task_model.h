@@ -13,7 +13,6 @@ namespace citius {
 
 struct TaskOptions {
   int64_t max_length = 0;  // tokens, special ones included; 0: what the model says
-  int64_t batch_tokens = 4096;
 };
 
 /// The logits of one input: a row for the sequence, or a row a token.

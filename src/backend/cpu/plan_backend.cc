@@ -18,7 +18,7 @@ class PlannedWeight final : public PackedWeight {
 }  // namespace
 
 PlanBackend::PlanBackend(const BackendOptions& options)
-    : target_(choose_target(options.isa)), num_threads_(options.num_threads > 0 ? options.num_threads : default_num_threads()), pool_(1) {}
+    : target_(choose_target(options.isa)), pool_(options.num_threads > 0 ? options.num_threads : default_num_threads()) {}
 
 const FormatKernels& PlanBackend::kernels(const PackedWeight& weight) const {
   return target_.linear->formats[static_cast<size_t>(weight.format())];
@@ -34,7 +34,7 @@ KernelChoice PlanBackend::explain(const PackedWeight& weight, Compute compute) c
 }
 
 size_t PlanBackend::workspace_bytes() const {
-  return activation_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * num_threads_);
+  return activation_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * pool_.num_threads());
 }
 
 void PlanBackend::linear(const LinearArgs& args) {
@@ -44,7 +44,7 @@ void PlanBackend::linear(const LinearArgs& args) {
 
 void PlanBackend::attention(const AttentionArgs& args) {
   const size_t floats = static_cast<size_t>(attention_scratch_floats(args.q.shape[1] / args.kv->heads, args.kv->head_dim));
-  attention_bytes_ = std::max(attention_bytes_, floats * sizeof(float) * static_cast<size_t>(num_threads_));
+  attention_bytes_ = std::max(attention_bytes_, floats * sizeof(float) * static_cast<size_t>(pool_.num_threads()));
 }
 
 }  // namespace citius::cpu

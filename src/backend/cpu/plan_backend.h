@@ -33,8 +33,7 @@ class PlanBackend final : public Backend {
   const FormatKernels& kernels(const PackedWeight& weight) const;
 
   const Target& target_;
-  int num_threads_;
-  ThreadPool pool_;  // of one thread: there is nothing to share out
+  ThreadPool pool_;
   size_t activation_bytes_ = 0;
   size_t attention_bytes_ = 0;
 };
