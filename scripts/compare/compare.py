@@ -24,9 +24,9 @@ import engines
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = engines.CACHE / "venv/bin/python"
 ENGINES = "pytorch,onnxruntime,openvino,ctranslate2,llamacpp,ik_llama,ik_llama_rtr"
-# What holds citius and the others to AVX2: the libraries inside PyTorch, OpenVINO and CTranslate2 obey variables, llama.cpp and
-# ik_llama.cpp have a second build, ONNX Runtime has nothing of the kind.
-AVX2 = {"CITIUS_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
+# What holds citius and the others to AVX2: PyTorch, OpenVINO and CTranslate2 and the libraries inside them obey variables, llama.cpp
+# and ik_llama.cpp have a second build, ONNX Runtime has nothing of the kind. OpenVINO wants two variables that agree.
+AVX2 = {"CITIUS_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2", "CT2_FORCE_CPU_ISA": "AVX2"}
 BUILT_FOR_AVX2 = ("llamacpp", "ik_llama")
 WITHOUT_AVX2 = ("onnxruntime",)
