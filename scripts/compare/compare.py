@@ -3,6 +3,7 @@
 
     scripts/compare/compare.py               # every cell; installs what is missing in the user's cache first (setup.sh)
     scripts/compare/compare.py minilm-f32    # cells whose name contains this
+    scripts/compare/compare.py --isa avx2    # all of them as on a processor that has AVX2 and nothing newer
 
 In each round every engine measures the cell for some seconds, one after the other, in an order that rotates; engines that
 wait are stopped, so that none steals time. The table shows medians of the rounds and the median of the ratios citius / best
@@ -23,6 +24,12 @@ import engines
 HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = engines.CACHE / "venv/bin/python"
 ENGINES = "pytorch,onnxruntime,openvino,ctranslate2,llamacpp,ik_llama,ik_llama_rtr"
+# What holds citius and the others to AVX2: PyTorch, OpenVINO and CTranslate2 and the libraries inside them obey variables, llama.cpp
+# and ik_llama.cpp have a second build, ONNX Runtime has nothing of the kind. OpenVINO wants two variables that agree.
+AVX2 = {"CITIUS_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2", "CT2_FORCE_CPU_ISA": "AVX2"}
+BUILT_FOR_AVX2 = ("llamacpp", "ik_llama")
+WITHOUT_AVX2 = ("onnxruntime",)
 
 
 class Worker:
@@ -59,12 +66,27 @@ def python():
 
 
 def environment():
-    return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])))
+    paths = [str(HERE), str(engines.CACHE / "llamacpp-avx2") if engines.held_to_avx2() else None, os.environ.get("PYTHONPATH")]
+    return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+
+
+def installed_as(name):
+    """The name that an engine has for setup.sh."""
+    name = name.removesuffix("_rtr")
+    return name + "_avx2" if engines.held_to_avx2() and name in BUILT_FOR_AVX2 else name
+
+
+def hold_to_avx2(names, chosen):
+    """From here on, in all that is started. The engines and cells that are left."""
+    os.environ.update(AVX2)
+    for name in set(names) & set(WITHOUT_AVX2):
+        print(f"{name}: left out: nothing holds it to AVX2", file=sys.stderr)
+    return [name for name in names if name not in WITHOUT_AVX2], [cell for cell in chosen if cell["precision"] != "bf16"]
 
 
 def prepare(names, chosen):
     """Installs the engines and writes the models. What fails is told and left out."""
-    peers = dict.fromkeys(["pytorch", *(name.removesuffix("_rtr") for name in names)])  # pytorch writes the models for all
+    peers = dict.fromkeys(["pytorch", *map(installed_as, names)])  # pytorch writes the models for all
     peers = [peer for peer in peers if not (engines.CACHE / "failed" / peer).exists()]
     if peers:
         subprocess.run([str(HERE / "setup.sh"), *peers], check=True, stdout=subprocess.DEVNULL)
@@ -80,7 +102,7 @@ def start(names, threads):
     for name in names:
         worker = Worker(name, threads)
         if "error" in worker.ready:
-            failed = engines.CACHE / "failed" / name.removesuffix("_rtr")
+            failed = engines.CACHE / "failed" / installed_as(name)
             reason = f"{failed.read_text().strip()} (setup.sh tries again)" if failed.exists() else worker.ready["error"]
             print(f"{name}: left out: {reason}", file=sys.stderr)
             worker.close()
@@ -160,14 +182,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each engine in each round")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--isa", choices=["avx2"], help="hold all engines to an instruction set")
     parser.add_argument("--json", help="write everything measured to this file")
     parser.add_argument("--list", action="store_true", help="name the cells and stop")
     args = parser.parse_args()
     chosen = [cell for cell in cells.CELLS if not args.only or any(word in cell["name"] for word in args.only)]
+    names = args.engines.split(",")
+    if args.isa:
+        names, chosen = hold_to_avx2(names, chosen)
     if args.list:
         print("\n".join(cell["name"] for cell in chosen))
         return
-    names = args.engines.split(",")
     prepare(names, chosen)
     workers = start(["citius", *names], args.threads)
     names = [worker.name for worker in workers if worker.name != "citius"]
@@ -179,7 +204,7 @@ def main():
         print(table_row(rows[-1], names), flush=True)
         if args.json:
             versions = {worker.name: worker.ready["version"] for worker in workers}
-            report = {"threads": args.threads, "rounds": args.rounds, "seconds": args.seconds, "versions": versions, "rows": rows}
+            report = {"isa": args.isa, "threads": args.threads, "rounds": args.rounds, "seconds": args.seconds, "versions": versions, "rows": rows}
             pathlib.Path(args.json).write_text(json.dumps(report, indent=1))
     for worker in workers:
         worker.close()

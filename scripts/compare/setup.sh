@@ -2,7 +2,8 @@
 # Installs the engines that compare.py measures beside citius, in the user's own cache ($CITIUS_COMPARE, by default
 # ~/.cache/citius-compare). Nothing of it is needed to build or test. An engine that cannot be installed is named, with the reason
 # in failed/NAME there, and the others go on.
-#   scripts/compare/setup.sh [pytorch] [onnxruntime] [openvino] [ctranslate2] [llamacpp] [ik_llama]    (default: all)
+#   scripts/compare/setup.sh [pytorch] [onnxruntime] [openvino] [ctranslate2] [llamacpp] [ik_llama]    (default: all of these)
+#   scripts/compare/setup.sh [llamacpp_avx2] [ik_llama_avx2]    builds beside them for processors without AVX-512 (compare.py --isa avx2)
 set -euo pipefail
 cache="${CITIUS_COMPARE:-${XDG_CACHE_HOME:-$HOME/.cache}/citius-compare}"
 ik_llama_source="${CITIUS_IK_LLAMA:-https://github.com/ikawrakow/ik_llama.cpp}"
@@ -19,24 +20,31 @@ pip_install() { "$cache/venv/bin/pip" install --quiet --disable-pip-version-chec
 install_pytorch() { pip_install torch==2.13.0 transformers==5.24.0 gguf==0.19.0 safetensors accelerate sentencepiece; }
 install_onnxruntime() { pip_install onnxruntime==1.32.0 onnx==1.23.2; }
 install_openvino() { pip_install openvino==2026.4.1 nncf==3.4.0 onnx==1.23.2; }
-install_ctranslate2() { pip_install ctranslate2; }
-# From source, so that it is compiled for this machine.
-install_llamacpp() {
-  CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF" \
-    CMAKE_BUILD_PARALLEL_LEVEL="$jobs" pip_install --no-binary llama-cpp-python llama-cpp-python==0.3.36
+install_ctranslate2() { pip_install ctranslate2==4.8.5; }
+# What a processor of 2013 has, and nothing that came with AVX-512 or after it.
+avx2="-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX512=OFF -DGGML_AVX_VNNI=OFF"
+# From source, so that it is compiled for this machine: never a wheel that pip kept, which may be of other options.
+build_llamacpp() {
+  CMAKE_ARGS="$1 -DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF" \
+    CMAKE_BUILD_PARALLEL_LEVEL="$jobs" pip_install --no-cache-dir --no-binary llama-cpp-python "${@:2}" llama-cpp-python==0.3.36
 }
+install_llamacpp() { build_llamacpp -DGGML_NATIVE=ON; }
+install_llamacpp_avx2() { build_llamacpp "$avx2" --no-deps --upgrade --target "$cache/llamacpp-avx2"; }
 # Without FlashAttention for quantized caches, which nobody measures here and which takes most of the time to compile.
-install_ik_llama() {
-  local at="$cache/ik_llama.cpp"
+build_ik_llama() {
+  local at="$cache/ik_llama.cpp" build="$cache/ik_llama.cpp/$1"
   { [ -d "$at/.git" ] || GIT_TERMINAL_PROMPT=0 git clone --quiet --depth 1 "$ik_llama_source" "$at"; } &&
-    cmake -S "$at" -B "$at/build" -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_IQK_FA_ALL_QUANTS=OFF -DLLAMA_BUILD_TESTS=OFF \
+    cmake -S "$at" -B "$build" -DCMAKE_BUILD_TYPE=Release "${@:2}" -DGGML_IQK_FA_ALL_QUANTS=OFF -DLLAMA_BUILD_TESTS=OFF \
       -DLLAMA_BUILD_SERVER=OFF -DBUILD_SHARED_LIBS=OFF &&
-    cmake --build "$at/build" -j "$jobs" --target llama-bench
+    cmake --build "$build" -j "$jobs" --target llama-bench llama-batched-bench
 }
+install_ik_llama() { build_ik_llama build -DGGML_NATIVE=ON; }
+# shellcheck disable=SC2086  # several options
+install_ik_llama_avx2() { build_ik_llama build-avx2 $avx2; }
 
 for peer in "${peers[@]}"; do
   if ! declare -F "install_$peer" >/dev/null; then
-    echo "compare: got '$peer', expected pytorch, onnxruntime, openvino, ctranslate2, llamacpp or ik_llama" >&2
+    echo "compare: got '$peer', expected pytorch, onnxruntime, openvino, ctranslate2, llamacpp[_avx2] or ik_llama[_avx2]" >&2
     exit 2
   fi
   [ ! -e "$cache/ready/$peer" ] || continue

@@ -19,6 +19,11 @@ class Unable(Exception):
     """The engine does not do this cell: a dash in the table."""
 
 
+def held_to_avx2():
+    """Whether engines shall do without newer instructions: compare.py says so by the variable that citius obeys."""
+    return os.environ.get("CITIUS_ISA") == "avx2"
+
+
 def model_path(name):
     """Where a model is, a path, a name of the store or one that models.py made: a directory in Hugging Face layout, or a .gguf file."""
     path = next((path for path in (pathlib.Path(name), STORE / name, CACHE / "models" / name) if path.exists()), None)

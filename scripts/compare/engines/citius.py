@@ -1,4 +1,5 @@
 import json
+import math
 import pathlib
 import subprocess
 import tempfile
@@ -34,6 +35,7 @@ class Engine:
         self.threads = threads
         self.version = call("--version").strip()
         self.chosen = {}
+        self.rates = {}
 
     def bench(self, cell, formats, seconds):
         """Rows of the report, one for each format, measured interleaved."""
@@ -41,16 +43,27 @@ class Engine:
             lengths.write("".join(f"{length}\n" for length in cell.get("lengths", [])))
             lengths.flush()
             size = {"encode": ["--lengths", lengths.name, "--batch", len(cell.get("lengths", []))], "prefill": ["--prefill", cell.get("length")],
-                    "decode": ["--decode", cell.get("length")]}[cell["kind"]]
+                    "decode": ["--decode", cell.get("length"), "--batch", cell.get("batch", 1)]}[cell["kind"]]
             return json.loads(call("bench", engines.model_path(cell["model"]), *size, *(["--format", ",".join(formats)] if formats else []),
                                    "--threads", self.threads, "--seconds", seconds, "--repeats", 1, "--json"))["rows"]
 
+    def rate_after(self, cell, seconds):
+        """Tokens a second of sequences with a context: of requests that all begin with it, so that only the first computes it."""
+        requests = 1 + math.ceil(seconds * self.rates.get(cell["name"], 0) / cell["length"])
+        sizes = ["--prefix", cell["context"] - 1, "--prefill", 1, "--decode", cell["length"] + 1, "--requests", requests]
+        row, = json.loads(call("bench", engines.model_path(cell["model"]), "--scenario", "single", *sizes, "--threads", self.threads,
+                               "--json"))["rows"]
+        self.rates[cell["name"]] = 1000 / row["tpot_ms"]["p50"]
+        return self.rates[cell["name"]]
+
     def measure(self, cell, seconds):
+        if "context" in cell:
+            return {"rate": self.rate_after(cell, seconds)}
         formats = self.FORMATS[cell["precision"]]
         rows = self.bench(cell, self.chosen.get(cell["name"], formats), seconds)
         row = max(rows, key=rate)
         self.chosen[cell["name"]] = [row["format"]] if formats else []
-        decode = cell["kind"] == "decode"
+        decode = cell["kind"] == "decode" and "batch" not in cell
         share = [row.get("share_of_bandwidth"), "of read bandwidth"] if decode else [row.get("share_of_peak"), "of peak arithmetic"]
         return {"rate": rate(row), "share": share, **({"note": row["format"]} if len(formats) > 1 else {})}
 

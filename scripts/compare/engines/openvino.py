@@ -18,6 +18,8 @@ class Engine(engines.Encoder):
     def open(self, cell):
         if cell["precision"] == "bf16" and "BF16" not in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise engines.Unable("no bf16 on this machine")
+        if cell["precision"] == "f32" and engines.held_to_avx2():
+            raise engines.Unable("products in fp32 go through MLAS too, which nothing holds to AVX2")
         path = models.onnx_graph(cell["model"])
         if cell["precision"] == "int8":
             # In a process of its own: this one shall hold nothing but the compiled model.
