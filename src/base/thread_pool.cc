@@ -119,7 +119,8 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int num_threads) : num_threads_(num_threads), state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int num_threads)
+    : num_threads_(num_threads), shares_(static_cast<size_t>(std::max(1, num_threads))), state_(std::make_unique<State>()) {
   CHECK(num_threads >= 1);
   try {
     for (int thread = 1; thread < num_threads; ++thread) {

@@ -2,9 +2,11 @@
 // then sleep, because the loops of a small model follow one another within microseconds.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace citius {
 
@@ -50,11 +52,33 @@ class ThreadPool {
     });
   }
 
+  /// Calls body(index, thread) for every index below `count`. Each thread has a share of consecutive indices, in the order of the
+  /// threads as parallel_for() has them, and takes them ascending; one that is done helps the next ones.
+  template <typename F>
+  void share_out(int64_t count, const F& body) {
+    for (int thread = 0; thread < num_threads_; ++thread) {
+      Share& share = shares_[static_cast<size_t>(thread)];
+      share.next.store(count * thread / num_threads_, std::memory_order_relaxed);
+      share.end = count * (thread + 1) / num_threads_;
+    }
+    run([&](int thread, int num_threads) {
+      for (int k = 0; k < num_threads; ++k) {
+        Share& share = shares_[static_cast<size_t>((thread + k) % num_threads)];
+        for (int64_t i = share.next.fetch_add(1); i < share.end; i = share.next.fetch_add(1)) body(i, thread);
+      }
+    });
+  }
+
  private:
   void run_some(int num_threads, ParallelBody body);
 
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   struct State;
   int num_threads_;
+  std::vector<Share> shares_;  // of share_out()
   std::unique_ptr<State> state_;
 };
 

@@ -1,7 +1,6 @@
 // Writing keys and values, and attention: both are cut into pieces (a sequence, a key and value head, some tokens) that
 // threads take as they become free. A piece is computed alike whoever takes it.
 #include <algorithm>
-#include <atomic>
 
 #include "backend/cpu/cpu_backend.h"
 #include "base/check.h"
@@ -26,14 +25,12 @@ void check_sequences(const SequenceSpan* sequences, int64_t count, const KvLayer
   }
 }
 
-// Calls body(index, thread) for every index below `count`, each on the first thread that is free; on the caller's alone
-// where the work is small.
+// As ThreadPool::share_out(); on the caller's thread alone where the work is small.
 template <typename Body>
 void share_out(ThreadPool& pool, int64_t count, bool small, const Body& body) {
-  std::atomic<int64_t> next{0};
-  pool.parallel_for(small ? 1 : pool.num_threads(), 1, [&](int64_t thread, int64_t) {
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) body(i, thread);
-  });
+  if (!small) return pool.share_out(count, body);
+  FlushDenormals flush;
+  for (int64_t i = 0; i < count; ++i) body(i, 0);
 }
 
 // The kernel for a type out of a table of all of them.
@@ -107,11 +104,9 @@ void CpuBackend::attention(const AttentionArgs& args) {
   for (int64_t s = 0; s < args.num_sequences; ++s) {
     const int64_t count = tokens(args.sequences[s]);
     work += count * (args.sequences[s].past + count) * H * D * 2;
-    for (int64_t head = 0; head < kv.heads; ++head) {
-      // The last queries first: where causal they have the most keys, and the long pieces should not come last.
-      for (int64_t t = (count - 1) / step * step; t >= 0 && count > 0; t -= step) {
-        pieces_.push_back({s, head, t, std::min(step, count - t)});
-      }
+    // In the order of the rows, so that a thread's share are those that it multiplied and will multiply.
+    for (int64_t t = 0; t < count; t += step) {
+      for (int64_t head = 0; head < kv.heads; ++head) pieces_.push_back({s, head, t, std::min(step, count - t)});
     }
   }
   const int64_t scratch = attention_scratch_floats(shape.group, D);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 
 #include "base/check.h"
 
@@ -12,9 +11,12 @@ namespace {
 
 // Products below this many multiplications take less time than waking a thread.
 constexpr int64_t kSmallProduct = 1 << 15;
-// Rows from which pieces of a product are handed out as threads become free, not divided beforehand: with fewer, memory is what
-// takes the time, and a thread that reads all its weights in order finds them asked for.
-constexpr int64_t kManyRows = 32;
+// Rows from which they are divided among threads, in parts of at least kPartRows, and pieces of a part are handed out as threads become
+// free. A thread finds in its own caches what it wrote in the op before then. With fewer rows memory is what takes the time: the
+// outputs are divided beforehand, and a thread that reads all its weights in order finds them asked for.
+constexpr int64_t kManyRows = 32, kPartRows = 64;
+// Rows are divided at multiples of this, in products as in the preparation of activations.
+constexpr int64_t kRowGrain = 8;
 
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -99,7 +101,7 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
     a.x_stride = spread(cols * 4) / 4;
     float* rounded = reinterpret_cast<float*>(activations_.data());
     a.x = rounded;
-    pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
+    pool_.parallel_for(rows, kRowGrain, [&](int64_t begin, int64_t end) {
       target_.linear->round_bf16(x + begin * args.x.stride, args.x.stride, end - begin, cols, rounded + begin * a.x_stride, a.x_stride);
     });
   } else if (plan.integer) {
@@ -120,7 +122,7 @@ Activations CpuLinear::prepare(const LinearArgs& args, const ActivationPlan& pla
     task.codes = slices.take<int8_t>(rows * task.code_stride);
     task.scales = slices.take<float>(rows * task.scale_stride);
     task.aux_out = slices.take<float>(rows * task.aux_stride);
-    pool_.parallel_for(rows, /*grain=*/8, [&](int64_t begin, int64_t end) {
+    pool_.parallel_for(rows, kRowGrain, [&](int64_t begin, int64_t end) {
       QuantizeTask part = task;
       part.x += begin * part.x_stride;
       part.codes += begin * part.code_stride;
@@ -160,12 +162,10 @@ void CpuLinear::run(const LinearArgs& args) {
               .y_stride = args.y.stride};
   const auto kernel = fast ? kernels.fast : kernels.exact;
   const int64_t tiles = (weight.rows() + kTile - 1) / kTile;
-  const int64_t piece = target_.linear->piece_tiles;
   const int threads = pool_.num_threads();
   task.row_end = rows;
   task.tile_end = tiles;
   task.scratch = scratch_.data();
-  const int64_t columns = (tiles + piece - 1) / piece;  // of pieces
   if (threads == 1 || tiles == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
     FlushDenormals flush;
     kernel(task);
@@ -181,21 +181,18 @@ void CpuLinear::run(const LinearArgs& args) {
     });
     return;
   }
-  // Blocks of rows outermost, so that the threads work on the same activations at any one time.
-  int64_t block = kRowBlock;
-  while (block > 32 && columns * ((rows + block - 1) / block) < 4 * threads) block /= 2;
-  const int64_t pieces = columns * ((rows + block - 1) / block);
-  std::atomic<int64_t> next{0};
-  pool_.run([&](int thread, int) {
-    LinearTask part = task;
-    part.scratch += kLinearScratch * thread;
-    for (int64_t i = next.fetch_add(1); i < pieces; i = next.fetch_add(1)) {
-      part.row_begin = i / columns * block;
-      part.row_end = std::min(rows, part.row_begin + block);
-      part.tile_begin = i % columns * piece;
-      part.tile_end = std::min(tiles, part.tile_begin + piece);
-      kernel(part);
-    }
+  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain, parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
+  const int64_t piece = fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles, columns = (tiles + piece - 1) / piece;
+  pool_.share_out(parts * columns, [&](int64_t i, int thread) {
+    // Each part begins with other outputs: threads that want the same weights at the same time wait for each other.
+    const int64_t part = i / columns, column = (i + part * columns / parts) % columns;
+    LinearTask some = task;
+    some.scratch += kLinearScratch * thread;
+    some.row_begin = chunks * part / parts * kRowGrain;
+    some.row_end = std::min(rows, chunks * (part + 1) / parts * kRowGrain);
+    some.tile_begin = column * piece;
+    some.tile_end = std::min(tiles, some.tile_begin + piece);
+    kernel(some);
   });
 }
 

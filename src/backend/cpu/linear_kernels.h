@@ -114,6 +114,7 @@ struct ActivationPlan {
 struct FormatKernels {
   const char* name = nullptr;  // of the fast path, for explain()
   ActivationPlan plan;
+  int64_t panel_tiles = 1;  // tiles that `fast` takes at once with many rows
   void (*fast)(const LinearTask&) = nullptr;
   void (*exact)(const LinearTask&) = nullptr;
   /// Inputs [begin, begin + count) of tile `tile` as fp32 [count][16]; begin and count are multiples of kBlock, or reach
@@ -128,7 +129,7 @@ struct LinearKernels {
   void (*quantize)(const QuantizeTask&) = nullptr;
   /// x to bf16 precision in the order that the bf16 kernels of this instruction set read: out [rows, out_stride].
   void (*round_bf16)(const float* x, int64_t x_stride, int64_t rows, int64_t cols, float* out, int64_t out_stride) = nullptr;
-  int64_t piece_tiles = 1;  // tiles in a piece of work, with many rows: a multiple of what kernels take at once
+  int64_t exact_panel_tiles = 1;  // as panel_tiles, of the exact kernels
 };
 
 }  // namespace citius::cpu

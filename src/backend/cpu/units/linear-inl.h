@@ -29,6 +29,7 @@ consteval FormatKernels group_kernels(const char* name) {
   if (F::kOffset != 0) kernels.plan.aux = AuxKind::kOffset;
   if (F::kShift == Shift::kMin) kernels.plan.aux = AuxKind::kScaledSum;
   if (F::kShift == Shift::kZero) kernels.plan.aux = AuxKind::kSum;
+  kernels.panel_tiles = GroupTile<F>::kMostVectors;
   kernels.fast = run_groups<F>;
   kernels.exact = run_exact<F>;
   kernels.decode = decode_integers<F>;
@@ -37,7 +38,7 @@ consteval FormatKernels group_kernels(const char* name) {
 
 template <typename F>
 consteval FormatKernels row_kernels(const char* name) {
-  FormatKernels kernels{name, {}, run_rows<F>, run_exact<F>, decode_integers<F>};
+  FormatKernels kernels{name, {}, kInt8Vectors, run_rows<F>, run_exact<F>, decode_integers<F>};
   kernels.plan = {.integer = true, .aux = AuxKind::kOffset, .offset = F::kOffset, .quad_bytes = GroupSum<F>::kQuadBytes};
   return kernels;
 }
@@ -47,9 +48,10 @@ consteval FormatKernels row_kernels(const char* name) {
 consteval LinearKernels make_kernels() {
   LinearKernels kernels;
   FormatKernels* f = kernels.formats;
-  f[kF32] = {"f32-tile", {}, run_float<F32Weights>, run_float<F32Weights>, decode_floats<F32Weights>};
-  f[kF16] = {"f16-tile", {}, run_float<F16Weights>, run_float<F16Weights>, decode_floats<F16Weights>};
-  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, run_bf16, run_float<Bf16Weights<false>>, decode_floats<Bf16Weights<false>>};
+  f[kF32] = {"f32-tile", {}, kFloatVectors, run_float<F32Weights>, run_float<F32Weights>, decode_floats<F32Weights>};
+  f[kF16] = {"f16-tile", {}, kFloatVectors, run_float<F16Weights>, run_float<F16Weights>, decode_floats<F16Weights>};
+  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, kFloatVectors, run_bf16, run_float<Bf16Weights<false>>,
+              decode_floats<Bf16Weights<false>>};
   f[kBF16].plan.bf16 = true;
   f[kInt8] = row_kernels<PerRow<128>>("int8-row");
   f[kInt7] = row_kernels<PerRow<64>>("int7-row");
@@ -75,7 +77,7 @@ consteval LinearKernels make_kernels() {
   f[kMXFP4] = group_kernels<Mxfp4>("mxfp4");
   kernels.quantize = quantize;
   kernels.round_bf16 = round_bf16;
-  kernels.piece_tiles = kFloatVectors * kGroupVectors;
+  kernels.exact_panel_tiles = kFloatVectors;
   return kernels;
 }
 
