@@ -66,7 +66,7 @@ void register_benchmarks() {
       if (format != Format::kF32 && !can_encode(format)) continue;
       for (const WeightShape& shape : shapes) {
         if (shape.inputs % format_block_elements(format) != 0) continue;
-        for (const int64_t rows : {1, 2, 8, 32, 128, 512}) {
+        for (const int64_t rows : {1, 2, 8, 16, 32, 128, 512}) {
           for (const Compute compute : {Compute::kFast, Compute::kExact}) {
             const std::string name = fmt::format("{}/{}/{}/rows:{}/{}", format_name(format), shape.name, isa, rows,
                                                  compute == Compute::kFast ? "fast" : "exact");

@@ -67,7 +67,9 @@ struct FloatTile {
 template <typename W>
 inline void float_rows(const LinearTask& t, const Panel& p, const uint8_t* w, int64_t tile_stride, int64_t k, int64_t count, int64_t cols,
                        float* sums) {
-  for_finished_row_tiles(t, p, kFloatRows, /*last=*/k + count == cols, sums, [&](int64_t r, int64_t mr) {
+  const bool last = k + count == cols;
+  for_finished_row_tiles(t, p, kFloatRows, last, sums, [&](int64_t r, int64_t mr) {
+    if (last) prefetch_next(t, p, r, mr);
     dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, p.vectors, w, tile_stride, count, t.a.x + (p.row + r) * t.a.x_stride + k,
                                                       t.a.x_stride, k == 0, sums + r * kSumStride);
   });
@@ -189,6 +191,7 @@ void run_bf16(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kFloatVectors>(t, [&](const Panel& p) {
     for_finished_row_tiles(t, p, kFloatRows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
+      prefetch_next(t, p, r, mr);
       dispatch<Bf16Tile, kFloatRows, kFloatVectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
                                                     t.a.x + (p.row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
     });

@@ -70,23 +70,42 @@ struct GroupSum {
   }
 };
 
-/// Asks for the weights some way ahead of those that a kernel streams, the scales of the next tile among them: a tile's lines are
-/// spread evenly over the steps in which it is read.
-class StreamAhead {
+/// Asks for weights before they are needed: from `from` on, in each of some tiles, so many bytes in every step of a kernel.
+class Ahead {
  public:
+  /// How far ahead of what it reads a kernel asks that streams one tile after the other.
   static constexpr int64_t kBytes = 8192;
 
-  StreamAhead(int64_t tile_bytes, int64_t steps) : step_bytes_((tile_bytes * kOne + steps - 1) / steps) {}
-  void ask(const uint8_t* tile, int64_t step) const {
+  /// Of a step, in fixed point. A division: once a task, not once a tile.
+  static int64_t step_bytes(int64_t bytes, int64_t steps) { return (bytes * kOne + steps - 1) / steps; }
+
+  Ahead() = default;
+  Ahead(const uint8_t* from, int64_t step_bytes) : from_(from), step_bytes_(step_bytes) {}
+  template <int kVectors>
+  void ask(int64_t step, int64_t tile_bytes) const {
+    if (from_ == nullptr) return;
     const int64_t end = line((step + 1) * step_bytes_);
-    for (int64_t i = line(step * step_bytes_); i < end; i += 64) prefetch_l2(tile + kBytes + i);
+    for (int64_t i = line(step * step_bytes_); i < end; i += 64) {
+      for (int v = 0; v < kVectors; ++v) prefetch_l2(from_ + v * tile_bytes + i);
+    }
   }
 
  private:
   static constexpr int64_t kOne = 256;  // one byte in fixed point
   static int64_t line(int64_t bytes) { return bytes / kOne / 64 * 64; }
-  int64_t step_bytes_;
+  const uint8_t* from_ = nullptr;
+  int64_t step_bytes_ = 0;
 };
+
+/// Of the next panel's `bytes` at `from` in each tile, what the kernel asks for that works on row r of a panel, in tiles of `tile_rows`:
+/// the first few share them, so that memory is not idle between. `step_bytes`: if one asked for all.
+inline Ahead share_of_next(const Panel& p, int64_t r, int64_t tile_rows, const uint8_t* from, int64_t bytes, int64_t step_bytes) {
+  if (p.rows <= tile_rows) return {from, step_bytes};
+  const int64_t tiles = (p.rows + tile_rows - 1) / tile_rows, shares = tiles < 8 ? tiles : 8;
+  const int64_t share = r * tiles / p.rows;
+  if (share >= shares) return {};
+  return {from + bytes * share / shares / 64 * 64, step_bytes / shares + 1};
+}
 
 /// A chunk of the tiles of a panel as the kernels read it.
 struct CodeChunk {
@@ -94,7 +113,7 @@ struct CodeChunk {
   int64_t code_stride;    // bytes from tile to tile
   const float* scales;    // of each tile [kScaleStride]: [groups][16]
   const float* shifts;    // the same
-  const uint8_t* next;    // packed codes of the next panel, to be asked for; or null
+  const uint8_t* next;    // packed codes of the next panel
   int64_t packed_stride;  // bytes from tile to tile of these
 };
 
@@ -129,16 +148,15 @@ template <typename F>
 struct GroupTile {
   static constexpr int kSteps = F::kGroup / 4;
   static constexpr int kUnroll = kSteps < 8 ? kSteps : 8;
-  static constexpr int64_t kPackedBytes = F::kGroup * F::kBits * 2;  // of a group of one tile
   // The sums in fp32 are touched once a group: with long groups they may as well be in memory, and wider tiles win.
   static constexpr int kMostVectors = kGroupVectors > 1 && F::kGroup >= 64 ? kGroupVectors + 1 : kGroupVectors;
 
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const CodeChunk& w, const CodeRows& a, int64_t groups, bool first, float* sums) {
+  [[gnu::noinline]] static void run(const CodeChunk& w, const Ahead& ahead, const CodeRows& a, int64_t groups, bool first, float* sums) {
     F32x16 acc[kRows][kVectors];
     load_sums(sums, first, acc);
     for (int64_t g = 0; g < groups; ++g) {
-      if (w.next != nullptr) ask_next<kVectors>(w, g);
+      ahead.ask<kVectors>(g, w.packed_stride);
       GroupSum<F> sum[kRows][kVectors];
       for (int r = 0; r < kRows; ++r) {
         for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride + g);
@@ -163,14 +181,6 @@ struct GroupTile {
     }
     store_sums(sums, acc);
   }
-
-  template <int kVectors>
-  static inline void ask_next(const CodeChunk& w, int64_t g) {
-    for (int v = 0; v < kVectors; ++v) {
-      const uint8_t* next = w.next + v * w.packed_stride + g * kPackedBytes;
-      for (int64_t i = 0; i < kPackedBytes; i += 64) prefetch_l2(next + i);
-    }
-  }
 };
 
 /// A whole tile by a few rows: each vector of codes is unpacked in registers and multiplied at once. Tiles lie one behind the
@@ -185,7 +195,7 @@ struct GroupStream {
   static constexpr int kMostRows = kParts == 2 && kHasNarrowDot ? (kStreamRows + 1) / 2 : kStreamRows;
 
   template <int kRows>
-  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t codes_offset, int64_t blocks, const StreamAhead* ahead, const CodeRows& a,
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t codes_offset, int64_t blocks, const Ahead& ahead, const CodeRows& a,
                                     float* sums) {
     F32x16 acc[kRows];
     for (int r = 0; r < kRows; ++r) acc[r] = zero_f32();
@@ -194,7 +204,7 @@ struct GroupStream {
   }
 
   template <int kRows>
-  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const StreamAhead* ahead, const CodeRows& a,
+  static inline void add_blocks(const uint8_t* tile, int64_t codes_offset, int64_t block, const Ahead& ahead, const CodeRows& a,
                                 F32x16 (&acc)[kRows]) {
     const int64_t group = block * kParts / kBlocks;
     GroupSum<F> sum[kRows][kParts];
@@ -202,7 +212,7 @@ struct GroupStream {
       for (int part = 0; part < kParts; ++part) sum[r][part].start(a.aux + r * a.aux_stride + group + part);
     }
     for (int64_t b = block; b < block + kBlocks; ++b) {
-      if (ahead != nullptr) ahead->ask(tile, b);
+      ahead.ask<1>(b, 0);
       const int8_t* x = a.codes + b * (kBlock / 4) * GroupSum<F>::kQuadBytes;
       visit_block<F>(tile + codes_offset + b * kBlockBytes<F>, [&](auto n, auto s, U8x64 w) {
         constexpr int kPart = decltype(s)::value / kPartSteps;
@@ -269,11 +279,13 @@ inline CodeRows code_rows(const Activations& a, int64_t row, int64_t quad, int64
 
 /// A tile by some rows, unpacked for each few of them.
 template <typename F>
-inline void stream_rows(const LinearTask& t, const Panel& p, const StreamAhead& ahead, float* sums) {
+inline void stream_rows(const LinearTask& t, const Panel& p, int64_t step_bytes, float* sums) {
   constexpr int kRows = GroupStream<F>::kMostRows;
   const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
+  const int64_t blocks = t.w.cols / kBlock;
   for_streamed_row_tiles(t, p, kRows, sums, [&](int64_t r, int64_t mr) {
-    dispatch_rows<GroupStream<F>, kRows>(mr, tile, t.w.codes_offset, t.w.cols / kBlock, r == 0 ? &ahead : nullptr,
+    dispatch_rows<GroupStream<F>, kRows>(mr, tile, t.w.codes_offset, blocks,
+                                         share_of_next(p, r, kRows, tile + Ahead::kBytes, t.w.tile_bytes, step_bytes),
                                          code_rows<F>(t.a, p.row + r, 0, 0, 0), sums);
   });
 }
@@ -283,12 +295,14 @@ template <typename F>
 inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
   for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
     const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-    CodeChunk chunk = unpack_chunk<F>(t, scratch, p, k, count);
+    const CodeChunk chunk = unpack_chunk<F>(t, scratch, p, k, count);
+    const int64_t packed = count / kBlock * kBlockBytes<F>, groups = count / F::kGroup;
+    const int64_t step_bytes = Ahead::step_bytes(packed, groups);
     for_finished_row_tiles(t, p, kGroupRows, /*last=*/k + count == t.w.cols, scratch.sums, [&](int64_t r, int64_t mr) {
       const CodeRows a = code_rows<F>(t.a, p.row + r, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-      dispatch<GroupTile<F>, kGroupRows, GroupTile<F>::kMostVectors>(mr, p.vectors, chunk, a, count / F::kGroup, k == 0,
-                                                                     scratch.sums + r * kSumStride);
-      chunk.next = nullptr;
+      dispatch<GroupTile<F>, kGroupRows, GroupTile<F>::kMostVectors>(mr, p.vectors, chunk,
+                                                                     share_of_next(p, r, kGroupRows, chunk.next, packed, step_bytes), a,
+                                                                     groups, k == 0, scratch.sums + r * kSumStride);
     });
   }
 }
@@ -300,33 +314,29 @@ void run_groups(const LinearTask& t) {
   if (t.row_end - t.row_begin >= (kAsTheyLie<F> ? kStreamRows + 1 : kUnpackRows)) {
     for_panels<GroupTile<F>::kMostVectors>(t, [&](const Panel& p) { unpacked_rows<F>(t, p, scratch); });
   } else {
-    const StreamAhead ahead(t.w.tile_bytes, t.w.cols / kBlock);
-    for_panels<1>(t, [&](const Panel& p) { stream_rows<F>(t, p, ahead, scratch.sums); });
+    const int64_t step_bytes = Ahead::step_bytes(t.w.tile_bytes, t.w.cols / kBlock);
+    for_panels<1>(t, [&](const Panel& p) { stream_rows<F>(t, p, step_bytes, scratch.sums); });
   }
 }
 
 /// One scale an output and one a token: a single integer sum over all inputs. Whole tiles, read in the order in which they lie.
 template <typename F>
 struct RowTile {
-  /// `ahead`: how many bytes before they are needed weights are asked for; 0: not at all.
+  static constexpr int64_t kAskSteps = 4;  // weights are asked for once in so many steps
+
   template <int kRows, int kVectors>
-  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_bytes, int64_t steps, int64_t ahead, const CodeRows& a, float* sums) {
+  [[gnu::noinline]] static void run(const uint8_t* tile, int64_t tile_bytes, int64_t steps, const Ahead& ahead, const CodeRows& a,
+                                    float* sums) {
     static_assert(GroupSum<F>::kNarrow < 2);  // every step is the first of its kind
     GroupSum<F> sum[kRows][kVectors];
     for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) sum[r][v].start(a.aux + r * a.aux_stride);
     }
-    if (ahead != 0) {
-      for (int v = 0; v < kVectors; ++v) prefetch_l2(tile + v * tile_bytes + ahead);
-    }
     const uint8_t* w = tile + F::kRecord;
     for (int64_t s = 0; s < steps; ++s) {
+      if (s % kAskSteps == 0) ahead.ask<kVectors>(s / kAskSteps, tile_bytes);
       U8x64 codes[kVectors];
-      for (int v = 0; v < kVectors; ++v) {
-        const uint8_t* from = w + v * tile_bytes + s * 64;
-        if (ahead != 0) prefetch_l2(from + ahead);
-        codes[v] = load_u8(from);
-      }
+      for (int v = 0; v < kVectors; ++v) codes[v] = load_u8(w + v * tile_bytes + s * 64);
       for (int r = 0; r < kRows; ++r) {
         const auto x = GroupSum<F>::load(a.codes + r * a.code_stride + s * GroupSum<F>::kQuadBytes);
         for (int v = 0; v < kVectors; ++v) sum[r][v].add(0, codes[v], x);
@@ -346,11 +356,14 @@ struct RowTile {
 template <typename F, int kVectors>
 inline void row_panels(const LinearTask& t) {
   const Scratch scratch(t.scratch);
-  const int64_t ahead = kVectors == 1 ? StreamAhead::kBytes : kVectors * t.w.tile_bytes;
+  const int64_t steps = (t.w.cols + 3) / 4;
+  const int64_t step_bytes = Ahead::step_bytes(t.w.tile_bytes, (steps + RowTile<F>::kAskSteps - 1) / RowTile<F>::kAskSteps);
   for_panels<kVectors>(t, [&](const Panel& p) {
     const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
+    const uint8_t* next = tile + (kVectors == 1 ? Ahead::kBytes : kVectors * t.w.tile_bytes);
     for_streamed_row_tiles(t, p, kInt8Rows, scratch.sums, [&](int64_t r, int64_t mr) {
-      dispatch<RowTile<F>, kInt8Rows, kVectors>(mr, p.vectors, tile, t.w.tile_bytes, (t.w.cols + 3) / 4, r == 0 ? ahead : 0,
+      dispatch<RowTile<F>, kInt8Rows, kVectors>(mr, p.vectors, tile, t.w.tile_bytes, steps,
+                                                share_of_next(p, r, kInt8Rows, next, t.w.tile_bytes, step_bytes),
                                                 code_rows<F>(t.a, p.row + r, 0, 0, 0), scratch.sums);
     });
   });

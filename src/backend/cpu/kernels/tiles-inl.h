@@ -126,10 +126,7 @@ inline void for_row_tiles(const Panel& p, int64_t most, const Body& body) {
 template <typename Body>
 inline void for_finished_row_tiles(const LinearTask& t, const Panel& p, int64_t most, bool last, const float* sums, const Body& body) {
   for_row_tiles(p, most, [&](int64_t r, int64_t mr) {
-    if (last) {
-      prefetch_outputs(t, p, r, mr);
-      prefetch_next(t, p, r, mr);
-    }
+    if (last) prefetch_outputs(t, p, r, mr);
     body(r, mr);
     if (last) finish(t, sums + r * kSumStride, p.row + r, mr, p.tile, p.vectors);
   });
