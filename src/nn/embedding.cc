@@ -16,10 +16,13 @@ Embedding Embedding::load(LoadContext& load, const WeightSource& source, const s
 
 TensorView Embedding::forward(const ForwardContext& ctx, std::span<const int32_t> ids) const {
   const TensorView y = ctx.alloc({static_cast<int64_t>(ids.size()), weight_->cols()});
-  for (size_t t = 0; t < ids.size(); ++t) {
-    CHECK(ids[t] >= 0 && ids[t] < weight_->rows());
-    weight_->decode(ids[t], y.row(static_cast<int64_t>(t)));
-  }
+  ctx.backend.threads().parallel_for(std::ssize(ids), /*grain=*/8, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int32_t id = ids[static_cast<size_t>(t)];
+      CHECK(id >= 0 && id < weight_->rows());
+      weight_->decode(id, y.row(t));
+    }
+  });
   return y;
 }
 

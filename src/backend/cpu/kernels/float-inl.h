@@ -69,7 +69,7 @@ inline void float_rows(const LinearTask& t, const Panel& p, const uint8_t* w, in
                        float* sums) {
   const bool last = k + count == cols;
   for_finished_row_tiles(t, p, kFloatRows, last, sums, [&](int64_t r, int64_t mr) {
-    if (last) prefetch_next(t, p, r, mr);
+    prefetch_next(t, p, r, mr, k, count, cols);
     dispatch<FloatTile<W>, kFloatRows, kFloatVectors>(mr, p.vectors, w, tile_stride, count, t.a.x + (p.row + r) * t.a.x_stride + k,
                                                       t.a.x_stride, k == 0, sums + r * kSumStride);
   });
@@ -191,7 +191,7 @@ void run_bf16(const LinearTask& t) {
   const Scratch scratch(t.scratch);
   for_panels<kFloatVectors>(t, [&](const Panel& p) {
     for_finished_row_tiles(t, p, kFloatRows, /*last=*/true, scratch.sums, [&](int64_t r, int64_t mr) {
-      prefetch_next(t, p, r, mr);
+      prefetch_next(t, p, r, mr, 0, t.w.cols, t.w.cols);
       dispatch<Bf16Tile, kFloatRows, kFloatVectors>(mr, p.vectors, t.w.data + p.tile * t.w.tile_bytes, t.w.tile_bytes, (t.w.cols + 1) / 2,
                                                     t.a.x + (p.row + r) * t.a.x_stride, t.a.x_stride, scratch.sums + r * kSumStride);
     });
@@ -201,11 +201,11 @@ void run_bf16(const LinearTask& t) {
 /// Pairs of bf16 in the low half of each output row.
 inline void store_bf16_row(const float* x, int64_t cols, float* out) {
   uint16_t* to = reinterpret_cast<uint16_t*>(out);
-  for (int64_t k = 0; k < cols; k += kTile) {
-    alignas(32) uint16_t part[kTile];
-    store_u16(part, shift_right<16>(as_i32(round_to_bf16(load_first(x + k, cols - k)))));
-    for (int64_t i = 0; i < kTile && k + i < cols; ++i) to[k + i] = part[i];
-  }
+  int64_t k = 0;
+  for (; k + kTile <= cols; k += kTile) store_bf16(to + k, load_f32(x + k));
+  uint16_t part[kTile];
+  store_bf16(part, load_first(x + k, cols - k));
+  for (int64_t i = 0; k + i < cols; ++i) to[k + i] = part[i];
   if (cols % 2 == 1) to[cols] = 0;
 }
 

@@ -102,11 +102,12 @@ inline void prefetch_outputs(const LinearTask& t, const Panel& p, int64_t r, int
   }
 }
 
-/// Asks for the share of rows [r, r + mr) of the next panel's weights.
-inline void prefetch_next(const LinearTask& t, const Panel& p, int64_t r, int64_t mr) {
+/// Asks for the share of the next panel's weights that falls to rows [r, r + mr) and inputs [k, k + count) of `cols`.
+inline void prefetch_next(const LinearTask& t, const Panel& p, int64_t r, int64_t mr, int64_t k, int64_t count, int64_t cols) {
   const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
-  const int64_t bytes = p.vectors * t.w.tile_bytes;
-  for (int64_t i = bytes * r / p.rows / 64 * 64; i < bytes * (r + mr) / p.rows; i += 64) prefetch_l2(next + i);
+  const int64_t bytes = p.vectors * t.w.tile_bytes, all = cols * p.rows, done = k * p.rows + r * count;
+  const int64_t end = bytes * (done + mr * count) / all;
+  for (int64_t i = bytes * done / all / 64 * 64; i < end; i += 64) prefetch_l2(next + i);
 }
 
 /// Calls body(r, mr) for tiles of at most `most` rows of a panel, as equal as can be: five rows are 3 + 2, not 4 + 1.
