@@ -26,7 +26,7 @@ namespace {
 #if defined(__x86_64__)
 
 struct CpuBits {
-  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_vnni = false, avx512_bf16 = false;
 };
 
 uint64_t enabled_state() {
@@ -48,16 +48,19 @@ CpuBits read_cpu() {
   bits.avx2 = (b & (kAvx2 | kBmi2)) == (kAvx2 | kBmi2);
   constexpr uint32_t kAvx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // F, DQ, BW, VL
   bits.avx512 = bits.avx2 && (state & 0xe6) == 0xe6 && (b & kAvx512) == kAvx512;
-  bits.vnni = bits.avx512 && (c & (1u << 11)) != 0;
-  if (bits.vnni && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) bits.bf16 = (a & (1u << 5)) != 0;
+  bits.avx512_vnni = bits.avx512 && (c & (1u << 11)) != 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return bits;
+  bits.avx_vnni = bits.avx2 && (a & (1u << 4)) != 0;
+  bits.avx512_bf16 = bits.avx512_vnni && (a & (1u << 5)) != 0;
   return bits;
 }
 
 bool machine_has(std::string_view isa) {
   static const CpuBits bits = read_cpu();
-  if (isa == "avx512_bf16") return bits.bf16;
-  if (isa == "avx512_vnni") return bits.vnni;
+  if (isa == "avx512_bf16") return bits.avx512_bf16;
+  if (isa == "avx512_vnni") return bits.avx512_vnni;
   if (isa == "avx512") return bits.avx512;
+  if (isa == "avx_vnni") return bits.avx_vnni;
   if (isa == "avx2") return bits.avx2;
   return isa == "portable";
 }
