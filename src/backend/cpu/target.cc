@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace citius::cpu {
@@ -65,19 +67,22 @@ bool machine_has(std::string_view isa) {
   return isa == "portable";
 }
 
+#elif defined(__aarch64__)
+
+bool machine_has(std::string_view isa) {
+  static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  constexpr unsigned long kBf16 = HWCAP2_I8MM | HWCAP2_BF16;
+  static const bool bf16 = dotprod && (getauxval(AT_HWCAP2) & kBf16) == kBf16;
+  if (isa == "neon_bf16") return bf16;
+  if (isa == "neon_dotprod") return dotprod;
+  return isa == "neon" || isa == "portable";  // NEON is part of every 64-bit ARM that runs this system
+}
+
 #else
 
 bool machine_has(std::string_view isa) { return isa == "portable"; }
 
 #endif
-
-// Whether a line of targets.inc was compiled for this machine.
-#if defined(__x86_64__)
-constexpr bool kCompiled_x86_64 = true;
-#else
-constexpr bool kCompiled_x86_64 = false;
-#endif
-constexpr bool kCompiled_any = true;
 
 std::vector<std::string_view> known_names() {
   return {

@@ -173,6 +173,7 @@ inline void store_u8x64(void* p, U8x64 a) {
 inline U8x64 set_u8(int x) { return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+inline U8x64 operator^(U8x64 a, U8x64 b) { return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)}; }
 template <int kBits>
 inline U8x64 shift_right(U8x64 a) {
   if constexpr (kBits == 0) return a;
@@ -194,6 +195,7 @@ inline I32x16 load_quad(const int8_t* p) {
   return set_i32(quad);
 }
 
+inline constexpr bool kSignedDot = false;
 #if defined(__AVXVNNI__)
 inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
   return {_mm256_dpbusd_avx_epi32(acc.lo, w.lo, x.lo), _mm256_dpbusd_avx_epi32(acc.hi, w.hi, x.hi)};
