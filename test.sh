@@ -4,7 +4,7 @@
 #   ./test.sh --asan           address and undefined behaviour sanitizers
 #   ./test.sh --tsan           thread sanitizer
 #   ./test.sh --fuzz [SECONDS] every fuzz target for that long (default 60 seconds each)
-#   ./test.sh --aarch64        cross-builds the portable code for 64-bit ARM
+#   ./test.sh --aarch64        cross-builds for 64-bit ARM, tests under an emulator
 # Further arguments go to ctest (for example: ./test.sh -R tokenizer).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

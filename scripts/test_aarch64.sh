@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cross-builds the portable code for 64-bit ARM and runs the tests of the small folders under the emulator.
+# Cross-builds for 64-bit ARM and runs the tests under the emulator, on every instruction set for which there are kernels.
 # Adds the arm64 architecture and its packages (scripts/apt-packages-aarch64.txt) to this Debian system, and says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

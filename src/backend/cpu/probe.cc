@@ -13,17 +13,6 @@ namespace cpu {
   }
 #include "backend/cpu/targets.inc"
 #undef CITIUS_TARGET
-
-namespace {
-
-#if defined(__x86_64__)
-constexpr bool kCompiled_x86_64 = true;
-#else
-constexpr bool kCompiled_x86_64 = false;
-#endif
-constexpr bool kCompiled_any = true;
-
-}  // namespace
 }  // namespace cpu
 
 const ProbeKernels& probe_kernels(std::string_view isa) {

@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace citius::cpu {
@@ -26,7 +28,7 @@ namespace {
 #if defined(__x86_64__)
 
 struct CpuBits {
-  bool avx2 = false, avx512 = false, vnni = false, bf16 = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_vnni = false, avx512_bf16 = false;
 };
 
 uint64_t enabled_state() {
@@ -48,18 +50,32 @@ CpuBits read_cpu() {
   bits.avx2 = (b & (kAvx2 | kBmi2)) == (kAvx2 | kBmi2);
   constexpr uint32_t kAvx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // F, DQ, BW, VL
   bits.avx512 = bits.avx2 && (state & 0xe6) == 0xe6 && (b & kAvx512) == kAvx512;
-  bits.vnni = bits.avx512 && (c & (1u << 11)) != 0;
-  if (bits.vnni && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) bits.bf16 = (a & (1u << 5)) != 0;
+  bits.avx512_vnni = bits.avx512 && (c & (1u << 11)) != 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return bits;
+  bits.avx_vnni = bits.avx2 && (a & (1u << 4)) != 0;
+  bits.avx512_bf16 = bits.avx512_vnni && (a & (1u << 5)) != 0;
   return bits;
 }
 
 bool machine_has(std::string_view isa) {
   static const CpuBits bits = read_cpu();
-  if (isa == "avx512_bf16") return bits.bf16;
-  if (isa == "avx512_vnni") return bits.vnni;
+  if (isa == "avx512_bf16") return bits.avx512_bf16;
+  if (isa == "avx512_vnni") return bits.avx512_vnni;
   if (isa == "avx512") return bits.avx512;
+  if (isa == "avx_vnni") return bits.avx_vnni;
   if (isa == "avx2") return bits.avx2;
   return isa == "portable";
+}
+
+#elif defined(__aarch64__)
+
+bool machine_has(std::string_view isa) {
+  static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  constexpr unsigned long kBf16 = HWCAP2_I8MM | HWCAP2_BF16;
+  static const bool bf16 = dotprod && (getauxval(AT_HWCAP2) & kBf16) == kBf16;
+  if (isa == "neon_bf16") return bf16;
+  if (isa == "neon_dotprod") return dotprod;
+  return isa == "neon" || isa == "portable";  // NEON is part of every 64-bit ARM that runs this system
 }
 
 #else
@@ -67,14 +83,6 @@ bool machine_has(std::string_view isa) {
 bool machine_has(std::string_view isa) { return isa == "portable"; }
 
 #endif
-
-// Whether a line of targets.inc was compiled for this machine.
-#if defined(__x86_64__)
-constexpr bool kCompiled_x86_64 = true;
-#else
-constexpr bool kCompiled_x86_64 = false;
-#endif
-constexpr bool kCompiled_any = true;
 
 std::vector<std::string_view> known_names() {
   return {

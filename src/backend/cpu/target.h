@@ -10,6 +10,19 @@
 
 namespace citius::cpu {
 
+/// Whether a line of targets.inc is compiled into this program: kCompiled_<its machine>.
+#if defined(__x86_64__)
+inline constexpr bool kCompiled_x86_64 = true;
+#else
+inline constexpr bool kCompiled_x86_64 = false;
+#endif
+#if defined(__aarch64__)
+inline constexpr bool kCompiled_aarch64 = true;
+#else
+inline constexpr bool kCompiled_aarch64 = false;
+#endif
+inline constexpr bool kCompiled_any = true;
+
 /// One instruction set and its kernels.
 struct Target {
   std::string_view name;

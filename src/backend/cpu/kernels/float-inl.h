@@ -2,7 +2,7 @@
 // 16-bit floats converted in registers, or anything decoded to an fp32 panel first; all give the same bits.
 //
 // The fast bf16 product is the same loop on rounded activations with every pair of inputs swapped, because vdpbf16ps adds
-// the odd element of a pair first; machines with that instruction have their own kernel.
+// the odd element of a pair first; machines with that instruction, or with ARM's bfmlalt and bfmlalb, have their own kernel.
 #pragma once
 
 #include "backend/cpu/kernels/formats-inl.h"
@@ -166,7 +166,7 @@ inline F32x16 round_to_bf16(F32x16 x) {
   return select(unordered(x), x, as_f32(rounded));
 }
 
-#if defined(__AVX512BF16__)
+#if defined(__AVX512BF16__) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 
 struct Bf16Tile {
   template <int kRows, int kVectors>

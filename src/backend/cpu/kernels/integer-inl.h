@@ -27,6 +27,9 @@ inline constexpr int narrow_steps() {
 template <typename F>
 struct GroupSum {
   static constexpr int kNarrow = narrow_steps<F>();
+  /// Codes above 127 all have the offset 128. Where dot products take signed bytes, that is one flipped bit, and the sum is
+  /// complete without a start.
+  static constexpr bool kCentered = kSignedDot && F::kOffset == 128;
   /// Four inputs in memory, as the dot products of this format take them.
   static constexpr int64_t kQuadBytes = kNarrow == 0 ? kWideQuadBytes : 4;
   static auto load(const int8_t* quad) {
@@ -44,10 +47,11 @@ struct GroupSum {
   void start(const int32_t* from) {
     wide = zero_i32();
     narrow = zero_i16();
-    if constexpr (kNarrow == 0 && F::kOffset != 0) wide = set_i32(*from);
+    if constexpr (kNarrow == 0 && F::kOffset != 0 && !kCentered) wide = set_i32(*from);
   }
   /// The `count`-th call, from 0, of a group.
   void add(int count, U8x64 w, Quad x) {
+    if constexpr (kCentered) w = w ^ set_u8(128);
     if constexpr (kNarrow == 0) {
       wide = dot(wide, w, x);
       pin(wide);

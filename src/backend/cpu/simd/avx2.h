@@ -1,4 +1,5 @@
-// Vectors of 16 lanes for AVX2 with FMA and F16C: two registers each. See simd/avx512.h for what the functions mean.
+// Vectors of 16 lanes for AVX2 with FMA and F16C, and with AVX-VNNI where the unit is compiled for it: two registers each. See
+// simd/avx512.h for what the functions mean.
 #pragma once
 
 #include <immintrin.h>
@@ -21,8 +22,14 @@ struct U8x64 {
 };
 
 inline constexpr int kFloatRows = 6, kFloatVectors = 1;
+#if defined(__AVXVNNI__)
+// A group's sums fill all registers at four rows: those in fp32 wait in memory, which costs less than reading weights more often.
+inline constexpr int kInt8Rows = 6, kInt8Vectors = 1;
+inline constexpr int kGroupRows = 4, kGroupVectors = 1, kStreamRows = 4, kUnpackRows = 5;
+#else
 inline constexpr int kInt8Rows = 4, kInt8Vectors = 1;
 inline constexpr int kGroupRows = 3, kGroupVectors = 1, kStreamRows = 3, kUnpackRows = 4;
+#endif
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -166,6 +173,7 @@ inline void store_u8x64(void* p, U8x64 a) {
 inline U8x64 set_u8(int x) { return {_mm256_set1_epi8(static_cast<char>(x)), _mm256_set1_epi8(static_cast<char>(x))}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+inline U8x64 operator^(U8x64 a, U8x64 b) { return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)}; }
 template <int kBits>
 inline U8x64 shift_right(U8x64 a) {
   if constexpr (kBits == 0) return a;
@@ -187,6 +195,12 @@ inline I32x16 load_quad(const int8_t* p) {
   return set_i32(quad);
 }
 
+inline constexpr bool kSignedDot = false;
+#if defined(__AVXVNNI__)
+inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
+  return {_mm256_dpbusd_avx_epi32(acc.lo, w.lo, x.lo), _mm256_dpbusd_avx_epi32(acc.hi, w.hi, x.hi)};
+}
+#else
 /// Four inputs in 16 bits, each pair in every lane: (x[0], x[2]) and (x[1], x[3]).
 struct WideQuad {
   __m256i even, odd;
@@ -227,6 +241,7 @@ inline I32x16 widen_add(I32x16 acc, I16x32 sum) {
   const __m256i one = _mm256_set1_epi16(1);
   return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(sum.lo, one)), _mm256_add_epi32(acc.hi, _mm256_madd_epi16(sum.hi, one))};
 }
+#endif
 
 inline constexpr bool kHasBf16Dot = false;
 void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
@@ -243,3 +258,6 @@ inline void prefetch_l2(const void* p) { _mm_prefetch(static_cast<const char*>(p
 }  // namespace citius::cpu::CITIUS_ISA_NAME
 
 #include "backend/cpu/simd/lanes_one_by_one.h"
+#if defined(__AVXVNNI__)
+#include "backend/cpu/simd/no_narrow_dot.h"
+#endif

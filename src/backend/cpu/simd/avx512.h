@@ -157,6 +157,7 @@ inline void store_u8x64(void* p, U8x64 a) { _mm512_storeu_si512(p, a.v); }
 inline U8x64 set_u8(int x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline U8x64 operator^(U8x64 a, U8x64 b) { return {_mm512_xor_si512(a.v, b.v)}; }
 /// Bits move within 16-bit pairs: mask afterwards.
 template <int kBits>
 inline U8x64 shift_right(U8x64 a) {
@@ -181,6 +182,8 @@ inline I32x16 load_quad(const int8_t* p) {
   return {_mm512_set1_epi32(quad)};
 }
 
+/// Whether dot() takes weights as signed bytes: the same for codes below 128.
+inline constexpr bool kSignedDot = false;
 #if defined(__AVX512VNNI__)
 /// acc[n] + Σ_j w[4n + j] · x[j], w unsigned.
 inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }

@@ -1,4 +1,4 @@
-// Vectors of 16 lanes through the compilers' vector extensions: any machine, aarch64 included. See simd/avx512.h for what
+// Vectors of 16 lanes through the compilers' vector extensions: any machine. See simd/avx512.h for what
 // the functions mean. Where the machine has no fused multiply-add, fma() rounds twice.
 #pragma once
 
@@ -194,6 +194,7 @@ inline void store_u8x64(void* p, U8x64 a) { __builtin_memcpy(p, &a.v, 64); }
 inline U8x64 set_u8(int x) { return {IntVector{} + static_cast<int32_t>(static_cast<uint32_t>(x & 0xff) * 0x01010101u)}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {a.v & b.v}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {a.v | b.v}; }
+inline U8x64 operator^(U8x64 a, U8x64 b) { return {a.v ^ b.v}; }
 template <int kBits>
 inline U8x64 shift_right(U8x64 a) {
   return {(IntVector)((ShortVector)a.v >> kBits)};
@@ -214,6 +215,7 @@ inline I32x16 load_quad(const int8_t* p) {
   __builtin_memcpy(&quad, p, 4);
   return set_i32(quad);
 }
+inline constexpr bool kSignedDot = false;
 inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
   const IntVector low = IntVector{} + 0xff;
   acc.v += (w.v & low) * ((IntVector)((UintVector)x.v << 24) >> 24);
