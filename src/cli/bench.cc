@@ -64,7 +64,6 @@ std::vector<Workload> workloads_of(const BenchArgs& args, bool causal) {
     }
   };
   if (!causal) {
-    refuse_kv_type(args);
     if (!args.prefill.empty() || !args.decode.empty()) {
       fail(ErrorKind::kUsage, "bench", "got --prefill or --decode for an encoder, expected --length or --lengths");
     }
@@ -180,10 +179,6 @@ void run_bench(const BenchArgs& args) {
 }
 
 }  // namespace
-
-void refuse_kv_type(const BenchArgs& args) {
-  if (args.kv_type) fail(ErrorKind::kUsage, "bench", "got --kv-type for an encoder, which keeps no keys and values; leave it out");
-}
 
 std::vector<int64_t> read_lengths(const std::string& path) {
   const std::string text = read_file(path, size_t{64} << 20);

@@ -46,8 +46,6 @@ struct Contestant {
   Engine engine;
 };
 
-/// Throws Error{kUsage} where --kv-type was given; for encoders.
-void refuse_kv_type(const BenchArgs& args);
 /// The numbers of a file with one a line. Throws Error{kInput} with the number of a line that is none.
 std::vector<int64_t> read_lengths(const std::string& path);
 /// The model in `format`, as given where empty. `target` is filled by the first call and used by the next.

@@ -94,7 +94,6 @@ void check_kind(const BenchArgs& args, bool causal) {
     }
     return;
   }
-  refuse_kv_type(args);
   if (!args.prefill.empty() || !args.decode.empty()) refuse("got --prefill or --decode for an encoder, expected --length or --lengths");
   const Scenario& scenario = scenarios().at(given.name);
   if (scenario.prefix > 0 || scenario.prefill == 0 || scenario.arrivals == Arrivals::kTrace || given.prefix || given.no_prefix_cache) {

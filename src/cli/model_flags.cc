@@ -49,7 +49,7 @@ CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type) {
   choices.insert(choices.begin(), "auto");
   return app
       .add_option_function<std::string>("--kv-type", set,
-                                        "Type of cached keys and values; int8 has a scale a token and head; auto: bf16 where this machine "
+                                        "Type of keys and values; int8 has a scale a token and head; auto: bf16 where this machine "
                                         "multiplies it and most weights round activations anyway, else f32")
       ->check(CLI::IsMember(choices))
       ->default_str("auto");
@@ -71,10 +71,10 @@ void ModelFlags::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
   app.add_option("--format", format, "Convert weights while loading, e.g. int8 (see `citius quantize --list`)");
+  add_kv_type_option(app, kv_type);
 }
 
 void ModelFlags::add_decoder_flags_to(CLI::App& app) {
-  add_kv_type_option(app, kv_type);
   app.add_option("--context", context, "Longest sequence to prepare for (default: what the model allows)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
 }

@@ -30,7 +30,7 @@ struct ModelFlags {
 
   /// Adds MODEL and the flags that fit every model.
   void add_to(CLI::App& app);
-  /// Adds those of models that keep keys and values: --kv-type and --context.
+  /// Adds that of models that keep keys and values from call to call: --context.
   void add_decoder_flags_to(CLI::App& app);
   /// Options as they were given, but for --format, which needs the model.
   EngineOptions options() const;

@@ -250,6 +250,22 @@ TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST_P(AttentionTest, EnormousScoresGiveFiniteResults) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
+    Problem problem({.H = 4, .K = 4, .D = 80, .type = type, .lengths = {70}});
+    for (int64_t t = 0; t < problem.T; ++t) {
+      for (int64_t c = 0; c < 4 * 80; ++c) {
+        problem.q->at(t, c) *= 1e6f;
+        problem.k->at(t, c) *= 1e6f;
+      }
+    }
+    const TestTensor got = problem.run(*cpu());
+    for (int64_t t = 0; t < problem.T; ++t) {
+      for (int64_t c = 0; c < 4 * 80; ++c) ASSERT_LT(std::fabs(got.at(t, c)), 10) << kv_type_info(type).name << " " << t << " " << c;
+    }
+  }
+}
+
 TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
   for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
     for (const int64_t D : {5, 16, 40}) {

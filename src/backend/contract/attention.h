@@ -73,7 +73,7 @@ struct KvWriteArgs {
 /// where not (ModernBERT).
 ///
 /// Keys are walked in pieces of kKvBlock, anchored at token 0, ascending: within a piece scores s_j (one fp32 accumulator,
-/// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m) (s_j · scale - m rounded once), l = l · exp(m_old -
+/// fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m), l = l · exp(m_old -
 /// m) + Σ e_j (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for ascending
 /// j. out = o / l. Of int8 the accumulator of s_j sums over codes and is multiplied by the key's scale before · scale; e_j is multiplied by
 /// the value's scale where it meets codes, not in l. With keys and values in bf16, an instruction set that multiplies pairs of bf16 rounds
@@ -85,7 +85,7 @@ struct AttentionArgs {
   const SequenceSpan* sequences = nullptr;
   int64_t num_sequences = 0;
   const KvLayer* kv = nullptr;
-  float scale = 1;
+  float scale = 1;  // more than 0
   bool causal = false;
   int64_t window = 0;
   float softcap = 0;

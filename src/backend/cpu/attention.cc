@@ -84,6 +84,7 @@ void CpuBackend::attention(const AttentionArgs& args) {
   const KvLayer& kv = *args.kv;
   const int64_t H = args.q.shape[1], D = kv.head_dim;
   CHECK(args.q.shape.rank() == 3 && args.q.shape[2] == D && H % kv.heads == 0 && args.out.shape == args.q.shape);
+  CHECK(args.scale > 0);
   check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
   AttentionShape shape;
   shape.kv = kv.data;

@@ -181,8 +181,10 @@ void CpuLinear::run(const LinearArgs& args) {
     });
     return;
   }
-  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain, parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
+  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain;
+  int64_t parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
   const int64_t piece = fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles, columns = (tiles + piece - 1) / piece;
+  while (parts * columns < threads && rows / (parts + 1) >= 16) ++parts;  // too few outputs for so many threads
   pool_.share_out(parts * columns, [&](int64_t i, int thread) {
     // Each part begins with other outputs: threads that want the same weights at the same time wait for each other.
     const int64_t part = i / columns, column = (i + part * columns / parts) % columns;

@@ -99,7 +99,7 @@ inline constexpr int64_t kAttentionRows = 64;
 inline constexpr int64_t kKeys = 64;
 /// Queries of one task for this group. (These are static: the linker must not choose between their copies.)
 static inline int64_t attention_queries(int64_t group) { return group >= kAttentionRows ? 1 : kAttentionRows / group; }
-/// Rows of a task and one tile more, because the last tile's queries lie as far apart as a whole tile's.
+/// Rows of a task and at least 16 more, because maxima and totals are read 16 at a time, and queries in whole tiles.
 static inline int64_t attention_padded_rows(int64_t group) { return (attention_queries(group) * group + 31) / 16 * 16; }
 static inline int64_t attention_padded_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
 /// Floats of scratch of one task: queries and sums of every row, scores of a tile, biases of a row, and of every row its

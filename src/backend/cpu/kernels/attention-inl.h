@@ -276,7 +276,8 @@ template <typename T>
 inline F32x16 weigh_scores(float* scores, float scale, float largest, const float* value_scales) {
   F32x16 s[4];
   for (int v = 0; v < 4; ++v) {
-    s[v] = exp_negative<kRounded<T>>(fma(load_f32(scores + 16 * v), set_f32(scale), zero_f32() - set_f32(largest)));
+    // Rounded like the largest before that is subtracted: the largest itself must give 0, however large it is.
+    s[v] = exp_negative<kRounded<T>>(load_f32(scores + 16 * v) * set_f32(scale) - set_f32(largest));
   }
   for (int v = 0; v < 4; ++v) {
     store_row<kRounded<T>>(scores, 16 * v, value_scales == nullptr ? s[v] : s[v] * load_f32(value_scales + 16 * v));

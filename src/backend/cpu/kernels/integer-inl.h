@@ -9,6 +9,8 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
+static_assert(kInt8Vectors <= kFloatVectors && kGroupVectors + (kGroupVectors > 1 ? 1 : 0) <= kFloatVectors);  // kSumStride
+
 /// The largest code that a dot product sees.
 template <typename F>
 inline constexpr int kMostCode = F::kLookup != nullptr || F::kGroup == 0 ? 2 * F::kOffset - 1 : (1 << F::kBits) - 1;

@@ -62,7 +62,7 @@ inline float choose_scale(const float* x, int64_t head_dim, float& scale) {
   return inverse > __FLT_MAX__ ? __FLT_MAX__ : inverse;
 }
 
-/// Pairs of dimensions of up to 16 keys, from slot `slot` on: [D / 2, 64] pairs.
+/// Pairs of dimensions of tokens [t, t + tokens), at most 16: [ceil(D / 2), 64] pairs, from the slot of the first on.
 inline void write_key_pairs(const KvWriteTask& task, int64_t t, int64_t tokens, int32_t* pairs) {
   const int64_t D = task.head_dim;
   int32_t tile[16][16];

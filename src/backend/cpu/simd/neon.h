@@ -255,8 +255,11 @@ inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
 // Also with bfmlalt and bfmlalb, fused multiply-adds of the odd and of the even elements: they save unpacking, but no products. bfdot
 // rounds in its own way.
 inline constexpr bool kHasBf16Dot = false;
-void store_bf16(uint16_t* p, F32x16 x);  // where there is that product
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+inline void store_bf16(uint16_t* p, F32x16 x) {
+  vst1q_u16(p, vreinterpretq_u16_bf16(vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(x.a), x.b)));
+  vst1q_u16(p + 8, vreinterpretq_u16_bf16(vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(x.c), x.d)));
+}
 inline float32x4_t dot_bf16(float32x4_t acc, int32x4_t w, int32x4_t x) {
   const bfloat16x8_t weights = vreinterpretq_bf16_s32(w), inputs = vreinterpretq_bf16_s32(x);
   return vbfmlalbq_f32(vbfmlaltq_f32(acc, weights, inputs), weights, inputs);
@@ -265,6 +268,7 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   return {dot_bf16(acc.a, w.a, x.a), dot_bf16(acc.b, w.b, x.b), dot_bf16(acc.c, w.c, x.c), dot_bf16(acc.d, w.d, x.d)};
 }
 #else
+void store_bf16(uint16_t* p, F32x16 x);  // where there is an instruction for it
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);
