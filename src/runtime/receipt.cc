@@ -130,9 +130,7 @@ json::object make_receipt(Engine& engine, uint64_t seed) {
     }
     probes.emplace_back(std::move(probe));
   }
-  // Of a layer: four products; and norms, rotation, exponentials (5 units each, kernels/attention-inl.h) and gates, number by number.
-  const double units = 4.0 * std::sqrt(static_cast<double>(longest_sum(engine))) + 16;
-  const double sums = static_cast<double>(config.num_layers) * units * 0x1p-24;
+  const double sums = 4.0 * static_cast<double>(config.num_layers) * std::sqrt(static_cast<double>(longest_sum(engine))) * 0x1p-24;
   json::object receipt;
   receipt["version"] = kVersion;
   receipt["made_by"] = "the scalar reference backend, fast mode of each format";

@@ -10,9 +10,8 @@ namespace citius {
 /// Makes the receipt of a model that was opened with the reference backend, in the formats that the package will have;
 /// probe tokens depend on `seed` alone.
 ///
-/// The tolerance is derived, not guessed. Kernels may differ from the reference in the rounding of fp32 sums, four products a layer, and
-/// by some units for what is computed number by number (norms, rotation, exponentials, gates), 16 a layer: at most
-/// layers · (4 · sqrt(longest sum) + 16) · 2^-24 of an output's length. Where activations are rounded to int8 or bf16 such a
+/// The tolerance is derived, not guessed. Kernels may differ from the reference in the rounding of fp32 sums: at most
+/// 4 · layers · sqrt(longest sum) · 2^-24 of an output's length. Where activations are rounded to int8 or bf16 such a
 /// difference can also tip a rounding the other way, and after some layers two runs round as if independently. Each is as far
 /// from the exact mode as the reference's fast mode is, which is measured on the probes: twice that is added.
 json::object make_receipt(Engine& reference, uint64_t seed);
