@@ -35,7 +35,7 @@ struct PendingMatrix {
 };
 
 /// Chooses the format of a weight matrix; returning record.stored keeps it as given. Asked once per matrix, with `kernel`
-/// empty and `format` equal to `stored`.
+/// empty, `format` equal to `stored` and `looked_up` not yet known.
 using FormatPolicy = std::function<Format(const WeightRecord& record)>;
 
 struct LoadContext {

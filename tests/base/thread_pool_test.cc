@@ -21,6 +21,43 @@ TEST(ThreadPool, EveryIndexOnceForManyLoops) {
   }
 }
 
+TEST(ThreadPool, SharesOutEveryIndexOnce) {
+  for (const int threads : {1, 2, 3, 16}) {
+    ThreadPool pool(threads);
+    for (const int64_t count : {0, 1, 2, 7, 100}) {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<std::atomic<int>> hits(static_cast<size_t>(count));
+        std::atomic<bool> known{true};
+        pool.share_out(count, [&](int64_t i, int thread) {
+          ++hits[static_cast<size_t>(i)];
+          if (thread < 0 || thread >= threads) known = false;
+        });
+        for (const std::atomic<int>& hit : hits) ASSERT_EQ(hit, 1) << threads << " " << count;
+        ASSERT_TRUE(known);
+      }
+    }
+  }
+}
+
+TEST(ThreadPool, OthersTakeWhatAThreadLeaves) {
+  ThreadPool pool(2);
+  std::atomic<int> done{0};
+  // The first index waits until all others are done: those of its own thread too.
+  pool.share_out(10, [&](int64_t i, int) {
+    while (i == 0 && done < 9) {
+    }
+    ++done;
+  });
+  EXPECT_EQ(done, 10);
+  EXPECT_THROW(pool.share_out(10,
+                              [](int64_t i, int) {
+                                if (i == 3) throw std::runtime_error("boom");
+                              }),
+               std::runtime_error);
+  pool.share_out(10, [&](int64_t, int) { ++done; });
+  EXPECT_EQ(done, 20);
+}
+
 TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(3);
   EXPECT_THROW(pool.run([](int thread, int) {

@@ -44,5 +44,24 @@ TEST(Engine, TakesATokenizerWithMoreTokensThanTheEmbedding) {
               testing::ThrowsMessage<Error>(testing::HasSubstr("330")));
 }
 
+// bf16 only where attention multiplies it, activations are rounded anyway and nobody named a type.
+TEST(Engine, ChoosesTheTypeOfKeysAndValuesForTheWeights) {
+  const std::filesystem::path golden = CITIUS_TEST_DIR "/golden/generate";
+  for (const std::string& isa : available_isas()) {
+    EngineOptions options;
+    options.isa = isa;
+    options.num_threads = 1;
+    const KvType rounded = make_backend("cpu", {1, isa})->multiplies_bf16() ? KvType::kBF16 : KvType::kF32;
+    EXPECT_EQ(rounded == KvType::kBF16, isa == "avx512_bf16");
+    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kF32) << isa;  // weights as given: fp32
+    options.policy = [](const WeightRecord&) { return Format::kInt8; };
+    EXPECT_EQ(open_engine(golden, options).kv_type, rounded) << isa;
+    options.compute = Compute::kExact;
+    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kF32) << isa;
+    options.kv_type = KvType::kInt8;
+    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kInt8) << isa;
+  }
+}
+
 }  // namespace
 }  // namespace citius

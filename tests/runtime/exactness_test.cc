@@ -38,6 +38,7 @@ std::vector<Case> cases() {
     }
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kBF16});
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kInt8});
+    list.push_back({isa, Format::kInt8, Compute::kFast, KvType::kBF16});  // what --kv-type auto may choose
   }
   return list;
 }
@@ -176,6 +177,7 @@ std::vector<Case> window_cases() {
     list.push_back({isa, Format::kF32, Compute::kExact});
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kBF16});
     list.push_back({isa, Format::kF32, Compute::kFast, KvType::kInt8});
+    list.push_back({isa, Format::kInt8, Compute::kFast, KvType::kBF16});  // what --kv-type auto may choose
     list.push_back({isa, Format::kInt8G32, Compute::kFast});
   }
   return list;
