@@ -158,14 +158,6 @@ void run_exact(const LinearTask& t) {
   });
 }
 
-/// To bf16, nearest even, kept as fp32.
-inline F32x16 round_to_bf16(F32x16 x) {
-  const I32x16 bits = as_i32(x);
-  const I32x16 odd = shift_right<16>(bits) & set_i32(1);
-  const I32x16 rounded = (bits + set_i32(0x7fff) + odd) & set_i32(static_cast<int32_t>(0xffff0000));
-  return select(unordered(x), x, as_f32(rounded));
-}
-
 #if defined(__AVX512BF16__) || defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 
 struct Bf16Tile {
@@ -217,7 +209,7 @@ void run_bf16(const LinearTask& t) { run_float<Bf16Weights</*kSwapped=*/true>>(t
 inline void store_bf16_row(const float* x, int64_t cols, float* out) {
   for (int64_t k = 0; k < cols; k += kTile) {
     alignas(64) float part[kTile];
-    store_f32(part, round_to_bf16(load_first(x + k, cols - k)));
+    store_f32(part, as_f32(shift_left<16>(round_to_bf16(load_first(x + k, cols - k)))));
     for (int64_t i = 0; i < kTile && k + i < cols + cols % 2; ++i) out[k + i] = part[i ^ 1];
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend/cpu/kernels/magnitude-inl.h"
+#include "backend/cpu/kernels/math-inl.h"
 #include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
@@ -30,15 +31,6 @@ inline F32x16 first_of(I32x16 pairs) { return as_f32(shift_left<16>(pairs)); }
 inline F32x16 second_of(I32x16 pairs) { return as_f32(keep_second(pairs)); }
 
 inline void store_kv(float* p, F32x16 x) { store_f32(p, x); }
-/// To the low half of each lane, to nearest even; NaN stays NaN.
-inline I32x16 round_to_half(F32x16 x) {
-  const I32x16 bits = as_i32(x);
-  const I32x16 odd = shift_right<16>(bits) & set_i32(1);
-  const I32x16 rounded = shift_right<16>(bits + set_i32(0x7fff) + odd);
-  const I32x16 quiet = shift_right<16>(bits) | set_i32(0x40);
-  return select(unordered(x), quiet, rounded);
-}
-
 /// Codes; NaN becomes 0, its scale is NaN or infinity.
 inline void store_kv(int8_t* p, F32x16 x) { store_u8(reinterpret_cast<uint8_t*>(p), to_i32(select(unordered(x), zero_f32(), x))); }
 
@@ -68,7 +60,7 @@ inline void write_key_pairs(const KvWriteTask& task, int64_t t, int64_t tokens, 
   int32_t tile[16][16];
   for (int64_t d = 0; d < D; d += 16) {
     for (int64_t i = 0; i < tokens; ++i) {
-      store_u16(reinterpret_cast<uint16_t*>(tile[i]), round_to_half(load_first(task.k + (t + i) * task.k_stride + d, D - d)));
+      store_u16(reinterpret_cast<uint16_t*>(tile[i]), round_to_bf16(load_first(task.k + (t + i) * task.k_stride + d, D - d)));
     }
     const int64_t count = D - d < 16 ? (D - d + 1) / 2 : 8;
     for (int64_t j = 0; j < count; ++j) {
@@ -85,7 +77,7 @@ inline void write_value_pairs(const KvWriteTask& task, int64_t t, int64_t count,
     const float* v = task.v + (t + i) * task.v_stride;
     int32_t* to = pairs + (slot + i) / 2 * D;
     for (int64_t d = 0; d < D; d += 16) {
-      const I32x16 one = round_to_half(load_first(v + d, D - d));
+      const I32x16 one = round_to_bf16(load_first(v + d, D - d));
       const int64_t lanes = D - d < 16 ? D - d : 16;
       int32_t words[16];
       if (!both) {
@@ -94,7 +86,7 @@ inline void write_value_pairs(const KvWriteTask& task, int64_t t, int64_t count,
         for (int64_t j = 0; j < lanes; ++j) half[2 * j] = static_cast<uint16_t>(words[j]);
         continue;
       }
-      const I32x16 two = shift_left<16>(round_to_half(load_first(v + task.v_stride + d, D - d)));
+      const I32x16 two = shift_left<16>(round_to_bf16(load_first(v + task.v_stride + d, D - d)));
       if (lanes == 16) {
         store_i32(to + d, one | two);
       } else {
