@@ -43,7 +43,7 @@ void run(benchmark::State& state, const std::string& isa, Format format, const W
   std::vector<float> x(static_cast<size_t>(rows * shape.inputs)), y(static_cast<size_t>(rows * shape.outputs));
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 101) * 0.05f - 2.5f;
   LinearArgs args;
-  args.x = TensorView(x.data(), DType::kF32, {rows, shape.inputs});
+  args.input = TensorView(x.data(), DType::kF32, {rows, shape.inputs});
   args.y = TensorView(y.data(), DType::kF32, {rows, shape.outputs});
   args.compute = compute;
   size_t next = 0;

@@ -30,8 +30,8 @@ void norm(Backend& backend, NormKind kind, const TensorView& x, const TensorView
   NormArgs args;
   args.x = x;
   args.y = y;
-  args.kind = kind;
-  args.epsilon = 1e-5f;
+  args.weights.kind = kind;
+  args.weights.epsilon = 1e-5f;
   backend.norm(args);
 }
 

@@ -38,6 +38,18 @@ void pause_cpu() {
 // shorter than anything a user would notice as wasted power.
 constexpr int kSpins = 2000;
 
+// For what other threads are about to do. One may have lost its core: after a while the scheduler may run it here.
+template <typename Condition>
+void spin_until(const Condition& condition) {
+  for (int spin = 0; !condition(); ++spin) {
+    if (spin < kSpins) {
+      pause_cpu();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
 }  // namespace
 
 FlushDenormals::FlushDenormals() {
@@ -62,7 +74,10 @@ struct ThreadPool::State {
   // `epoch` is bumped to start a loop; each worker that takes part decrements `pending` when done.
   alignas(64) std::atomic<uint64_t> epoch{0};
   alignas(64) std::atomic<int> pending{0};
-  std::atomic<int> sleepers{0};
+  // Of barrier(): the last of `arrived` begins the next round.
+  alignas(64) std::atomic<int> arrived{0};
+  std::atomic<uint64_t> round{0};
+  alignas(64) std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
   const ParallelBody* body = nullptr;
   int active = 0;
@@ -139,25 +154,29 @@ void ThreadPool::run(ParallelBody body) { run_some(num_threads_, body); }
 
 void ThreadPool::run_some(int num_threads, ParallelBody body) {
   FlushDenormals flush;
+  State& state = *state_;
+  state.active = num_threads;
   if (num_threads == 1) {
     body(0, 1);
     return;
   }
-  State& state = *state_;
   state.body = &body;
-  state.active = num_threads;
   state.pending.store(num_threads_ - 1, std::memory_order_relaxed);
   state.publish();
   state.call(0);
-  for (int spin = 0; state.pending.load(std::memory_order_acquire) != 0; ++spin) {
-    // A worker may have lost its core: after a while let the scheduler run it.
-    if (spin < kSpins) {
-      pause_cpu();
-    } else {
-      std::this_thread::yield();
-    }
-  }
+  spin_until([&] { return state.pending.load(std::memory_order_acquire) == 0; });
   if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
+}
+
+void ThreadPool::barrier() {
+  State& state = *state_;
+  const uint64_t round = state.round.load(std::memory_order_acquire);
+  if (state.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == state.active) {
+    state.arrived.store(0, std::memory_order_relaxed);
+    state.round.store(round + 1, std::memory_order_release);
+  } else {
+    spin_until([&] { return state.round.load(std::memory_order_acquire) != round; });
+  }
 }
 
 namespace {

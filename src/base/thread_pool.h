@@ -39,6 +39,10 @@ class ThreadPool {
   /// Denormals are flushed to zero in every thread of the pool, and in the caller for the duration of the call.
   void run(ParallelBody body);
 
+  /// Inside a body of run() or a `before` of share_out(): returns when every thread that runs the body has come here as often. No thread of a
+  /// body that does this may throw.
+  void barrier();
+
   /// Splits [0, count) into one contiguous range per thread, at multiples of `grain`, and calls body(begin, end).
   /// With less than two grains of work it stays on the calling thread.
   template <typename F>
@@ -56,12 +60,18 @@ class ThreadPool {
   /// threads as parallel_for() has them, and takes them ascending; one that is done helps the next ones.
   template <typename F>
   void share_out(int64_t count, const F& body) {
+    share_out(count, [](int, int) {}, body);
+  }
+  /// The same after before(thread, num_threads) on each thread; what a thread needs of the others' part of it comes after a barrier().
+  template <typename Before, typename F>
+  void share_out(int64_t count, const Before& before, const F& body) {
     for (int thread = 0; thread < num_threads_; ++thread) {
       Share& share = shares_[static_cast<size_t>(thread)];
       share.next.store(count * thread / num_threads_, std::memory_order_relaxed);
       share.end = count * (thread + 1) / num_threads_;
     }
     run([&](int thread, int num_threads) {
+      before(thread, num_threads);
       for (int k = 0; k < num_threads; ++k) {
         Share& share = shares_[static_cast<size_t>((thread + k) % num_threads)];
         for (int64_t i = share.next.fetch_add(1); i < share.end; i = share.next.fetch_add(1)) body(i, thread);

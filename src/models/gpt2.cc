@@ -63,8 +63,8 @@ class Gpt2 : public Model {
       Arena::Scope scope(ctx.arena);
       const Layer& layer = layers_[i];
       const TensorView attended =
-          layer.attention.forward(ctx, layer.attention_norm.forward(ctx, x), attention_batch, kv.layer(static_cast<int64_t>(i)), x);
-      const TensorView hidden = layer.up.forward(ctx, layer.mlp_norm.forward(ctx, attended), activation_);
+          layer.attention.forward(ctx, layer.attention_norm.input(x), attention_batch, kv.layer(static_cast<int64_t>(i)), x);
+      const TensorView hidden = layer.up.forward(ctx, layer.mlp_norm.input(attended), activation_);
       layer.down.forward_into(ctx, hidden, x, attended);
       observe(i + 1);
     }

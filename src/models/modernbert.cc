@@ -41,11 +41,10 @@ class ModernBert : public Model {
     for (size_t i = 0; i < layers_.size(); ++i) {
       Arena::Scope scope(ctx.arena);
       const Layer& layer = layers_[i];
-      const TensorView normed = layer.attention_norm ? layer.attention_norm.forward(ctx, x) : x;
+      const LinearInput normed = layer.attention_norm ? layer.attention_norm.input(x) : x;
       const TensorView attended = layer.attention.forward(ctx, normed, attention_batch, kv.layer(static_cast<int64_t>(i)), x);
-      const TensorView wide = layer.in.forward(ctx, layer.mlp_norm.forward(ctx, attended));  // [T, 2F]
-      const TensorView hidden = ops::gated(ctx, wide.slice_columns(0, F), wide.slice_columns(F, 2 * F), activation_);
-      layer.out.forward_into(ctx, hidden, x, attended);
+      const TensorView wide = layer.in.forward(ctx, layer.mlp_norm.input(attended));  // [T, 2F]
+      layer.out.forward_into(ctx, {wide.slice_columns(0, F), wide.slice_columns(F, 2 * F), activation_}, x, attended);
       observe(i + 1);
     }
     return final_norm_.forward(ctx, x);

@@ -12,9 +12,9 @@ std::vector<LinearSpec> qkv_specs(const AttentionConfig& config, const std::stri
   return {spec(q, config.heads), spec(k, config.kv_heads), spec(v, config.kv_heads)};
 }
 
-TensorView Attention::forward(const ForwardContext& ctx, const TensorView& x, const AttentionBatch& batch, KvLayer& kv,
+TensorView Attention::forward(const ForwardContext& ctx, const LinearInput& x, const AttentionBatch& batch, KvLayer& kv,
                               const TensorView& residual) const {
-  const int64_t T = x.rows(), H = config.heads, K = config.kv_heads, D = config.head_dim;
+  const int64_t T = x.x.rows(), H = config.heads, K = config.kv_heads, D = config.head_dim;
   std::vector<TensorView> parts = qkv.forward(ctx, x);
   if (parts.size() == 1) {  // stored as one matrix
     const TensorView fused = parts[0];

@@ -36,8 +36,8 @@ class Attention {
   const std::vector<float>* bias = nullptr;  // [H, 2R + 1] relative position bias, shared between layers
   int64_t bias_radius = 0;
 
-  /// x [T, C] (normed where the architecture is pre-norm) → out(attention) + residual, [T, C].
-  TensorView forward(const ForwardContext& ctx, const TensorView& x, const AttentionBatch& batch, KvLayer& kv,
+  /// x [T, C] (to be normed where the architecture is pre-norm) → out(attention) + residual, [T, C].
+  TensorView forward(const ForwardContext& ctx, const LinearInput& x, const AttentionBatch& batch, KvLayer& kv,
                      const TensorView& residual) const;
 };
 

@@ -38,19 +38,19 @@ Linear Linear::tied(std::shared_ptr<PackedWeight> weight, std::string name, std:
   return linear;
 }
 
-void Linear::observe(const ForwardContext& ctx, const TensorView& x) const {
-  if (ctx.observer == nullptr || !ctx.observer->linear_input) return;
-  for (const std::string& name : names_) ctx.observer->linear_input(name, x);
+LinearInput Linear::observed(const ForwardContext& ctx, const LinearInput& x) const {
+  if (ctx.observer == nullptr || !ctx.observer->linear_input) return x;
+  const TensorView seen = ops::evaluate(ctx, x);
+  for (const std::string& name : names_) ctx.observer->linear_input(name, seen);
+  return seen;
 }
 
-TensorView Linear::forward(const ForwardContext& ctx, const TensorView& x, ActivationKind activation, const TensorView& residual) const {
-  observe(ctx, x);
-  return ops::linear(ctx, x, *weight_, bias(), activation, residual);
+TensorView Linear::forward(const ForwardContext& ctx, const LinearInput& x, ActivationKind activation, const TensorView& residual) const {
+  return ops::linear(ctx, observed(ctx, x), *weight_, bias(), activation, residual);
 }
 
-void Linear::forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y, const TensorView& residual) const {
-  observe(ctx, x);
-  ops::linear_into(ctx, x, *weight_, bias(), ActivationKind::kNone, residual, y);
+void Linear::forward_into(const ForwardContext& ctx, const LinearInput& x, const TensorView& y, const TensorView& residual) const {
+  ops::linear_into(ctx, observed(ctx, x), *weight_, bias(), ActivationKind::kNone, residual, y);
 }
 
 LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs) {
@@ -85,10 +85,11 @@ LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, con
   return group;
 }
 
-std::vector<TensorView> LinearGroup::forward(const ForwardContext& ctx, const TensorView& x) const {
+std::vector<TensorView> LinearGroup::forward(const ForwardContext& ctx, const LinearInput& x) const {
   std::vector<TensorView> views;
+  const LinearInput input = products_.size() > 1 ? ops::evaluate(ctx, x) : x;  // computed once for all
   for (size_t i = 0; i < products_.size(); ++i) {
-    const TensorView y = products_[i].forward(ctx, x);
+    const TensorView y = products_[i].forward(ctx, input);
     int64_t begin = 0;
     for (int64_t width : widths_[i]) {
       views.push_back(y.slice_columns(begin, begin + width));

@@ -29,11 +29,11 @@ class Linear {
   static Linear tied(std::shared_ptr<PackedWeight> weight, std::string name, std::vector<float> bias = {});
 
   /// x [T, K] → [T, N].
-  TensorView forward(const ForwardContext& ctx, const TensorView& x, ActivationKind activation = ActivationKind::kNone,
+  TensorView forward(const ForwardContext& ctx, const LinearInput& x, ActivationKind activation = ActivationKind::kNone,
                      const TensorView& residual = {}) const;
 
   /// The same into y [T, N], which may be `residual` but must not overlap x.
-  void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y, const TensorView& residual = {}) const;
+  void forward_into(const ForwardContext& ctx, const LinearInput& x, const TensorView& y, const TensorView& residual = {}) const;
 
   int64_t inputs() const { return weight_->cols(); }
   int64_t outputs() const { return weight_->rows(); }
@@ -41,7 +41,8 @@ class Linear {
   explicit operator bool() const { return weight_ != nullptr; }
 
  private:
-  void observe(const ForwardContext& ctx, const TensorView& x) const;
+  /// The input as the observer has seen it, or as it is where nobody watches.
+  LinearInput observed(const ForwardContext& ctx, const LinearInput& x) const;
   const float* bias() const { return bias_.empty() ? nullptr : bias_.data(); }
 
   std::shared_ptr<PackedWeight> weight_;
@@ -56,7 +57,7 @@ class LinearGroup {
   static LinearGroup load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs);
 
   /// x [T, K] → one view [T, N_i] for each spec, in order; views of one product share a stride.
-  std::vector<TensorView> forward(const ForwardContext& ctx, const TensorView& x) const;
+  std::vector<TensorView> forward(const ForwardContext& ctx, const LinearInput& x) const;
 
  private:
   std::vector<Linear> products_;

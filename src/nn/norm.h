@@ -27,11 +27,13 @@ class Norm {
   explicit operator bool() const { return !weight_.empty(); }
   /// x [T, C] → [T, C].
   TensorView forward(const ForwardContext& ctx, const TensorView& x) const { return ops::norm(ctx, x, weights()); }
+  /// norm(x) as the input of a product, which computes it.
+  LinearInput input(const TensorView& x) const { return {x, weights()}; }
   /// The same into y, which may be x. x may be [T, H, C]: every head is normalised apart.
   void forward_into(const ForwardContext& ctx, const TensorView& x, const TensorView& y) const { ops::norm_into(ctx, x, weights(), y); }
 
  private:
-  ops::NormWeights weights() const { return {kind_, weight_, bias_, epsilon_}; }
+  NormWeights weights() const { return {kind_, weight_, bias_, epsilon_}; }
 
   NormKind kind_ = NormKind::kLayerNorm;
   float epsilon_ = 0;

@@ -1,5 +1,7 @@
 #include "ops/ops.h"
 
+#include <iterator>
+
 #include "base/check.h"
 
 namespace citius::ops {
@@ -7,38 +9,34 @@ namespace {
 
 void check_f32(const TensorView& x) { CHECK(x.data != nullptr && x.dtype == DType::kF32); }
 
-NormArgs norm_args(const TensorView& x, const NormWeights& weights) {
-  check_f32(x);
-  const auto channels = static_cast<size_t>(x.shape[-1]);
-  CHECK(weights.weight.empty() || weights.weight.size() == channels);
-  CHECK(weights.bias.empty() || weights.bias.size() == channels);
-  NormArgs args;
-  args.x = x;
-  args.kind = weights.kind;
-  args.weight = weights.weight.empty() ? nullptr : weights.weight.data();
-  args.bias = weights.bias.empty() ? nullptr : weights.bias.data();
-  args.epsilon = weights.epsilon;
-  return args;
+void check_weights(const NormWeights& weights, int64_t channels) {
+  CHECK(weights.weight.empty() || std::ssize(weights.weight) == channels);
+  CHECK(weights.bias.empty() || std::ssize(weights.bias) == channels);
 }
 
 }  // namespace
 
-TensorView linear(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
+TensorView linear(const ForwardContext& ctx, const LinearInput& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
                   const TensorView& residual) {
-  const TensorView y = ctx.alloc({x.shape[0], weight.rows()});
+  const TensorView y = ctx.alloc({x.x.shape[0], weight.rows()});
   linear_into(ctx, x, weight, bias, activation, residual, y);
   return y;
 }
 
-void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWeight& weight, const float* bias, ActivationKind activation,
-                 const TensorView& residual, const TensorView& y) {
+void linear_into(const ForwardContext& ctx, const LinearInput& input, const PackedWeight& weight, const float* bias,
+                 ActivationKind activation, const TensorView& residual, const TensorView& y) {
+  const TensorView& x = input.x;
   check_f32(x);
   check_f32(y);
   CHECK((y.shape == Shape{x.shape[0], weight.rows()}));
   CHECK(x.shape.rank() == 2 && x.shape[1] == weight.cols());
   CHECK(!residual || (residual.shape == Shape{x.shape[0], weight.rows()}));
+  CHECK(!input.norm || !input.up);
+  if (input.norm) check_weights(*input.norm, x.shape[1]);
+  if (input.up) check_f32(input.up);
+  CHECK(!input.up || input.up.shape == x.shape);
   LinearArgs args;
-  args.x = x;
+  args.input = input;
   args.weight = &weight;
   args.bias = bias;
   args.activation = activation;
@@ -48,6 +46,14 @@ void linear_into(const ForwardContext& ctx, const TensorView& x, const PackedWei
   if (x.shape[0] > 0) ctx.backend.linear(args);
 }
 
+TensorView evaluate(const ForwardContext& ctx, const LinearInput& input) {
+  if (input.norm) return norm(ctx, input.x, *input.norm);
+  if (!input.up) return input.x;
+  const TensorView y = ctx.alloc(input.x.shape);
+  if (y.rows() > 0) ctx.backend.gated({input.x, input.up, input.gate, y});
+  return y;
+}
+
 TensorView norm(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights) {
   const TensorView y = ctx.alloc(x.shape);
   norm_into(ctx, x, weights, y);
@@ -55,19 +61,10 @@ TensorView norm(const ForwardContext& ctx, const TensorView& x, const NormWeight
 }
 
 void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights& weights, const TensorView& y) {
+  check_f32(x);
   CHECK(y.shape == x.shape);
-  NormArgs args = norm_args(x, weights);
-  args.y = y;
-  if (x.rows() > 0) ctx.backend.norm(args);
-}
-
-TensorView gated(const ForwardContext& ctx, const TensorView& gate, const TensorView& up, ActivationKind kind) {
-  check_f32(gate);
-  check_f32(up);
-  CHECK(gate.shape == up.shape);
-  const TensorView y = gate.dense() ? gate : ctx.alloc(gate.shape);
-  if (gate.rows() > 0) ctx.backend.gated({gate, up, kind, y});
-  return y;
+  check_weights(weights, x.shape[-1]);
+  if (x.rows() > 0) ctx.backend.norm({x, weights, y});
 }
 
 void add_in_place(const ForwardContext& ctx, const TensorView& a, const TensorView& b) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/cpu/linear.h"
+#include "backend/cpu/op_tasks.h"
 #include "tensor/float_types.h"
 
 namespace citius::cpu {
@@ -168,7 +169,7 @@ std::vector<float> multiply(CpuLinear& linear, const PackedWeight& weight, const
   std::vector<float> xs = x;
   std::vector<float> y(static_cast<size_t>(T * weight.rows()), -1.0f);
   LinearArgs args;
-  args.x = TensorView(xs.data(), DType::kF32, {T, weight.cols()});
+  args.input = TensorView(xs.data(), DType::kF32, {T, weight.cols()});
   args.y = TensorView(y.data(), DType::kF32, {T, weight.rows()});
   args.weight = &weight;
   args.compute = compute;
@@ -343,7 +344,7 @@ TEST_P(LinearTest, FusesBiasActivationAndResidual) {
     std::vector<float> xs = x, y(T * (N + 3), 9.0f);
     for (int64_t t = 0; t < T; ++t) std::copy_n(residual.begin() + t * N, N, y.begin() + t * (N + 3));
     LinearArgs args;
-    args.x = TensorView(xs.data(), DType::kF32, {T, K});
+    args.input = TensorView(xs.data(), DType::kF32, {T, K});
     args.y = TensorView(y.data(), DType::kF32, {T, N});
     args.y.stride = N + 3;
     args.residual = args.y;
@@ -359,6 +360,50 @@ TEST_P(LinearTest, FusesBiasActivationAndResidual) {
             << "activation " << kind << " of " << sum;
       }
       for (int64_t n = N; n < N + 3; ++n) ASSERT_EQ(y[static_cast<size_t>(t * (N + 3) + n)], 9.0f);
+    }
+  }
+}
+
+// Inputs that a product computes itself have the bits that the ops would have given it.
+TEST_P(LinearTest, ComputedInputsAreThoseOfTheOps) {
+  constexpr int64_t kMost = 70, kGap = 5;
+  for (const Format format : all_formats()) {
+    const Fixture f(format, 53, odd_width(format, 3), 3);
+    const auto weight = f.pack(linear_);
+    std::vector<float> x = random_floats(kMost * (f.K + kGap), 1), up = random_floats(kMost * f.K, 2);
+    const std::vector<float> scale = random_floats(f.K, 3), shift = random_floats(f.K, 4);
+    for (const int64_t T : {1, 2, 7, 33, 70}) {
+      TensorView input(x.data(), DType::kF32, {T, f.K});
+      input.stride = f.K + kGap;
+      const TensorView other(up.data(), DType::kF32, {T, f.K});
+      const NormWeights layer_norm{NormKind::kLayerNorm, scale, shift, 1e-5f}, rms_norm{NormKind::kRmsNorm, scale, {}, 1e-5f};
+      for (const LinearInput& fused :
+           {LinearInput(input, layer_norm), LinearInput(input, rms_norm), LinearInput(input, other, ActivationKind::kSilu)}) {
+        std::vector<float> computed(static_cast<size_t>(T * f.K));
+        const TensorView result(computed.data(), DType::kF32, {T, f.K});
+        if (fused.norm) {
+          NormTask task = norm_task(input, *fused.norm, result);
+          task.end = T;
+          target_.ops->norm(task);
+        } else {
+          PointwiseTask task = pointwise_task(input, other, result, fused.gate);
+          task.end = T;
+          target_.ops->gated(task);
+        }
+        for (const Compute compute : {Compute::kFast, Compute::kExact}) {
+          const std::vector<float> want = multiply(linear_, *weight, computed, T, compute);
+          for (CpuLinear* linear : {&linear_, &threaded_}) {
+            std::vector<float> y(want.size());
+            LinearArgs args;
+            args.input = fused;
+            args.y = TensorView(y.data(), DType::kF32, {T, f.N});
+            args.weight = weight.get();
+            args.compute = compute;
+            linear->run(args);
+            ASSERT_EQ(std::memcmp(y.data(), want.data(), y.size() * 4), 0) << format_name(format) << " with " << T << " rows";
+          }
+        }
+      }
     }
   }
 }

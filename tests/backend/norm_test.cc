@@ -34,11 +34,11 @@ TEST_P(NormTest, MatchesReference) {
       TestTensor weight = TestTensor::random({1, C}, 3), bias = TestTensor::random({1, C}, 4);
       TestTensor want({6, C}), got({6, C}, 1);
       NormArgs args;
-      args.kind = kind;
+      args.weights.kind = kind;
       args.x = x.view();
-      args.weight = &weight.at(0, 0);
-      args.bias = center ? &bias.at(0, 0) : nullptr;
-      args.epsilon = 1e-5f;
+      args.weights.weight = {&weight.at(0, 0), static_cast<size_t>(C)};
+      if (center) args.weights.bias = {&bias.at(0, 0), static_cast<size_t>(C)};
+      args.weights.epsilon = 1e-5f;
       args.y = want.view();
       reference().norm(args);
       args.y = got.view();
@@ -56,8 +56,8 @@ TEST_P(NormTest, PerHeadWithoutWeights) {
   const auto backend = cpu();
   TestTensor x = TestTensor::random({5, 3, 40}, 1, 1, 11), want({5, 3, 40}), got({5, 3, 40});
   NormArgs args;
-  args.kind = NormKind::kRmsNorm;
-  args.epsilon = 1e-5f;
+  args.weights.kind = NormKind::kRmsNorm;
+  args.weights.epsilon = 1e-5f;
   args.x = x.view();
   args.y = want.view();
   reference().norm(args);
@@ -72,9 +72,9 @@ TEST_P(NormTest, AliasesThreadsAndRowsAloneGiveTheSameBits) {
   for (const NormKind kind : {NormKind::kLayerNorm, NormKind::kRmsNorm}) {
     TestTensor want({T, C});
     NormArgs args;
-    args.kind = kind;
-    args.weight = &weight.at(0, 0);
-    args.epsilon = 1e-6f;
+    args.weights.kind = kind;
+    args.weights.weight = {&weight.at(0, 0), static_cast<size_t>(C)};
+    args.weights.epsilon = 1e-6f;
     args.x = x.view();
     args.y = want.view();
     cpu(1)->norm(args);

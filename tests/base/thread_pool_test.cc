@@ -58,6 +58,39 @@ TEST(ThreadPool, OthersTakeWhatAThreadLeaves) {
   EXPECT_EQ(done, 20);
 }
 
+TEST(ThreadPool, WhatWasWrittenBeforeABarrierIsSeenBehindIt) {
+  for (const int threads : {1, 2, 3, 16}) {
+    ThreadPool pool(threads);
+    std::vector<int> written(static_cast<size_t>(threads), 0), seen(written.size(), 0);
+    const auto count = [&](int round) {
+      int sum = 0;
+      for (const int value : written) sum += value == round ? 1 : 0;
+      return sum;
+    };
+    for (int round = 1; round <= 50; ++round) {
+      pool.run([&](int thread, int) {
+        const auto i = static_cast<size_t>(thread);
+        written[i] = round;
+        pool.barrier();
+        seen[i] = count(round);
+        pool.barrier();
+        written[i] = -round;
+      });
+      for (const int sum : seen) ASSERT_EQ(sum, threads);
+      ASSERT_EQ(count(-round), threads);
+      std::atomic<int> right{0};
+      pool.share_out(
+          40,
+          [&](int thread, int) {
+            written[static_cast<size_t>(thread)] = round;
+            pool.barrier();
+          },
+          [&](int64_t, int) { right += count(round) == threads ? 1 : 0; });
+      ASSERT_EQ(right, 40);
+    }
+  }
+}
+
 TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(3);
   EXPECT_THROW(pool.run([](int thread, int) {

@@ -1,11 +1,29 @@
 // Linear: y = act(x · Wᵀ + bias) + residual.
 #pragma once
 
+#include <optional>
+
 #include "backend/contract/activation.h"
+#include "backend/contract/norm.h"
 #include "backend/packed_weight.h"
 #include "tensor/tensor_view.h"
 
 namespace citius {
+
+/// The input of a product: x itself, or what is computed of x on the way and kept by nobody. Its bits are those that the ops norm and
+/// gated would have given.
+struct LinearInput {
+  LinearInput() = default;
+  LinearInput(const TensorView& x) : x(x) {}                                                         // NOLINT: implicit by design
+  LinearInput(const TensorView& x, const NormWeights& norm) : x(x), norm(norm) {}                    // norm(x)
+  LinearInput(const TensorView& gate, const TensorView& up, ActivationKind kind) : x(gate), up(up), gate(kind) {}  // act(gate) · up
+  bool is_computed() const { return norm.has_value() || up; }
+
+  TensorView x;  // [T, K] fp32, strided
+  std::optional<NormWeights> norm;
+  TensorView up;  // [T, K] fp32, strided, or empty
+  ActivationKind gate = ActivationKind::kNone;
+};
 
 /// y[t, n] = act(Σ_k x[t, k] · W[n, k] + bias[n]) + residual[t, n].
 ///
@@ -19,12 +37,12 @@ namespace citius {
 ///     sum of integer products is exact in int32; then acc = fma(float(sum), w_scale · x_scale, acc), groups ascending.
 ///     Formats with an offset (w = scale · q + min) add acc = fma(float(Σ q_x), min · x_scale, acc) after it.
 struct LinearArgs {
-  TensorView x;                          // [T, K] fp32, strided
+  LinearInput input;                     // x [T, K]
   const PackedWeight* weight = nullptr;  // [N, K]
   const float* bias = nullptr;           // [N] or null
   ActivationKind activation = ActivationKind::kNone;
   TensorView residual;  // [T, N] fp32, strided, or empty; may be y itself
-  TensorView y;         // [T, N] fp32, strided; must not overlap x
+  TensorView y;         // [T, N] fp32, strided; must not overlap the input
   Compute compute = Compute::kFast;
 };
 

@@ -1,6 +1,9 @@
 // Normalisation over the last axis.
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "tensor/tensor_view.h"
 
 namespace citius {
@@ -10,14 +13,18 @@ enum class NormKind : uint8_t {
   kRmsNorm,    // x / sqrt(mean(x²) + eps) · weight (Zhang and Sennrich 2019, eq. 4)
 };
 
+struct NormWeights {
+  NormKind kind = NormKind::kLayerNorm;
+  std::span<const float> weight;  // [C] or empty for ones
+  std::span<const float> bias;    // [C] or empty
+  float epsilon = 0;
+};
+
 /// y = norm(x). x and y: [T, C] fp32, or [T, H, C] normalised for every head apart; strided along T. y may be x. Statistics of
 /// a row depend on that row alone.
 struct NormArgs {
   TensorView x;
-  NormKind kind = NormKind::kLayerNorm;
-  const float* weight = nullptr;  // [C] or null for ones
-  const float* bias = nullptr;    // [C] or null
-  float epsilon = 0;
+  NormWeights weights;
   TensorView y;
 };
 

@@ -14,8 +14,8 @@ namespace citius::cpu {
 
 /// The kernel that multiplies by weights of a format.
 KernelChoice explain_kernels(const Target& target, const FormatKernels& kernels, Compute compute);
-/// Bytes of x [rows, cols] as `plan` prepares it; 0 where kernels read it as it is.
-size_t activation_bytes(const ActivationPlan& plan, int64_t rows, int64_t cols);
+/// Bytes of an input as `plan` prepares it, with what `threads` threads need for that; 0 where kernels read it as it is.
+size_t activation_bytes(const ActivationPlan& plan, const LinearInput& input, int threads);
 
 class CpuLinear {
  public:
@@ -29,11 +29,9 @@ class CpuLinear {
   void run(const LinearArgs& args);
 
  private:
-  Activations prepare(const LinearArgs& args, const ActivationPlan& plan);
-
   ThreadPool& pool_;
   const Target& target_;
-  AlignedBuffer activations_;  // int8 or bf16 copies of x
+  AlignedBuffer activations_;  // inputs as kernels read them
   AlignedBuffer scratch_;      // kLinearScratch bytes a thread
 };
 

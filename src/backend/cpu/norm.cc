@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/op_tasks.h"
 #include "base/check.h"
 
 namespace citius::cpu {
@@ -10,17 +11,7 @@ void CpuBackend::norm(const NormArgs& args) {
   // A thread takes at least this many elements: fewer are done sooner than another thread wakes.
   constexpr int64_t kGrain = 8192;
   CHECK(args.x && args.y && args.y.shape == args.x.shape && args.x.shape.rank() >= 2);
-  NormTask task;
-  task.x = args.x.row(0);
-  task.x_stride = args.x.stride;
-  task.y = args.y.row(0);
-  task.y_stride = args.y.stride;
-  task.weight = args.weight;
-  task.bias = args.bias;
-  task.epsilon = args.epsilon;
-  task.center = args.kind == NormKind::kLayerNorm;
-  task.channels = args.x.shape[-1];
-  task.heads = args.x.shape.rank() == 3 ? args.x.shape[1] : 1;
+  const NormTask task = norm_task(args.x, args.weights, args.y);
   if (trace_.on()) trace_.print("norm [{}]: {}", task.channels, target_.name);
   const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, args.x.shape.row_elements()));
   pool_.parallel_for(args.x.rows(), grain, [&](int64_t begin, int64_t end) {

@@ -38,8 +38,8 @@ size_t PlanBackend::workspace_bytes() const {
 }
 
 void PlanBackend::linear(const LinearArgs& args) {
-  if (args.compute == Compute::kExact) return;
-  activation_bytes_ = std::max(activation_bytes_, activation_bytes(kernels(*args.weight).plan, args.x.shape[0], args.x.shape[1]));
+  const ActivationPlan plan = args.compute == Compute::kFast ? kernels(*args.weight).plan : ActivationPlan{};
+  activation_bytes_ = std::max(activation_bytes_, activation_bytes(plan, args.input, pool_.num_threads()));
 }
 
 void PlanBackend::attention(const AttentionArgs& args) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/op_tasks.h"
 #include "base/check.h"
 
 namespace citius::cpu {
@@ -12,17 +13,8 @@ constexpr int64_t kGrain = 8192;
 
 int64_t row_grain(const TensorView& x) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, x.shape.row_elements())); }
 
-PointwiseTask pointwise_task(const TensorView& a, const TensorView& b, const TensorView& y) {
+void check_elements(const TensorView& a, const TensorView& b, const TensorView& y) {
   CHECK(a && b && y && a.shape.rank() == 2 && b.shape == a.shape && y.shape == a.shape);
-  PointwiseTask task;
-  task.a = a.row(0);
-  task.a_stride = a.stride;
-  task.b = b.row(0);
-  task.b_stride = b.stride;
-  task.y = y.row(0);
-  task.y_stride = y.stride;
-  task.channels = a.shape[1];
-  return task;
 }
 
 template <typename Task>
@@ -38,13 +30,13 @@ void run_rows(ThreadPool& pool, const TensorView& x, const Task& task, void (*ke
 }  // namespace
 
 void CpuBackend::gated(const GatedArgs& args) {
-  PointwiseTask task = pointwise_task(args.gate, args.up, args.y);
-  task.activation = static_cast<int>(args.kind);
+  check_elements(args.gate, args.up, args.y);
   if (trace_.on()) trace_.print("gated: {}", target_.name);
-  run_rows(pool_, args.gate, task, target_.ops->gated);
+  run_rows(pool_, args.gate, pointwise_task(args.gate, args.up, args.y, args.kind), target_.ops->gated);
 }
 
 void CpuBackend::add(const AddArgs& args) {
+  check_elements(args.a, args.b, args.y);
   if (trace_.on()) trace_.print("add: {}", target_.name);
   run_rows(pool_, args.a, pointwise_task(args.a, args.b, args.y), target_.ops->add);
 }

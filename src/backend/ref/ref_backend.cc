@@ -44,16 +44,16 @@ void RefBackend::norm(const NormArgs& args) {
       const float* x = rows.at(args.x, r);
       float* y = rows.at(args.y, r);
       double mean = 0;
-      if (args.kind == NormKind::kLayerNorm) {
+      if (args.weights.kind == NormKind::kLayerNorm) {
         for (int64_t c = 0; c < rows.channels; ++c) mean += x[c];
         mean /= C;
       }
       double variance = 0;
       for (int64_t c = 0; c < rows.channels; ++c) variance += (x[c] - mean) * (x[c] - mean);
-      const double inverse = 1.0 / std::sqrt(variance / C + static_cast<double>(args.epsilon));
+      const double inverse = 1.0 / std::sqrt(variance / C + static_cast<double>(args.weights.epsilon));
       for (int64_t c = 0; c < rows.channels; ++c) {
-        const double weight = args.weight != nullptr ? args.weight[c] : 1.0;
-        const double bias = args.bias != nullptr ? args.bias[c] : 0.0;
+        const double weight = args.weights.weight.empty() ? 1.0 : args.weights.weight[static_cast<size_t>(c)];
+        const double bias = args.weights.bias.empty() ? 0.0 : args.weights.bias[static_cast<size_t>(c)];
         y[c] = static_cast<float>((x[c] - mean) * inverse * weight + bias);
       }
     }

@@ -83,7 +83,13 @@ KernelChoice RefBackend::explain(const PackedWeight&, Compute) const { return {"
 
 void RefBackend::linear(const LinearArgs& args) {
   const PackedWeight& weight = *args.weight;
-  const int64_t T = args.x.rows(), N = weight.rows(), K = weight.cols();
+  const int64_t T = args.input.x.rows(), N = weight.rows(), K = weight.cols();
+  TensorView x = args.input.x;
+  std::vector<float> computed(static_cast<size_t>(args.input.is_computed() ? T * K : 0));
+  if (args.input.is_computed()) {
+    x = TensorView(computed.data(), DType::kF32, {T, K});
+    args.input.norm ? norm({args.input.x, *args.input.norm, x}) : gated({args.input.x, args.input.up, args.input.gate, x});
+  }
   const ActivationFormat format = args.compute == Compute::kFast ? format_activation(weight.format()) : ActivationFormat::kF32;
   const int64_t groups = (T + kTokens - 1) / kTokens;
   // [groups, K, kTokens]: inputs of 16 tokens side by side; tokens past the last are zero.
@@ -91,7 +97,7 @@ void RefBackend::linear(const LinearArgs& args) {
   threads_.parallel_for(T, 1, [&](int64_t begin, int64_t end) {
     std::vector<double> row(static_cast<size_t>(K));
     for (int64_t t = begin; t < end; ++t) {
-      prepare_row(args.x.row(t), K, format, row.data());
+      prepare_row(x.row(t), K, format, row.data());
       double* to = inputs.data() + t / kTokens * K * kTokens + t % kTokens;
       for (int64_t k = 0; k < K; ++k) to[k * kTokens] = row[static_cast<size_t>(k)];
     }

@@ -1,0 +1,41 @@
+// Tasks for the kernels of whole rows: of one op alone, or as the first step of a product.
+#pragma once
+
+#include "backend/contract/activation.h"
+#include "backend/contract/norm.h"
+#include "backend/cpu/op_kernels.h"
+
+namespace citius::cpu {
+
+/// norm(x) → y, without the rows.
+inline NormTask norm_task(const TensorView& x, const NormWeights& weights, const TensorView& y) {
+  NormTask task;
+  task.x = x.row(0);
+  task.x_stride = x.stride;
+  task.y = y.row(0);
+  task.y_stride = y.stride;
+  task.weight = weights.weight.empty() ? nullptr : weights.weight.data();
+  task.bias = weights.bias.empty() ? nullptr : weights.bias.data();
+  task.epsilon = weights.epsilon;
+  task.center = weights.kind == NormKind::kLayerNorm;
+  task.channels = x.shape[-1];
+  task.heads = x.shape.rank() == 3 ? x.shape[1] : 1;
+  return task;
+}
+
+/// Of a and b → y, without the rows.
+inline PointwiseTask pointwise_task(const TensorView& a, const TensorView& b, const TensorView& y,
+                                    ActivationKind activation = ActivationKind::kNone) {
+  PointwiseTask task;
+  task.a = a.row(0);
+  task.a_stride = a.stride;
+  task.b = b.row(0);
+  task.b_stride = b.stride;
+  task.y = y.row(0);
+  task.y_stride = y.stride;
+  task.activation = static_cast<int>(activation);
+  task.channels = a.shape[1];
+  return task;
+}
+
+}  // namespace citius::cpu
