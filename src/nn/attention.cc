@@ -23,16 +23,13 @@ TensorView Attention::forward(const ForwardContext& ctx, const LinearInput& x, c
   const TensorView q = parts[0].reshape({T, H, D}), k = parts[1].reshape({T, K, D}), v = parts[2].reshape({T, K, D});
   if (q_norm) q_norm.forward_into(ctx, q, q);
   if (k_norm) k_norm.forward_into(ctx, k, k);
-  if (rope != nullptr) {
-    rope->forward(ctx, q, batch.positions);
-    rope->forward(ctx, k, batch.positions);
-  }
-  const auto num_sequences = static_cast<int64_t>(batch.sequences.size());
-  ops::kv_write(ctx, {k, v, batch.sequences.data(), num_sequences, &kv});
   AttentionArgs args;
   args.q = q;
+  args.k = k;
+  args.v = v;
+  if (rope != nullptr) args.rope = rope->rotation(batch.positions);
   args.sequences = batch.sequences.data();
-  args.num_sequences = num_sequences;
+  args.num_sequences = static_cast<int64_t>(batch.sequences.size());
   args.kv = &kv;
   args.scale = config.scale > 0 ? config.scale : 1.0f / std::sqrt(static_cast<float>(D));
   args.causal = config.causal;

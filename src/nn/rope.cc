@@ -152,14 +152,14 @@ int64_t Rope::max_positions(const JsonObject& config, int64_t trained) {
   return std::max(trained, static_cast<int64_t>(stretched));
 }
 
-void Rope::forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const {
+Rotation Rope::rotation(std::span<const int32_t> positions) const {
   int64_t last = -1;
   for (int32_t position : positions) {
     CHECK(position >= 0 && position < positions_);
     last = std::max<int64_t>(last, position);
   }
   prepare(last + 1);
-  ops::rope_in_place(ctx, {x, positions.data(), cos_.data(), sin_.data(), rotary_, interleaved_});
+  return {positions.data(), cos_.data(), sin_.data(), rotary_, interleaved_};
 }
 
 }  // namespace citius::nn

@@ -25,9 +25,9 @@ class Rope {
 
   explicit operator bool() const { return rotary_ > 0; }
   int64_t positions() const { return positions_; }
-  /// Rotates x [T, H, D] in place. Calls must not come from two threads at once: the tables grow with the longest sequence seen,
-  /// because a configuration may name millions of positions that nobody uses.
-  void forward(const ForwardContext& ctx, const TensorView& x, std::span<const int32_t> positions) const;
+  /// The angles of tokens at `positions`, valid until the next call. Calls must not come from two threads at once: the tables grow with the
+  /// longest sequence seen, because a configuration may name millions of positions that nobody uses.
+  Rotation rotation(std::span<const int32_t> positions) const;
 
  private:
   int64_t rotary_ = 0;

@@ -74,21 +74,13 @@ void add_in_place(const ForwardContext& ctx, const TensorView& a, const TensorVi
   if (a.rows() > 0) ctx.backend.add({a, b, a});
 }
 
-void rope_in_place(const ForwardContext& ctx, const RopeArgs& args) {
-  check_f32(args.x);
-  CHECK(args.x.shape.rank() == 3 && args.rotary > 0 && args.rotary % 2 == 0 && args.rotary <= args.x.shape[2]);
-  if (args.x.rows() > 0) ctx.backend.rope(args);
-}
-
-void kv_write(const ForwardContext& ctx, const KvWriteArgs& args) {
-  check_f32(args.k);
-  check_f32(args.v);
-  CHECK(args.k.shape == args.v.shape && args.k.shape[1] == args.kv->heads && args.k.shape[2] == args.kv->head_dim);
-  if (args.k.rows() > 0) ctx.backend.kv_write(args);
-}
-
 TensorView attention(const ForwardContext& ctx, AttentionArgs args) {
   check_f32(args.q);
+  check_f32(args.k);
+  check_f32(args.v);
+  CHECK(args.k.shape == args.v.shape && (args.k.shape == Shape{args.q.rows(), args.kv->heads, args.kv->head_dim}));
+  const int64_t rotary = args.rope ? args.rope->rotary : 0;
+  CHECK(rotary >= 0 && rotary % 2 == 0 && rotary <= args.kv->head_dim);
   CHECK(args.q.shape.rank() == 3 && args.q.shape[2] == args.kv->head_dim && args.q.shape[1] % args.kv->heads == 0);
   args.out = ctx.alloc(args.q.shape);
   if (args.q.rows() > 0) ctx.backend.attention(args);

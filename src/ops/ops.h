@@ -25,10 +25,7 @@ void norm_into(const ForwardContext& ctx, const TensorView& x, const NormWeights
 /// a += b.
 void add_in_place(const ForwardContext& ctx, const TensorView& a, const TensorView& b);
 
-/// Rotates x [T, H, D] in place.
-void rope_in_place(const ForwardContext& ctx, const RopeArgs& args);
-void kv_write(const ForwardContext& ctx, const KvWriteArgs& args);
-/// → [T, H, D]; args.out is ignored.
+/// Writes the new keys and values, then attends → [T, H, D]; args.out is ignored.
 TensorView attention(const ForwardContext& ctx, AttentionArgs args);
 
 }  // namespace citius::ops

@@ -18,6 +18,7 @@ CITIUS_FOR_EACH_ISA(AttentionTest);
 
 struct Setting {
   int64_t H = 2, K = 2, D = 32;
+  int64_t rotary = 0;  // 0: no rotation
   bool causal = true;
   int64_t window = 0;
   float softcap = 0;
@@ -85,9 +86,10 @@ struct Problem {
       return to;
     };
     TestTensor step_q = pick(*q, 3), step_k = pick(*k, 0), step_v = pick(*v, 1), step_out({n, s.H, s.D}, 2);
-    backend.kv_write({step_k.view(), step_v.view(), spans.data(), num_spans, &kv});
     AttentionArgs args;
     args.q = step_q.view();
+    args.k = step_k.view();
+    args.v = step_v.view();
     args.sequences = spans.data();
     args.num_sequences = num_spans;
     args.kv = &kv;
@@ -98,11 +100,35 @@ struct Problem {
     args.bias = bias ? &bias->at(0, 0) : nullptr;
     args.bias_radius = s.bias_radius;
     args.out = step_out.view();
+    std::vector<int32_t> positions;
+    for (const SequenceSpan& span : spans) {
+      for (int32_t t = 0; t < span.end - span.begin; ++t) positions.push_back(span.past + t);
+    }
+    if (s.rotary > 0) args.rope = rotation(positions);
+    if (separate) {
+      if (args.rope) backend.rope({args.q, *args.rope});
+      if (args.rope) backend.rope({args.k, *args.rope});
+      backend.kv_write({args.k, args.v, args.sequences, args.num_sequences, args.kv});
+      args.rope.reset();
+      args.k = args.v = {};
+    }
     backend.attention(args);
     step_out.check_gaps();
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t c = 0; c < s.H * s.D; ++c) out.at(rows[static_cast<size_t>(i)], c) = step_out.at(i, c);
     }
+  }
+
+  Rotation rotation(const std::vector<int32_t>& positions) {
+    const int64_t longest = *std::max_element(s.lengths.begin(), s.lengths.end());
+    if (cosines.empty()) {
+      for (int64_t i = 0; i < longest * s.rotary / 2; ++i) {
+        const double angle = static_cast<double>(i / (s.rotary / 2)) / (1 + static_cast<double>(i % (s.rotary / 2)));
+        cosines.push_back(static_cast<float>(std::cos(angle)));
+        sines.push_back(static_cast<float>(std::sin(angle)));
+      }
+    }
+    return {positions.data(), cosines.data(), sines.data(), s.rotary, s.rotary % 4 == 0};
   }
 
   float scale() const { return 1 / std::sqrt(static_cast<float>(s.D)); }
@@ -134,7 +160,9 @@ struct Problem {
   std::unique_ptr<TestTensor> q, k, v, bias;
   std::vector<std::vector<int32_t>> tables;
   std::vector<uint8_t> memory;
+  std::vector<float> cosines, sines;
   KvLayer kv;
+  bool separate = false;  // rotates, writes and attends by one op each
 };
 
 std::vector<Setting> settings() {
@@ -160,12 +188,18 @@ std::vector<Setting> settings() {
     all.push_back({.H = 12, .K = 12, .D = 40, .causal = causal, .bias_radius = 300, .type = KvType::kBF16, .lengths = {100, 20}});
     all.push_back({.H = 12, .K = 12, .D = 40, .causal = causal, .bias_radius = 20, .type = KvType::kInt8, .lengths = {100, 20}});
     all.push_back({.H = 70, .K = 1, .D = 16, .causal = causal, .lengths = {5, 70}});
+    for (const int64_t window : {0, 20, 600}) {  // several spans
+      all.push_back({.H = 2, .K = 1, .D = 16, .causal = causal, .window = window, .lengths = {1100, 512, 513}});
+    }
+    for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
+      for (const int64_t rotary : {24, 6}) all.push_back({.H = 6, .K = 2, .D = 24, .rotary = rotary, .causal = causal, .type = type, .lengths = lengths});
+    }
   }
   return all;
 }
 
 std::string describe(const Setting& s) {
-  return fmt::format("H {} K {} D {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.causal, s.window,
+  return fmt::format("H {} K {} D {} rotary {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.rotary, s.causal, s.window,
                      s.softcap, s.bias_radius, kv_type_info(s.type).name, *std::max_element(s.lengths.begin(), s.lengths.end()));
 }
 
@@ -190,6 +224,20 @@ TEST_P(AttentionTest, ThreadsGiveTheSameBits) {
     const TestTensor want = problem.run(*cpu(1));
     EXPECT_TRUE(same_bits(problem.run(*cpu(2)), want)) << describe(setting);
     EXPECT_TRUE(same_bits(problem.run(*cpu(3)), want)) << describe(setting);
+  }
+}
+
+TEST_P(AttentionTest, OneOpGivesTheBitsOfThree) {
+  for (const Setting& setting : settings()) {
+    Problem problem(setting);
+    problem.separate = true;
+    const TestTensor want = problem.run(*cpu(1));
+    const std::vector<uint8_t> memory = problem.memory;
+    problem.separate = false;
+    for (const int threads : {1, 3}) {
+      EXPECT_TRUE(same_bits(problem.run(*cpu(threads)), want)) << describe(setting);
+      EXPECT_EQ(problem.memory, memory) << describe(setting);
+    }
   }
 }
 
@@ -232,9 +280,12 @@ TEST_P(AttentionTest, SequencesAloneGiveTheSameBits) {
 }
 
 TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
-  for (const auto& [H, K] : {std::pair<int64_t, int64_t>{9, 3}, {1, 1}, {8, 1}}) {
+  struct Shape {
+    int64_t H, K, window;
+  };
+  for (const auto& [H, K, window] : {Shape{9, 3, 0}, {1, 1, 0}, {8, 1, 0}, {3, 1, 40}, {3, 1, 700}}) {
     for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-      Problem problem({.H = H, .K = K, .D = 64, .type = type, .lengths = {1500}});
+      Problem problem({.H = H, .K = K, .D = 64, .window = window, .type = type, .lengths = {1500}});
       const TestTensor want = problem.run(*cpu(1));
       for (const int threads : {1, 2, 3}) {
         const auto backend = cpu(threads);

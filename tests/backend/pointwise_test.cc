@@ -109,7 +109,7 @@ TEST_P(PointwiseTest, RopeMatchesReference) {
       }
       TestTensor x = TestTensor::random({T, H, D}, 5, 1, 7);
       TestTensor want = x, got = x;
-      RopeArgs args{want.view(), positions.data(), &cosines.at(0, 0), &sines.at(0, 0), rotary, interleaved};
+      RopeArgs args{want.view(), {positions.data(), &cosines.at(0, 0), &sines.at(0, 0), rotary, interleaved}};
       reference().rope(args);
       args.x = got.view();
       backend->rope(args);
@@ -124,7 +124,7 @@ TEST_P(PointwiseTest, RopeMatchesReference) {
       TestTensor alone = x;
       for (int64_t t = 0; t < T; ++t) {
         args.x = alone.view().slice_rows(t, t + 1);
-        args.positions = positions.data() + t;
+        args.rotation.positions = positions.data() + t;
         backend->rope(args);
       }
       EXPECT_TRUE(same_bits(alone, got));

@@ -1,16 +1,22 @@
-// Writing keys and values, and attention: both are cut into pieces (a sequence, a key and value head, some tokens) that
-// threads take as they become free. A piece is computed alike whoever takes it.
+// Writing keys and values, and attention, which is cut into pieces (a sequence, a key and value head, some tokens; where these are few, a span
+// of the keys) that threads take as they become free. A piece is computed alike whoever takes it.
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/op_tasks.h"
 #include "base/check.h"
 
 namespace citius::cpu {
 namespace {
 
 // Below this many elements written, or multiplications, one thread is done sooner than another wakes.
-constexpr int64_t kSmallWrite = 1 << 14;
+constexpr int64_t kSmallWrite = 1 << 13;
 constexpr int64_t kSmallAttention = 1 << 16;
+// Tokens that are written together: keys are transposed so many at a time, and values in bf16 lie in pairs.
+constexpr int64_t kWriteTokens = 16;
+// With fewer pieces a thread, long contexts are cut.
+constexpr int64_t kFewPieces = 4;
+static_assert(kSpanBlocks * kKvBlock == kKvSpan && kKeys == kKvBlock);
 
 int64_t tokens(const SequenceSpan& sequence) { return sequence.end - sequence.begin; }
 
@@ -25,14 +31,6 @@ void check_sequences(const SequenceSpan* sequences, int64_t count, const KvLayer
   }
 }
 
-// As ThreadPool::share_out(); on the caller's thread alone where the work is small.
-template <typename Body>
-void share_out(ThreadPool& pool, int64_t count, bool small, const Body& body) {
-  if (!small) return pool.share_out(count, body);
-  FlushDenormals flush;
-  for (int64_t i = 0; i < count; ++i) body(i, 0);
-}
-
 // The kernel for a type out of a table of all of them.
 template <typename Kernel, size_t kCount>
 Kernel for_type(Kernel const (&kernels)[kCount], KvType type) {
@@ -40,50 +38,95 @@ Kernel for_type(Kernel const (&kernels)[kCount], KvType type) {
   return kernels[static_cast<size_t>(type)];
 }
 
+// Runs of new tokens, each within one block.
+void list_writes(const SequenceSpan* sequences, int64_t count, std::vector<TokenRun>& runs) {
+  runs.clear();
+  for (int64_t s = 0; s < count; ++s) {
+    const SequenceSpan& sequence = sequences[s];
+    for (int64_t t = 0; t < tokens(sequence);) {
+      const int64_t run = std::min(kWriteTokens - (sequence.past + t) % kWriteTokens, tokens(sequence) - t);
+      runs.push_back({s, t, run});
+      t += run;
+    }
+  }
+}
+
+void write_run(const KvWriteArgs& args, const TokenRun& run, void (*kernel)(const KvWriteTask&)) {
+  const KvLayer& kv = *args.kv;
+  const SequenceSpan& sequence = args.sequences[run.sequence];
+  const int64_t position = sequence.past + run.begin, row = sequence.begin + run.begin;
+  KvWriteTask task;
+  task.k_stride = args.k.stride;
+  task.v_stride = args.v.stride;
+  task.count = run.count;
+  task.slot = position % kKvBlock;
+  task.head_dim = kv.head_dim;
+  task.part_bytes = kv.part_bytes();
+  for (int64_t head = 0; head < kv.heads; ++head) {
+    task.k = args.k.row(row) + head * kv.head_dim;
+    task.v = args.v.row(row) + head * kv.head_dim;
+    task.block = static_cast<char*>(kv.data) + (sequence.blocks[position / kKvBlock] * kv.heads + head) * 2 * task.part_bytes;
+    kernel(task);
+  }
+}
+
 }  // namespace
 
 void CpuBackend::kv_write(const KvWriteArgs& args) {
-  KvLayer& kv = *args.kv;
-  const int64_t D = kv.head_dim;
-  CHECK(args.k.shape == args.v.shape && args.k.shape.rank() == 3 && args.k.shape[1] == kv.heads && args.k.shape[2] == D);
+  const KvLayer& kv = *args.kv;
+  CHECK(args.k.shape == args.v.shape && args.k.shape.rank() == 3 && args.k.shape[1] == kv.heads && args.k.shape[2] == kv.head_dim);
   check_sequences(args.sequences, args.num_sequences, kv, args.k.rows());
-  pieces_.clear();
-  for (int64_t s = 0; s < args.num_sequences; ++s) {
-    const SequenceSpan& sequence = args.sequences[s];
-    for (int64_t t = 0; t < tokens(sequence);) {
-      const int64_t slot = (sequence.past + t) % kKvBlock;
-      const int64_t count = std::min(kKvBlock - slot, tokens(sequence) - t);
-      for (int64_t head = 0; head < kv.heads; ++head) pieces_.push_back({s, head, t, count});
-      t += count;
-    }
-  }
+  list_writes(args.sequences, args.num_sequences, runs_);
   const auto kernel = for_type(target_.ops->kv_write, kv.type);
-  if (trace_.on()) trace_.print("kv_write {} [{}, {}]: {}", kv_type_info(kv.type).name, kv.heads, D, target_.name);
-  share_out(pool_, std::ssize(pieces_), args.k.shape.num_elements() < kSmallWrite, [&](int64_t i, int64_t) {
-    const Piece& piece = pieces_[static_cast<size_t>(i)];
-    const SequenceSpan& sequence = args.sequences[piece.sequence];
-    const int64_t position = sequence.past + piece.begin;
-    KvWriteTask task;
-    task.k = args.k.row(sequence.begin + piece.begin) + piece.head * D;
-    task.k_stride = args.k.stride;
-    task.v = args.v.row(sequence.begin + piece.begin) + piece.head * D;
-    task.v_stride = args.v.stride;
-    task.count = piece.count;
-    task.slot = position % kKvBlock;
-    task.head_dim = D;
-    task.part_bytes = kv.part_bytes();
-    task.block = static_cast<char*>(kv.data) + (sequence.blocks[position / kKvBlock] * kv.heads + piece.head) * 2 * task.part_bytes;
-    kernel(task);
+  if (trace_.on()) trace_.print("kv_write {} [{}, {}]: {}", kv_type_info(kv.type).name, kv.heads, kv.head_dim, target_.name);
+  const int64_t grain = std::max<int64_t>(1, kSmallWrite / (kWriteTokens * kv.heads * kv.head_dim));
+  pool_.parallel_for(std::ssize(runs_), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) write_run(args, runs_[static_cast<size_t>(i)], kernel);
   });
 }
 
-// Whole vectors, so that every thread's part is aligned.
-int64_t attention_scratch_floats(int64_t group, int64_t head_dim) { return (attention_scratch(group, head_dim) + 15) / 16 * 16; }
+AttentionPlan plan_attention(const AttentionArgs& args, int threads) {
+  const int64_t H = args.q.shape[1], D = args.kv->head_dim, group = H / args.kv->heads, step = attention_queries(group);
+  AttentionPlan plan;
+  int64_t pieces = 0, partial_floats = 0;
+  for (int64_t s = 0; s < args.num_sequences; ++s) {
+    const int64_t count = tokens(args.sequences[s]), length = args.sequences[s].past + count;
+    plan.multiplications += count * length * H * D * 2;
+    pieces += (count + step - 1) / step * args.kv->heads;
+    partial_floats += (length + kKvSpan - 1) / kKvSpan * args.kv->heads * attention_partial(count * group, D);
+    plan.split = plan.split || length > kKvSpan;
+  }
+  plan.split = plan.split && threads > 1 && pieces < kFewPieces * threads;
+  // Whole vectors, so that every thread's part is aligned.
+  plan.scratch_floats = (attention_scratch(group, D) + 15) / 16 * 16;
+  plan.partial_floats = plan.split ? partial_floats : 0;
+  return plan;
+}
+
+// In the order of the rows, so that a thread's share are those that it multiplied and will multiply.
+void CpuBackend::list_pieces(const AttentionArgs& args, const AttentionPlan& plan) {
+  const int64_t group = args.q.shape[1] / args.kv->heads, step = attention_queries(group);
+  pieces_.clear();
+  int64_t partial = 0;
+  for (int64_t s = 0; s < args.num_sequences; ++s) {
+    const int64_t count = tokens(args.sequences[s]), length = args.sequences[s].past + count;
+    for (int64_t t = 0; t < count; t += step) {
+      const int64_t queries = std::min(step, count - t), spans = plan.split ? (length + kKvSpan - 1) / kKvSpan : 1;
+      for (int64_t head = 0; head < args.kv->heads; ++head) {
+        for (int64_t span = 0; span < spans; ++span) {
+          pieces_.push_back({s, head, t, queries, plan.split ? span : -1, spans, partial});
+          if (plan.split) partial += attention_partial(queries * group, args.kv->head_dim);
+        }
+      }
+    }
+  }
+}
 
 void CpuBackend::attention(const AttentionArgs& args) {
   const KvLayer& kv = *args.kv;
   const int64_t H = args.q.shape[1], D = kv.head_dim;
   CHECK(args.q.shape.rank() == 3 && args.q.shape[2] == D && H % kv.heads == 0 && args.out.shape == args.q.shape);
+  CHECK(args.k.shape == args.v.shape && (!args.k || (args.k.shape == Shape{args.q.rows(), kv.heads, D})));
   CHECK(args.scale > 0);
   check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
   AttentionShape shape;
@@ -98,25 +141,31 @@ void CpuBackend::attention(const AttentionArgs& args) {
   shape.softcap = args.softcap;
   shape.bias = args.bias;
   shape.bias_radius = args.bias_radius;
-
-  pieces_.clear();
-  int64_t work = 0;
-  const int64_t step = attention_queries(shape.group);
-  for (int64_t s = 0; s < args.num_sequences; ++s) {
-    const int64_t count = tokens(args.sequences[s]);
-    work += count * (args.sequences[s].past + count) * H * D * 2;
-    // In the order of the rows, so that a thread's share are those that it multiplied and will multiply.
-    for (int64_t t = 0; t < count; t += step) {
-      for (int64_t head = 0; head < kv.heads; ++head) pieces_.push_back({s, head, t, std::min(step, count - t)});
-    }
-  }
-  const int64_t scratch = attention_scratch_floats(shape.group, D);
-  scratch_.reserve(static_cast<size_t>(scratch * pool_.num_threads()) * sizeof(float));
+  const AttentionPlan plan = plan_attention(args, pool_.num_threads());
+  list_pieces(args, plan);
+  scratch_.reserve(plan.bytes(pool_.num_threads()));
   auto* memory = reinterpret_cast<float*>(scratch_.data());
-  const auto kernel = for_type(target_.ops->attention, kv.type);
+  float* partials = memory + plan.scratch_floats * pool_.num_threads();
   if (trace_.on()) trace_.print("attention {} [{}, {}, {}]: {}", kv_type_info(kv.type).name, H, kv.heads, D, target_.name);
-  share_out(pool_, std::ssize(pieces_), work < kSmallAttention, [&](int64_t i, int64_t thread) {
-    const Piece& piece = pieces_[static_cast<size_t>(i)];
+
+  // What comes first: tokens are rotated and written by the thread that has them in its caches.
+  list_writes(args.sequences, args.k || args.rope ? args.num_sequences : 0, runs_);
+  const KvWriteArgs write{args.k, args.v, args.sequences, args.num_sequences, args.kv};
+  const auto prepare = [&](int thread, int num_threads) {
+    const int64_t end = std::ssize(runs_) * (thread + 1) / num_threads;
+    for (int64_t i = std::ssize(runs_) * thread / num_threads; i < end; ++i) {
+      const TokenRun& run = runs_[static_cast<size_t>(i)];
+      for (const TensorView& x : {args.q, args.k}) {
+        if (!args.rope || !x) continue;
+        RopeTask task = rope_task(x, *args.rope);
+        task.begin = args.sequences[run.sequence].begin + run.begin;
+        task.end = task.begin + run.count;
+        target_.ops->rope(task);
+      }
+      if (args.k) write_run(write, run, for_type(target_.ops->kv_write, kv.type));
+    }
+  };
+  const auto task_of = [&](const Piece& piece, int thread) {
     const SequenceSpan& sequence = args.sequences[piece.sequence];
     AttentionTask task;
     task.shape = &shape;
@@ -129,9 +178,31 @@ void CpuBackend::attention(const AttentionArgs& args) {
     task.position = sequence.past + piece.begin;
     task.num_queries = piece.count;
     task.length = sequence.past + tokens(sequence);
-    task.scratch = memory + thread * scratch;
-    kernel(task);
-  });
+    task.span = piece.span;
+    task.num_spans = piece.num_spans;
+    task.partial = partials + piece.partial;
+    task.scratch = memory + thread * plan.scratch_floats;
+    return task;
+  };
+  const auto attend = [&](int64_t i, int thread) {
+    for_type(target_.ops->attention, kv.type)(task_of(pieces_[static_cast<size_t>(i)], thread));
+  };
+  FlushDenormals flush;
+  if (pool_.num_threads() == 1 || plan.multiplications < kSmallAttention) {
+    prepare(0, 1);
+    for (int64_t i = 0; i < std::ssize(pieces_); ++i) attend(i, 0);
+  } else {
+    const auto before = [&](int thread, int num_threads) {
+      if (runs_.empty()) return;
+      prepare(thread, num_threads);
+      pool_.barrier();
+    };
+    pool_.share_out(std::ssize(pieces_), before, attend);
+  }
+  // Few and short: done sooner than threads start.
+  for (const Piece& piece : pieces_) {
+    if (piece.span == 0) target_.ops->attention_join(task_of(piece, 0));
+  }
 }
 
 }  // namespace citius::cpu

@@ -10,8 +10,20 @@
 
 namespace citius::cpu {
 
-/// Scratch of one thread in attention, for a group of heads that share keys and values.
-int64_t attention_scratch_floats(int64_t group, int64_t head_dim);
+/// How attention is cut and what memory it takes beside that of its arguments.
+struct AttentionPlan {
+  int64_t multiplications = 0;
+  bool split = false;          // spans of keys are pieces of their own
+  int64_t scratch_floats = 0;  // a thread
+  int64_t partial_floats = 0;  // what the spans sum to
+  size_t bytes(int threads) const { return static_cast<size_t>(scratch_floats * threads + partial_floats) * sizeof(float); }
+};
+AttentionPlan plan_attention(const AttentionArgs& args, int threads);
+
+/// New tokens [begin, begin + count) of a sequence.
+struct TokenRun {
+  int64_t sequence, begin, count;
+};
 
 class CpuBackend final : public Backend {
  public:
@@ -46,11 +58,15 @@ class CpuBackend final : public Backend {
   CpuLinear linear_;
   DispatchTrace trace_;
 
-  // What threads share out between them in kv_write and attention: tokens [begin, begin + count) of a sequence.
+  // What threads share out between them in attention: queries [begin, begin + count) of a sequence by one key and value head, and, where
+  // span is not -1, by one span of its keys alone, whose sums go to the partial'th float.
   struct Piece {
-    int64_t sequence, head, begin, count;
+    int64_t sequence, head, begin, count, span, num_spans, partial;
   };
+  void list_pieces(const AttentionArgs& args, const AttentionPlan& plan);
+
   std::vector<Piece> pieces_;
+  std::vector<TokenRun> runs_;
   AlignedBuffer scratch_;
 };
 

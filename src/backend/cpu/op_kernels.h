@@ -88,25 +88,31 @@ struct AttentionTask {
   int64_t kv_head = 0;
   int64_t position = 0;
   int64_t num_queries = 0;
-  int64_t length = 0;        // tokens of the sequence, these included
+  int64_t length = 0;         // tokens of the sequence, these included
+  int64_t span = -1;          // the one span (kSpanBlocks blocks) that is summed, or all
+  int64_t num_spans = 0;      // of attention_join()
+  float* partial = nullptr;   // of one span: what it sums to; of attention_join(): that of all spans, attention_partial() floats each
   float* scratch = nullptr;  // attention_scratch() floats, aligned to 64 bytes
 };
 
 /// Queries times heads of a group in one task: enough to use a block of keys and values often while it is in the
 /// first-level cache, few enough that their sums stay in the second.
 inline constexpr int64_t kAttentionRows = 64;
-/// Tokens in a block of keys and values (kKvBlock).
+/// Tokens in a block of keys and values (kKvBlock), and blocks in a span (kKvSpan).
 inline constexpr int64_t kKeys = 64;
+inline constexpr int64_t kSpanBlocks = 8;
 /// Queries of one task for this group. (These are static: the linker must not choose between their copies.)
 static inline int64_t attention_queries(int64_t group) { return group >= kAttentionRows ? 1 : kAttentionRows / group; }
 /// Rows of a task and at least 16 more, because maxima and totals are read 16 at a time, and queries in whole tiles.
 static inline int64_t attention_padded_rows(int64_t group) { return (attention_queries(group) * group + 31) / 16 * 16; }
 static inline int64_t attention_padded_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
-/// Floats of scratch of one task: queries and sums of every row, scores of a tile, biases of a row, and of every row its
-/// maximum, total and position.
+/// Floats of scratch of one task: of every row its queries and position, and twice (for all spans so far and for one) sums, maximum and
+/// total; scores of a tile and biases of a row.
 static inline int64_t attention_scratch(int64_t group, int64_t head_dim) {
-  return attention_padded_rows(group) * (2 * attention_padded_dim(head_dim) + 3) + 17 * kKeys;
+  return attention_padded_rows(group) * (3 * attention_padded_dim(head_dim) + 5) + 17 * kKeys;
 }
+/// Floats of what one span sums to for `rows` rows: of each its sums, then 16 of which two are maximum and total.
+static inline int64_t attention_partial(int64_t rows, int64_t head_dim) { return rows * (attention_padded_dim(head_dim) + 16); }
 
 struct OpKernels {
   void (*norm)(const NormTask&) = nullptr;
@@ -117,6 +123,7 @@ struct OpKernels {
   // By KvType.
   void (*kv_write[3])(const KvWriteTask&) = {};
   void (*attention[3])(const AttentionTask&) = {};
+  void (*attention_join)(const AttentionTask&) = nullptr;
 };
 
 }  // namespace citius::cpu

@@ -3,6 +3,7 @@
 
 #include "backend/contract/activation.h"
 #include "backend/contract/norm.h"
+#include "backend/contract/rope.h"
 #include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu {
@@ -35,6 +36,21 @@ inline PointwiseTask pointwise_task(const TensorView& a, const TensorView& b, co
   task.y_stride = y.stride;
   task.activation = static_cast<int>(activation);
   task.channels = a.shape[1];
+  return task;
+}
+
+/// Of x in place, without the rows.
+inline RopeTask rope_task(const TensorView& x, const Rotation& by) {
+  RopeTask task;
+  task.x = x.row(0);
+  task.x_stride = x.stride;
+  task.positions = by.positions;
+  task.cos = by.cos;
+  task.sin = by.sin;
+  task.rotary = by.rotary;
+  task.interleaved = by.interleaved;
+  task.heads = x.shape[1];
+  task.head_dim = x.shape[2];
   return task;
 }
 

@@ -43,8 +43,7 @@ void PlanBackend::linear(const LinearArgs& args) {
 }
 
 void PlanBackend::attention(const AttentionArgs& args) {
-  const size_t floats = static_cast<size_t>(attention_scratch_floats(args.q.shape[1] / args.kv->heads, args.kv->head_dim));
-  attention_bytes_ = std::max(attention_bytes_, floats * sizeof(float) * static_cast<size_t>(pool_.num_threads()));
+  attention_bytes_ = std::max(attention_bytes_, plan_attention(args, pool_.num_threads()).bytes(pool_.num_threads()));
 }
 
 }  // namespace citius::cpu

@@ -42,19 +42,9 @@ void CpuBackend::add(const AddArgs& args) {
 }
 
 void CpuBackend::rope(const RopeArgs& args) {
-  CHECK(args.x && args.x.shape.rank() == 3 && args.rotary % 2 == 0 && args.rotary <= args.x.shape[2]);
-  RopeTask task;
-  task.x = args.x.row(0);
-  task.x_stride = args.x.stride;
-  task.positions = args.positions;
-  task.cos = args.cos;
-  task.sin = args.sin;
-  task.rotary = args.rotary;
-  task.interleaved = args.interleaved;
-  task.heads = args.x.shape[1];
-  task.head_dim = args.x.shape[2];
+  CHECK(args.x && args.x.shape.rank() == 3 && args.rotation.rotary % 2 == 0 && args.rotation.rotary <= args.x.shape[2]);
   if (trace_.on()) trace_.print("rope: {}", target_.name);
-  run_rows(pool_, args.x, task, target_.ops->rope);
+  run_rows(pool_, args.x, rope_task(args.x, args.rotation), target_.ops->rope);
 }
 
 }  // namespace citius::cpu

@@ -155,6 +155,9 @@ void RefBackend::kv_write(const KvWriteArgs& args) {
 }
 
 void RefBackend::attention(const AttentionArgs& args) {
+  if (args.rope) rope({args.q, *args.rope});
+  if (args.rope && args.k) rope({args.k, *args.rope});
+  if (args.k) kv_write({args.k, args.v, args.sequences, args.num_sequences, args.kv});
   const int64_t H = args.q.shape[1];
   const auto owner = owners(args.sequences, args.num_sequences, args.q.rows());
   threads_.parallel_for(args.q.rows() * H, 1, [&](int64_t begin, int64_t end) {

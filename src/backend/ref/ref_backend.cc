@@ -85,16 +85,17 @@ void RefBackend::add(const AddArgs& args) {
 }
 
 void RefBackend::rope(const RopeArgs& args) {
-  const int64_t H = args.x.shape[1], D = args.x.shape[2], half = args.rotary / 2;
+  const Rotation& by = args.rotation;
+  const int64_t H = args.x.shape[1], D = args.x.shape[2], half = by.rotary / 2;
   threads_.parallel_for(args.x.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const float* cosines = args.cos + args.positions[t] * half;
-      const float* sines = args.sin + args.positions[t] * half;
+      const float* cosines = by.cos + by.positions[t] * half;
+      const float* sines = by.sin + by.positions[t] * half;
       for (int64_t h = 0; h < H; ++h) {
         float* x = args.x.row(t) + h * D;
         for (int64_t i = 0; i < half; ++i) {
-          float& a = args.interleaved ? x[2 * i] : x[i];
-          float& b = args.interleaved ? x[2 * i + 1] : x[i + half];
+          float& a = by.interleaved ? x[2 * i] : x[i];
+          float& b = by.interleaved ? x[2 * i + 1] : x[i + half];
           const double xa = a, xb = b, c = cosines[i], s = sines[i];
           a = static_cast<float>(xa * c - xb * s);
           b = static_cast<float>(xb * c + xa * s);

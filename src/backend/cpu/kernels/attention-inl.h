@@ -57,25 +57,37 @@ inline Range visible(const AttentionTask& task, int64_t position) {
   return {0, task.length};
 }
 
+/// What rows have summed over some keys.
+struct RowSums {
+  float* sums;     // [rows, padded D]
+  float* largest;  // [rows]
+  float* total;    // [rows]
+};
+
 /// Where the parts of the scratch memory are.
-struct AttentionState {
+struct AttentionState : RowSums {
   explicit AttentionState(const AttentionTask& task) : padded_dim(attention_padded_dim(task.shape->head_dim)) {
     const int64_t rows = attention_padded_rows(task.shape->group);
     queries = task.scratch;
-    sums = queries + rows * padded_dim;
-    scores = sums + rows * padded_dim;
+    scores = queries + rows * padded_dim;
     bias = scores + 16 * kKeys;
-    largest = bias + kKeys;
-    total = largest + rows;
-    positions = reinterpret_cast<int32_t*>(total + rows);
+    all.sums = bias + kKeys;
+    span.sums = all.sums + rows * padded_dim;
+    all.largest = span.sums + rows * padded_dim;
+    all.total = all.largest + rows;
+    span.largest = all.total + rows;
+    span.total = span.largest + rows;
+    positions = reinterpret_cast<int32_t*>(span.total + rows);
+    use(all);
   }
+  /// From here on rows sum into `part`.
+  void use(const RowSums& part) { static_cast<RowSums&>(*this) = part; }
+
+  RowSums all, span;  // of the spans so far, and of one more
   int64_t padded_dim;
   float* queries;      // [rows, padded D]
-  float* sums;         // [rows, padded D]
   float* scores;       // [tile rows, 64]
   float* bias;         // [64]
-  float* largest;      // [rows]
-  float* total;        // [rows]
   int32_t* positions;  // [rows]
 };
 
@@ -399,7 +411,15 @@ inline void with_rows(int64_t rows, const Body& body) {
   }
 }
 
-/// Copies the queries to where they are dense; sums to zero.
+inline void clear_rows(const RowSums& part, int64_t rows, int64_t padded_dim) {
+  for (int64_t i = 0; i < rows * padded_dim; i += 16) store_f32(part.sums + i, zero_f32());
+  for (int64_t row = 0; row < rows; ++row) {
+    part.largest[row] = -__builtin_inff();
+    part.total[row] = 0;
+  }
+}
+
+/// Copies the queries to where they are dense.
 template <typename T>
 inline void begin_rows(const AttentionTask& task, const AttentionState& state) {
   const int64_t group = task.shape->group, D = task.shape->head_dim, stride = state.padded_dim;
@@ -409,36 +429,62 @@ inline void begin_rows(const AttentionTask& task, const AttentionState& state) {
       const float* q = task.q + t * task.q_stride + h * D;
       for (int64_t d = 0; d < D; d += 16) {
         store_row<kRounded<T>>(state.queries + row * stride, d, D - d < 16 ? load_first(q + d, D - d) : load_f32(q + d));
-        store_f32(state.sums + row * stride + d, zero_f32());
       }
-      state.largest[row] = -__builtin_inff();
-      state.total[row] = 0;
       state.positions[row] = static_cast<int32_t>(task.position + t);
     }
   }
 }
 
-inline void finish_rows(const AttentionTask& task, const AttentionState& state) {
+/// to[row] = to[row] joined with from[row], whose keys come after.
+inline void join_row(const RowSums& to, const RowSums& from, int64_t row, int64_t padded_dim) {
+  if (from.total[row] == 0) return;  // no key was visible; NaN passes
+  const bool first = to.total[row] == 0;
+  const F32x16 before = set_f32(to.largest[row]), next = set_f32(from.largest[row]), now = max(before, next);
+  const F32x16 keep = first ? zero_f32() : exp_negative(before - now), add = exp_negative(next - now);
+  const auto joined = [&](const float* old, const float* more) {
+    return first ? load_f32(more) : fma(load_f32(more), add, load_f32(old) * keep);
+  };
+  for (int64_t d = 0; d < padded_dim; d += 16) {
+    store_f32(to.sums + row * padded_dim + d, joined(to.sums + row * padded_dim + d, from.sums + row * padded_dim + d));
+  }
+  store_first(to.total + row, first ? set_f32(from.total[row]) : fma(set_f32(from.total[row]), add, set_f32(to.total[row]) * keep), 1);
+  store_first(to.largest + row, now, 1);
+}
+
+inline void finish_rows(const AttentionTask& task, const RowSums& all, int64_t padded_dim) {
   const int64_t group = task.shape->group, D = task.shape->head_dim;
   int64_t row = 0;
   for (int64_t t = 0; t < task.num_queries; ++t) {
     for (int64_t h = 0; h < group; ++h, ++row) {
       float* out = task.out + t * task.out_stride + h * D;
-      const float* sums = state.sums + row * state.padded_dim;
-      const F32x16 total = set_f32(state.total[row]);
+      const float* sums = all.sums + row * padded_dim;
+      const F32x16 total = set_f32(all.total[row]);
       for (int64_t d = 0; d < D; d += 16) store_first(out + d, load_f32(sums + d) / total, D - d);
     }
   }
 }
 
+inline void store_partial(const RowSums& part, int64_t rows, int64_t padded_dim, float* out) {
+  for (int64_t row = 0; row < rows; ++row, out += padded_dim + 16) {
+    for (int64_t d = 0; d < padded_dim; d += 16) store_f32(out + d, load_f32(part.sums + row * padded_dim + d));
+    out[padded_dim] = part.largest[row];
+    out[padded_dim + 1] = part.total[row];
+  }
+}
+
+inline void load_partial(const float* in, int64_t rows, int64_t padded_dim, const RowSums& part) {
+  for (int64_t row = 0; row < rows; ++row, in += padded_dim + 16) {
+    for (int64_t d = 0; d < padded_dim; d += 16) store_f32(part.sums + row * padded_dim + d, load_f32(in + d));
+    part.largest[row] = in[padded_dim];
+    part.total[row] = in[padded_dim + 1];
+  }
+}
+
+/// Blocks [begin, end) of keys for all rows of a task.
 template <typename T>
-inline void attention(const AttentionTask& task) {
+inline void walk_blocks(const AttentionTask& task, const AttentionState& state, int64_t begin, int64_t end) {
   const AttentionShape& shape = *task.shape;
-  const AttentionState state(task);
   const int64_t rows = task.num_queries * shape.group;
-  begin_rows<T>(task, state);
-  const int64_t begin = visible(task, task.position).begin / kKeys;
-  const int64_t end = (visible(task, task.position + task.num_queries - 1).end + kKeys - 1) / kKeys;
   for (int64_t b = begin; b < end; ++b) {
     const int64_t index = task.blocks[b] * shape.kv_heads + task.kv_head;
     char* block = static_cast<char*>(shape.kv) + index * 2 * shape.part_bytes;
@@ -447,7 +493,46 @@ inline void attention(const AttentionTask& task) {
                 [&](auto count) { block_tile<decltype(count)::value, T>(task, state, row, b * kKeys, block); });
     }
   }
-  finish_rows(task, state);
+}
+
+template <typename T>
+inline void attention(const AttentionTask& task) {
+  AttentionState state(task);
+  const int64_t rows = task.num_queries * task.shape->group, padded_dim = state.padded_dim;
+  begin_rows<T>(task, state);
+  clear_rows(state.all, rows, padded_dim);
+  int64_t begin = visible(task, task.position).begin / kKeys;
+  int64_t end = (visible(task, task.position + task.num_queries - 1).end + kKeys - 1) / kKeys;
+  if (task.span >= 0) {
+    begin = clamp(begin, task.span * kSpanBlocks, (task.span + 1) * kSpanBlocks);
+    end = clamp(end, begin, (task.span + 1) * kSpanBlocks);
+  }
+  for (int64_t b = begin; b < end;) {
+    const int64_t boundary = (b / kSpanBlocks + 1) * kSpanBlocks, stop = boundary < end ? boundary : end;
+    if (b > begin) {
+      clear_rows(state.span, rows, padded_dim);
+      state.use(state.span);
+    }
+    walk_blocks<T>(task, state, b, stop);
+    for (int64_t row = 0; b > begin && row < rows; ++row) join_row(state.all, state.span, row, padded_dim);
+    b = stop;
+  }
+  if (task.span >= 0) {
+    store_partial(state.all, rows, padded_dim, task.partial);
+  } else {
+    finish_rows(task, state.all, padded_dim);
+  }
+}
+
+inline void attention_join(const AttentionTask& task) {
+  const AttentionState state(task);
+  const int64_t rows = task.num_queries * task.shape->group, padded_dim = state.padded_dim;
+  clear_rows(state.all, rows, padded_dim);
+  for (int64_t s = 0; s < task.num_spans; ++s) {
+    load_partial(task.partial + s * attention_partial(rows, task.shape->head_dim), rows, padded_dim, state.span);
+    for (int64_t row = 0; row < rows; ++row) join_row(state.all, state.span, row, padded_dim);
+  }
+  finish_rows(task, state.all, padded_dim);
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ const OpKernels& op_kernels() {
                                       .rope = rope,
                                       .multiplies_bf16 = kHasBf16Dot,
                                       .kv_write = {kv_write<float>, kv_write<uint16_t>, kv_write<int8_t>},
-                                      .attention = {attention<float>, attention<uint16_t>, attention<int8_t>}};
+                                      .attention = {attention<float>, attention<uint16_t>, attention<int8_t>},
+                                      .attention_join = attention_join};
   return kKernels;
 }
 
