@@ -140,6 +140,19 @@ MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
     model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {zeros, zeros, {}, sequences}, kv);
     return arena.peak_bytes() + engine.backend->workspace_bytes();
   });
+  // Sums of the spans of long contexts, which few sequences share out to threads.
+  const size_t without = engine.backend->workspace_bytes();
+  for (int64_t count = 1; causal && count <= batch; count *= 2) {
+    const auto last = static_cast<int32_t>(context - 1);
+    const std::vector<int32_t> tokens_of(static_cast<size_t>(count), 0), positions(static_cast<size_t>(count), last);
+    const std::vector<int32_t> blocks(static_cast<size_t>((context + kKvBlock - 1) / kKvBlock), 0);
+    std::vector<SequenceSpan> sequences;
+    for (int32_t i = 0; i < count; ++i) sequences.push_back({i, i + 1, last, blocks.data()});
+    nn::KvCache kv(/*num_layers=*/1, /*num_blocks=*/1, model.config().kv_heads, model.config().head_dim, engine.kv_type);
+    Arena arena;
+    model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {tokens_of, positions, {}, sequences}, kv);
+  }
+  plan.workspace_bytes += static_cast<double>(engine.backend->workspace_bytes() - without);
   if (head) {
     Arena arena;
     const ForwardContext ctx{*engine.backend, arena, engine.options.compute, nullptr};

@@ -192,8 +192,10 @@ void CpuBackend::attention(const AttentionArgs& args) {
     prepare(0, 1);
     for (int64_t i = 0; i < std::ssize(pieces_); ++i) attend(i, 0);
   } else {
+    const bool prepare_alone = runs_.size() <= 1;
+    if (prepare_alone) prepare(0, 1);
     const auto before = [&](int thread, int num_threads) {
-      if (runs_.empty()) return;
+      if (prepare_alone) return;
       prepare(thread, num_threads);
       pool_.barrier();
     };

@@ -12,6 +12,8 @@ namespace {
 
 // Products below this many multiplications take less time than waking a thread.
 constexpr int64_t kSmallProduct = 1 << 15;
+// Inputs below this many numbers are prepared in less time than threads take to wait for each other.
+constexpr int64_t kSmallInput = 1 << 12;
 // Rows from which they are divided among threads, in parts of at least kPartRows, and pieces of a part are handed out as threads become
 // free. A thread finds in its own caches what it wrote in the op before then. With fewer rows memory is what takes the time: the
 // outputs are divided beforehand, and a thread that reads all its weights in order finds them asked for.
@@ -90,15 +92,17 @@ void CpuLinear::run(const LinearArgs& args) {
   task.row_end = rows;
   task.tile_end = tiles;
   task.scratch = scratch_.data();
+  FlushDenormals flush;
   if (threads == 1 || tiles == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
-    FlushDenormals flush;
     input.fill(0, rows, 0);
     kernel(task);
     return;
   }
   // Every thread fills some rows, and what it multiplies needs all of them.
+  const bool fill_alone = rows * weight.cols() < kSmallInput;
+  if (fill_alone) input.fill(0, rows, 0);
   const auto fill = [&](int64_t grain, int thread, int num_threads) {
-    if (!input.needs_fill()) return;
+    if (fill_alone || !input.needs_fill()) return;
     const int64_t chunks = (rows + grain - 1) / grain;
     input.fill(chunks * thread / num_threads * grain, std::min(rows, chunks * (thread + 1) / num_threads * grain), thread);
     pool_.barrier();
