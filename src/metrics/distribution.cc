@@ -43,7 +43,25 @@ double log_softmax_at(std::span<const float> logits, int64_t index) {
 
 int64_t argmax(std::span<const float> values) {
   CHECK(!values.empty());
-  return std::max_element(values.begin(), values.end()) - values.begin();
+  // Compilers make vectors of many maxima side by side, not of one with its index: a block is searched when it holds the largest.
+  constexpr size_t kLanes = 16, kBlock = 1024;
+  float most = values[0];
+  size_t best = 0;
+  for (size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const std::span<const float> block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    float lanes[kLanes];
+    std::fill(lanes, lanes + kLanes, most);
+    size_t i = 0;
+    for (; i + kLanes <= block.size(); i += kLanes) {
+      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = lanes[lane] < block[i + lane] ? block[i + lane] : lanes[lane];
+    }
+    for (; i < block.size(); ++i) lanes[0] = std::max(lanes[0], block[i]);
+    const float largest = *std::max_element(lanes, lanes + kLanes);
+    if (!(largest > most)) continue;
+    most = largest;
+    best = begin;
+  }
+  return std::find(values.begin() + static_cast<std::ptrdiff_t>(best), values.end(), most) - values.begin();
 }
 
 double cosine(std::span<const float> a, std::span<const float> b) {

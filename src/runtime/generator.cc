@@ -199,9 +199,19 @@ void Generator::step(Run& run) {
   for (size_t begin = 0; begin < rows.size(); begin += kLogitRows) {
     const size_t end = std::min(rows.size(), begin + kLogitRows);
     const TensorView logits = decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin));
+    const auto scores = [&](size_t i) {
+      return std::span<const float>(logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1]));
+    };
+    std::vector<int32_t> tokens(end - begin);
+    engine_.backend->threads().parallel_for(std::ssize(tokens), 1, [&](int64_t first, int64_t last) {
+      for (auto i = begin + static_cast<size_t>(first); i < begin + static_cast<size_t>(last); ++i) {
+        const Active& active = run.active.at(choosing[i]);
+        tokens[i - begin] = sample(active.request->sampling, scores(i), active.request->prompt, active.result.tokens);
+      }
+    });
     for (size_t i = begin; i < end; ++i) {
       Active& active = run.active.at(choosing[i]);
-      choose(active, {logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1])});
+      accept(active, tokens[i - begin], scores(i));
       if (!active.done) scheduler_.append(choosing[i], active.result.tokens.back());
     }
   }
@@ -227,14 +237,13 @@ void Generator::accept_logits(Active& active, const TensorView& hidden, int64_t 
   }
 }
 
-void Generator::choose(Active& active, std::span<const float> logits) {
+void Generator::accept(Active& active, int32_t token, std::span<const float> logits) {
   const GenerationRequest& request = *active.request;
   GenerationResult& result = active.result;
   if (result.tokens.empty()) {
     active.first = Clock::now();
     result.prefill_ms = ms_since(active.start);
   }
-  const int32_t token = sample(request.sampling, logits, request.prompt, result.tokens);
   auto finish = [&](const char* reason) {
     if (active.decoder) active.text->push(active.decoder->finish());
     result.text = active.text->finish();

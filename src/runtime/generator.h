@@ -75,7 +75,7 @@ class Generator {
   void enter(Run& run, size_t index, const GenerationRequest& request, const OnText& on_text);
   void step(Run& run);
   void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count);
-  void choose(Active& active, std::span<const float> logits);
+  void accept(Active& active, int32_t token, std::span<const float> logits);
   int64_t beam_blocks(const GenerationRequest& request) const;
   GenerationResult beam_search(const GenerationRequest& request, const std::function<bool(const std::string&)>& emit);
   StreamDecoder reply_decoder(const GenerationRequest& request) const;

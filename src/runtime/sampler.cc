@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "metrics/distribution.h"
 
 namespace citius {
 namespace {
@@ -194,13 +195,9 @@ int32_t sample(const SamplingOptions& options, std::span<const float> logits, st
                std::span<const int32_t> reply) {
   const bool plain = options.forced.empty() && options.logit_bias.empty() && options.banned.empty() && options.repetition_penalty == 1 &&
                      options.presence_penalty == 0 && options.frequency_penalty == 0;
-  if (plain && options.temperature == 0) {
-    return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  }
+  if (plain && options.temperature == 0) return static_cast<int32_t>(argmax(logits));
   const std::vector<float> processed = process_logits(options, logits, prompt, reply);
-  if (options.temperature == 0) {
-    return static_cast<int32_t>(std::max_element(processed.begin(), processed.end()) - processed.begin());
-  }
+  if (options.temperature == 0) return static_cast<int32_t>(argmax(processed));
   const std::vector<std::pair<int32_t, double>> candidates = sampling_distribution(options, processed);
   const double random = CounterRng(options.seed).uniform(reply.size());
   double sum = 0;

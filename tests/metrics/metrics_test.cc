@@ -69,6 +69,18 @@ TEST_F(Metrics, Distributions) {
   EXPECT_EQ(cosine(zero, zero), 1);
 }
 
+TEST_F(Metrics, ArgmaxIsTheFirstOfTheLargest) {
+  for (const size_t size : {1UL, 15UL, 16UL, 1023UL, 1024UL, 1025UL, 5000UL}) {
+    for (const size_t at : {0UL, size / 2, size - 1}) {
+      std::vector<float> values(size, -3.0f);
+      values[0] = -INFINITY;
+      values[at] = values[size - 1] = 2;
+      EXPECT_EQ(argmax(values), static_cast<int64_t>(at)) << size;
+    }
+    EXPECT_EQ(argmax(std::vector<float>(size, -INFINITY)), 0);
+  }
+}
+
 TEST_F(Metrics, KlSurvivesExcludedTokens) {
   const std::vector<float> p = {0, -INFINITY, 1}, q = {0.5f, -3, 1};
   EXPECT_TRUE(std::isfinite(kl_divergence(p, q)));
