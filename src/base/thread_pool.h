@@ -56,8 +56,8 @@ class ThreadPool {
     });
   }
 
-  /// Calls body(index, thread) for every index below `count`. Each thread has a share of consecutive indices, in the order of the
-  /// threads as parallel_for() has them, and takes them ascending; one that is done helps the next ones.
+  /// Calls body(index, thread) for every index below `count` (below 2^32). Each thread has a share of consecutive indices, in the order of the
+  /// threads as parallel_for() has them, and takes them ascending; one that is done takes the last ones of the others.
   template <typename F>
   void share_out(int64_t count, const F& body) {
     share_out(count, [](int, int) {}, body);
@@ -66,15 +66,13 @@ class ThreadPool {
   template <typename Before, typename F>
   void share_out(int64_t count, const Before& before, const F& body) {
     for (int thread = 0; thread < num_threads_; ++thread) {
-      Share& share = shares_[static_cast<size_t>(thread)];
-      share.next.store(count * thread / num_threads_, std::memory_order_relaxed);
-      share.end = count * (thread + 1) / num_threads_;
+      shares_[static_cast<size_t>(thread)].reset(count * thread / num_threads_, count * (thread + 1) / num_threads_);
     }
     run([&](int thread, int num_threads) {
       before(thread, num_threads);
       for (int k = 0; k < num_threads; ++k) {
         Share& share = shares_[static_cast<size_t>((thread + k) % num_threads)];
-        for (int64_t i = share.next.fetch_add(1); i < share.end; i = share.next.fetch_add(1)) body(i, thread);
+        for (int64_t i = share.take(k > 0); i >= 0; i = share.take(k > 0)) body(i, thread);
       }
     });
   }
@@ -82,9 +80,24 @@ class ThreadPool {
  private:
   void run_some(int num_threads, ParallelBody body);
 
-  struct alignas(64) Share {
-    std::atomic<int64_t> next{0};
-    int64_t end = 0;
+  // Indices [begin, end), in the low and the high half of one number.
+  class alignas(64) Share {
+   public:
+    void reset(int64_t begin, int64_t end) { range_.store(pack(begin, end), std::memory_order_relaxed); }
+    /// The first index that is left, or the last; -1 where none is.
+    int64_t take(bool last) {
+      uint64_t range = range_.load(std::memory_order_relaxed);
+      for (;;) {
+        const auto begin = static_cast<int64_t>(range & 0xffffffff), end = static_cast<int64_t>(range >> 32);
+        if (begin >= end) return -1;
+        const uint64_t rest = last ? pack(begin, end - 1) : pack(begin + 1, end);
+        if (range_.compare_exchange_weak(range, rest, std::memory_order_relaxed)) return last ? end - 1 : begin;
+      }
+    }
+
+   private:
+    static uint64_t pack(int64_t begin, int64_t end) { return static_cast<uint64_t>(begin) | static_cast<uint64_t>(end) << 32; }
+    std::atomic<uint64_t> range_{0};
   };
   struct State;
   int num_threads_;

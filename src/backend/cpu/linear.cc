@@ -16,8 +16,8 @@ constexpr int64_t kSmallProduct = 1 << 15;
 constexpr int64_t kSmallInput = 1 << 12;
 // Rows from which they are divided among threads, in parts of at least kPartRows, and pieces of a part are handed out as threads become
 // free. A thread finds in its own caches what it wrote in the op before then. With fewer rows memory is what takes the time: the
-// outputs are divided beforehand, and a thread that reads all its weights in order finds them asked for.
-constexpr int64_t kManyRows = 64, kPartRows = 64;
+// outputs are divided in pieces of about kPieceBytes of weights, and a thread that reads its share in order finds it asked for.
+constexpr int64_t kManyRows = 64, kPartRows = 64, kPieceBytes = 24576;
 // Rows are divided at multiples of this, in products as in the preparation of activations.
 constexpr int64_t kRowGrain = 8;
 
@@ -107,21 +107,29 @@ void CpuLinear::run(const LinearArgs& args) {
     input.fill(chunks * thread / num_threads * grain, std::min(rows, chunks * (thread + 1) / num_threads * grain), thread);
     pool_.barrier();
   };
+  const int64_t panel = fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles;
   if (rows < kManyRows) {
-    pool_.run([&](int thread, int num_threads) {
+    const int64_t piece = (kPieceBytes / weight.tiles().tile_bytes + panel) / panel * panel, pieces = (tiles + piece - 1) / piece;
+    const auto part_of = [&](int64_t i) {
       LinearTask part = task;
-      part.scratch += kLinearScratch * thread;
-      part.tile_begin = tiles * thread / num_threads;
-      part.tile_end = tiles * (thread + 1) / num_threads;
-      ask_for_first(part);
+      part.tile_begin = i * piece;
+      part.tile_end = std::min(tiles, part.tile_begin + piece);
+      return part;
+    };
+    const auto before = [&](int thread, int num_threads) {
+      ask_for_first(part_of(pieces * thread / num_threads));
       fill(1, thread, num_threads);
-      if (part.tile_begin < part.tile_end) kernel(part);
+    };
+    pool_.share_out(pieces, before, [&](int64_t i, int thread) {
+      LinearTask part = part_of(i);
+      part.scratch += kLinearScratch * thread;
+      kernel(part);
     });
     return;
   }
   const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain;
   int64_t parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
-  const int64_t piece = fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles, columns = (tiles + piece - 1) / piece;
+  const int64_t columns = (tiles + panel - 1) / panel;
   while (parts * columns < threads && rows / (parts + 1) >= 16) ++parts;  // too few outputs for so many threads
   const auto before = [&](int thread, int num_threads) { fill(kRowGrain, thread, num_threads); };
   pool_.share_out(parts * columns, before, [&](int64_t i, int thread) {
@@ -131,8 +139,8 @@ void CpuLinear::run(const LinearArgs& args) {
     some.scratch += kLinearScratch * thread;
     some.row_begin = chunks * part / parts * kRowGrain;
     some.row_end = std::min(rows, chunks * (part + 1) / parts * kRowGrain);
-    some.tile_begin = column * piece;
-    some.tile_end = std::min(tiles, some.tile_begin + piece);
+    some.tile_begin = column * panel;
+    some.tile_end = std::min(tiles, some.tile_begin + panel);
     kernel(some);
   });
 }
