@@ -16,6 +16,10 @@
 namespace citius {
 namespace {
 
+constexpr size_t kHugePage = size_t{2} << 20;
+// A whole huge page at a time, where one begins: file systems with large folios then keep one, and who maps the file reads it without page walks.
+constexpr size_t kWriteBytes = kHugePage;
+
 FileIdentity identity_of(const struct stat& info) {
   const auto nanoseconds = [](const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; };
   return {info.st_dev, info.st_ino, static_cast<uint64_t>(info.st_size), nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
@@ -75,6 +79,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
            std::strerror(error));
     }
     data_ = static_cast<const std::byte*>(mapping);
+    // Where the file system can, for what the next lines of a large file would take a page walk each.
+    if (size_ >= kHugePage) ::madvise(mapping, size_, MADV_HUGEPAGE);
   }
   ::close(fd);
 }
@@ -124,7 +130,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     if (fd_ >= 0 && replaces) ::fchmod(fd_, mode);  // whatever the umask
   }
   if (fd_ < 0) fail(ErrorKind::kResource, path_.string(), "cannot write: {}", std::strerror(errno));
-  buffer_.reserve(1 << 20);
+  buffer_.reserve(kWriteBytes);
 }
 
 AtomicFile::~AtomicFile() {
@@ -139,18 +145,13 @@ void AtomicFile::fail_write(const char* what) {
 }
 
 void AtomicFile::write(const void* data, size_t size) {
-  if (buffer_.size() + size > (1 << 20)) flush();
-  if (size >= (1 << 20)) {
-    const auto* bytes = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t put = ::write(fd_, bytes, size);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) fail_write("write");
-      bytes += put;
-      size -= static_cast<size_t>(put);
-    }
-  } else {
-    buffer_.append(static_cast<const char*>(data), size);
+  const auto* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const size_t part = std::min(size, kWriteBytes - buffer_.size());
+    buffer_.append(bytes, part);
+    if (buffer_.size() == kWriteBytes) flush();
+    bytes += part;
+    size -= part;
   }
 }
 

@@ -7,6 +7,8 @@
 namespace citius::cpu {
 namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
+// What small parts share; larger ones than an eighth of it have a mapping of their own.
+constexpr size_t kSharedBytes = 16 * kHugePage;
 }
 
 AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
@@ -35,6 +37,23 @@ void AlignedBuffer::reserve(size_t bytes) {
   // Mapped with a quarter to spare, of which no page is touched before it is asked for.
   if (bytes > memory_.get_deleter().bytes) *this = AlignedBuffer(bytes + bytes / 4);
   bytes_ = bytes;
+}
+
+std::shared_ptr<uint8_t> SharedPages::take(size_t bytes) {
+  const size_t size = (bytes + 63) / 64 * 64;
+  std::shared_ptr<AlignedBuffer> mapping = open_.lock();
+  if (size > kSharedBytes / 8) {
+    mapping = std::make_shared<AlignedBuffer>(size);
+    return {mapping, mapping->data()};
+  }
+  if (mapping == nullptr || used_ + size > mapping->bytes()) {
+    mapping = std::make_shared<AlignedBuffer>(kSharedBytes);
+    open_ = mapping;
+    used_ = 0;
+  }
+  uint8_t* part = mapping->data() + used_;
+  used_ += size;
+  return {mapping, part};
 }
 
 void Unmap::operator()(uint8_t* memory) const { munmap(memory, bytes); }

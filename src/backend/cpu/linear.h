@@ -31,6 +31,7 @@ class CpuLinear {
  private:
   ThreadPool& pool_;
   const Target& target_;
+  SharedPages weights_;        // what pack() fills
   AlignedBuffer activations_;  // inputs as kernels read them
   AlignedBuffer scratch_;      // kLinearScratch bytes a thread
 };

@@ -153,7 +153,8 @@ MatrixSize size_of_parts(std::span<const OwnedMatrix> parts) {
   return {format, num_rows, cols};
 }
 
-std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool) {
+std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool,
+                                         SharedPages& memory) {
   const MatrixSize size = size_of_parts(parts);
   const int64_t num_tiles = (size.rows + kTile - 1) / kTile, tile_bytes = tile_layout(size.format, size.cols).bytes;
   std::vector<const std::byte*> rows(static_cast<size_t>(num_tiles * kTile), nullptr);
@@ -161,13 +162,13 @@ std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, con
   for (const OwnedMatrix& part : parts) {
     for (int64_t i = 0; i < part.matrix.rows; ++i) rows[next++] = part.matrix.row(i);
   }
-  auto memory = std::make_shared<AlignedBuffer>(packed_bytes(size.format, size.rows, size.cols));
+  const std::shared_ptr<uint8_t> packed = memory.take(packed_bytes(size.format, size.rows, size.cols));
   pool.parallel_for(num_tiles, /*grain=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) {
-      pack_tile(size.format, rows.data() + tile * kTile, size.cols, memory->data() + tile * tile_bytes);
+      pack_tile(size.format, rows.data() + tile * kTile, size.cols, packed.get() + tile * tile_bytes);
     }
   });
-  return std::make_unique<PackedTiles>(size, kernels, memory->data(), memory);
+  return std::make_unique<PackedTiles>(size, kernels, packed.get(), packed);
 }
 
 }  // namespace citius::cpu

@@ -50,6 +50,7 @@ class PackedTiles final : public PackedWeight {
 
 /// Packs the rows of `parts`, one part after the other, on the threads of the pool. Throws Error{kInput} where parts differ
 /// in format or width, or are wider than the kernels can sum.
-std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool);
+std::unique_ptr<PackedTiles> pack_matrix(std::span<const OwnedMatrix> parts, const LinearKernels& kernels, ThreadPool& pool,
+                                         SharedPages& memory);
 
 }  // namespace citius::cpu
