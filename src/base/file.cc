@@ -17,7 +17,8 @@ namespace citius {
 namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
-// A whole huge page at a time, where one begins: file systems with large folios then keep one, and who maps the file reads it without page walks.
+// A whole huge page at a time, where one begins: file systems with large folios then keep one, and who maps the file reads it without page
+// walks.
 constexpr size_t kWriteBytes = kHugePage;
 
 FileIdentity identity_of(const struct stat& info) {

@@ -39,8 +39,8 @@ class ThreadPool {
   /// Denormals are flushed to zero in every thread of the pool, and in the caller for the duration of the call.
   void run(ParallelBody body);
 
-  /// Inside a body of run() or a `before` of share_out(): returns when every thread that runs the body has come here as often. No thread of a
-  /// body that does this may throw.
+  /// Inside a body of run() or a `before` of share_out(): returns when every thread that runs the body has come here as often. No thread of
+  /// a body that does this may throw.
   void barrier();
 
   /// Splits [0, count) into one contiguous range per thread, at multiples of `grain`, and calls body(begin, end).
@@ -56,8 +56,8 @@ class ThreadPool {
     });
   }
 
-  /// Calls body(index, thread) for every index below `count` (below 2^32). Each thread has a share of consecutive indices, in the order of the
-  /// threads as parallel_for() has them, and takes them ascending; one that is done takes the last ones of the others.
+  /// Calls body(index, thread) for every index below `count` (below 2^32). Each thread has a share of consecutive indices, in the order of
+  /// the threads as parallel_for() has them, and takes them ascending; one that is done takes the last ones of the others.
   template <typename F>
   void share_out(int64_t count, const F& body) {
     share_out(count, [](int, int) {}, body);

@@ -192,15 +192,17 @@ std::vector<Setting> settings() {
       all.push_back({.H = 2, .K = 1, .D = 16, .causal = causal, .window = window, .lengths = {1100, 512, 513}});
     }
     for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-      for (const int64_t rotary : {24, 6}) all.push_back({.H = 6, .K = 2, .D = 24, .rotary = rotary, .causal = causal, .type = type, .lengths = lengths});
+      for (const int64_t rotary : {24, 6})
+        all.push_back({.H = 6, .K = 2, .D = 24, .rotary = rotary, .causal = causal, .type = type, .lengths = lengths});
     }
   }
   return all;
 }
 
 std::string describe(const Setting& s) {
-  return fmt::format("H {} K {} D {} rotary {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.rotary, s.causal, s.window,
-                     s.softcap, s.bias_radius, kv_type_info(s.type).name, *std::max_element(s.lengths.begin(), s.lengths.end()));
+  return fmt::format("H {} K {} D {} rotary {} causal {} window {} softcap {} bias {} type {} longest {}", s.H, s.K, s.D, s.rotary,
+                     s.causal, s.window, s.softcap, s.bias_radius, kv_type_info(s.type).name,
+                     *std::max_element(s.lengths.begin(), s.lengths.end()));
 }
 
 TEST_P(AttentionTest, MatchesReference) {

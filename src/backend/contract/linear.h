@@ -14,8 +14,8 @@ namespace citius {
 /// gated would have given.
 struct LinearInput {
   LinearInput() = default;
-  LinearInput(const TensorView& x) : x(x) {}                                                         // NOLINT: implicit by design
-  LinearInput(const TensorView& x, const NormWeights& norm) : x(x), norm(norm) {}                    // norm(x)
+  LinearInput(const TensorView& x) : x(x) {}                                       // NOLINT: implicit by design
+  LinearInput(const TensorView& x, const NormWeights& norm) : x(x), norm(norm) {}  // norm(x)
   LinearInput(const TensorView& gate, const TensorView& up, ActivationKind kind) : x(gate), up(up), gate(kind) {}  // act(gate) · up
   bool is_computed() const { return norm.has_value() || up; }
 

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 // What small parts share; larger ones than an eighth of it have a mapping of their own.
 constexpr size_t kSharedBytes = 16 * kHugePage;
-}
+}  // namespace
 
 AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;

@@ -30,12 +30,12 @@ class AlignedBuffer {
   size_t bytes_ = 0;
 };
 
-/// Hands out memory that is kept long. Small parts share huge pages: with one mapping each, reading a model's weights in turn spends a sixth of
-/// its time on page walks.
+/// Hands out memory that is kept long. Small parts share huge pages: with one mapping each, reading a model's weights in turn spends a
+/// sixth of its time on page walks.
 class SharedPages {
  public:
-  /// Zeroed and aligned to 64 bytes. A mapping goes back to the system with the last of its parts. Throws Error{kResource} where there is not
-  /// enough memory.
+  /// Zeroed and aligned to 64 bytes. A mapping goes back to the system with the last of its parts. Throws Error{kResource} where there is
+  /// not enough memory.
   std::shared_ptr<uint8_t> take(size_t bytes);
 
  private:

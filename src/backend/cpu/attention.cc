@@ -1,5 +1,5 @@
-// Writing keys and values, and attention, which is cut into pieces (a sequence, a key and value head, some tokens; where these are few, a span
-// of the keys) that threads take as they become free. A piece is computed alike whoever takes it.
+// Writing keys and values, and attention, which is cut into pieces (a sequence, a key and value head, some tokens; where these are few, a
+// span of the keys) that threads take as they become free. A piece is computed alike whoever takes it.
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"

@@ -41,7 +41,9 @@ void ask_for_first(const LinearTask& task) {
 CpuLinear::CpuLinear(ThreadPool& pool, const Target& target)
     : pool_(pool), target_(target), scratch_(static_cast<size_t>(kLinearScratch * pool.num_threads())) {}
 
-std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) { return pack_matrix(parts, *target_.linear, pool_, weights_); }
+std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts) {
+  return pack_matrix(parts, *target_.linear, pool_, weights_);
+}
 
 std::unique_ptr<PackedWeight> CpuLinear::adopt(const MatrixSize& size, std::span<const std::byte> packed,
                                                std::shared_ptr<const void> owner) {

@@ -88,10 +88,10 @@ struct AttentionTask {
   int64_t kv_head = 0;
   int64_t position = 0;
   int64_t num_queries = 0;
-  int64_t length = 0;         // tokens of the sequence, these included
-  int64_t span = -1;          // the one span (kSpanBlocks blocks) that is summed, or all
-  int64_t num_spans = 0;      // of attention_join()
-  float* partial = nullptr;   // of one span: what it sums to; of attention_join(): that of all spans, attention_partial() floats each
+  int64_t length = 0;        // tokens of the sequence, these included
+  int64_t span = -1;         // the one span (kSpanBlocks blocks) that is summed, or all
+  int64_t num_spans = 0;     // of attention_join()
+  float* partial = nullptr;  // of one span: what it sums to; of attention_join(): that of all spans, attention_partial() floats each
   float* scratch = nullptr;  // attention_scratch() floats, aligned to 64 bytes
 };
 

@@ -45,8 +45,7 @@ size_t PreparedInput::bytes(const LinearInput& input, const ActivationPlan& plan
   return static_cast<size_t>(Layout(input, plan, threads).total());
 }
 
-PreparedInput::PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads,
-                             AlignedBuffer& memory)
+PreparedInput::PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads, AlignedBuffer& memory)
     : target_(target), input_(input), plan_(plan) {
   const Layout layout(input, plan, threads);
   memory.reserve(static_cast<size_t>(layout.total()));

@@ -1,5 +1,5 @@
-// The input of a product as its kernels read it: computed where a norm or a gate comes first, then quantized or rounded as the format of the
-// weights wants it. Row by row, so that what is computed goes from the first-level cache into codes and is never a tensor.
+// The input of a product as its kernels read it: computed where a norm or a gate comes first, then quantized or rounded as the format of
+// the weights wants it. Row by row, so that what is computed goes from the first-level cache into codes and is never a tensor.
 #pragma once
 
 #include "backend/contract/linear.h"
