@@ -55,6 +55,7 @@ class Backend {
   virtual void norm(const NormArgs& args) = 0;
   virtual void gated(const GatedArgs& args) = 0;
   virtual void add(const AddArgs& args) = 0;
+  /// What attention() does first, by themselves.
   virtual void rope(const RopeArgs& args) = 0;
   virtual void kv_write(const KvWriteArgs& args) = 0;
   virtual void attention(const AttentionArgs& args) = 0;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <random>
@@ -80,7 +81,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
            std::strerror(error));
     }
     data_ = static_cast<const std::byte*>(mapping);
-    // Where the file system can, for what the next lines of a large file would take a page walk each.
+    // Huge pages where the file system has them: reading a large file in turn takes a page walk every 4 KB otherwise.
     if (size_ >= kHugePage) ::madvise(mapping, size_, MADV_HUGEPAGE);
   }
   ::close(fd);
@@ -157,14 +158,17 @@ void AtomicFile::write(const void* data, size_t size) {
 }
 
 void AtomicFile::flush() {
-  const std::string pending = std::exchange(buffer_, std::string());
-  size_t done = 0;
-  while (done < pending.size()) {
-    const ssize_t put = ::write(fd_, pending.data() + done, pending.size() - done);
+  const size_t size = buffer_.size();
+  for (size_t done = 0; done < size;) {
+    const ssize_t put = ::write(fd_, buffer_.data() + done, size - done);
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) fail_write("write");
+    if (put < 0) {
+      buffer_.clear();
+      fail_write("write");
+    }
     done += static_cast<size_t>(put);
   }
+  buffer_.clear();
 }
 
 void AtomicFile::overwrite(uint64_t offset, std::string_view text) {

@@ -116,6 +116,25 @@ double extrapolate(int64_t tokens, const Measure& measure) {
   return small + (twice - small) * static_cast<double>(tokens - kStep) / static_cast<double>(kStep);
 }
 
+// What attention needs more where it decodes after `context` tokens and shares them out to threads: most with few sequences.
+double plan_long_contexts(Engine& engine, int64_t context, int64_t batch) {
+  const ModelConfig& config = engine.model().config();
+  KvLayer kv{nullptr, engine.kv_type, 1, config.kv_heads, config.head_dim};
+  const SequenceSpan last{0, 1, static_cast<int32_t>(context - 1), nullptr};
+  const size_t before = engine.backend->workspace_bytes();
+  std::vector<SequenceSpan> sequences;
+  for (int64_t count = 1; count <= std::min(batch, SchedulerOptions().max_running); ++count) {
+    sequences.push_back(last);
+    AttentionArgs args;
+    args.q = TensorView(nullptr, DType::kF32, {count, config.heads, config.head_dim});
+    args.sequences = sequences.data();
+    args.num_sequences = count;
+    args.kv = &kv;
+    engine.backend->attention(args);
+  }
+  return static_cast<double>(engine.backend->workspace_bytes() - before);
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
@@ -140,19 +159,7 @@ MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
     model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {zeros, zeros, {}, sequences}, kv);
     return arena.peak_bytes() + engine.backend->workspace_bytes();
   });
-  // Sums of the spans of long contexts, which few sequences share out to threads.
-  const size_t without = engine.backend->workspace_bytes();
-  for (int64_t count = 1; causal && count <= batch; count *= 2) {
-    const auto last = static_cast<int32_t>(context - 1);
-    const std::vector<int32_t> tokens_of(static_cast<size_t>(count), 0), positions(static_cast<size_t>(count), last);
-    const std::vector<int32_t> blocks(static_cast<size_t>((context + kKvBlock - 1) / kKvBlock), 0);
-    std::vector<SequenceSpan> sequences;
-    for (int32_t i = 0; i < count; ++i) sequences.push_back({i, i + 1, last, blocks.data()});
-    nn::KvCache kv(/*num_layers=*/1, /*num_blocks=*/1, model.config().kv_heads, model.config().head_dim, engine.kv_type);
-    Arena arena;
-    model.forward({*engine.backend, arena, engine.options.compute, nullptr}, {tokens_of, positions, {}, sequences}, kv);
-  }
-  plan.workspace_bytes += static_cast<double>(engine.backend->workspace_bytes() - without);
+  if (causal) plan.workspace_bytes += plan_long_contexts(engine, context, batch);
   if (head) {
     Arena arena;
     const ForwardContext ctx{*engine.backend, arena, engine.options.compute, nullptr};

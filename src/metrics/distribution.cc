@@ -61,7 +61,8 @@ int64_t argmax(std::span<const float> values) {
     most = largest;
     best = begin;
   }
-  return std::find(values.begin() + static_cast<std::ptrdiff_t>(best), values.end(), most) - values.begin();
+  const auto is_largest = [&](float value) { return !(value < most); };  // also where all is NaN
+  return std::find_if(values.begin() + static_cast<std::ptrdiff_t>(best), values.end(), is_largest) - values.begin();
 }
 
 double cosine(std::span<const float> a, std::span<const float> b) {

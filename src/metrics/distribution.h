@@ -13,7 +13,7 @@ double kl_divergence(std::span<const float> reference, std::span<const float> ot
 /// ln softmax(logits)[index].
 double log_softmax_at(std::span<const float> logits, int64_t index);
 
-/// Index of the largest value, the first of several; none is NaN.
+/// Index of the largest value, the first of several; any where one is NaN.
 int64_t argmax(std::span<const float> values);
 
 /// a·b / (‖a‖ ‖b‖); 1 where both are zero, 0 where one is.

@@ -305,7 +305,7 @@ TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
 
 TEST_P(AttentionTest, EnormousScoresGiveFiniteResults) {
   for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-    Problem problem({.H = 4, .K = 4, .D = 80, .type = type, .lengths = {70}});
+    Problem problem({.H = 4, .K = 4, .D = 80, .type = type, .lengths = {70, 600}});
     for (int64_t t = 0; t < problem.T; ++t) {
       for (int64_t c = 0; c < 4 * 80; ++c) {
         problem.q->at(t, c) *= 1e6f;
@@ -315,6 +315,25 @@ TEST_P(AttentionTest, EnormousScoresGiveFiniteResults) {
     const TestTensor got = problem.run(*cpu());
     for (int64_t t = 0; t < problem.T; ++t) {
       for (int64_t c = 0; c < 4 * 80; ++c) ASSERT_LT(std::fabs(got.at(t, c)), 10) << kv_type_info(type).name << " " << t << " " << c;
+    }
+  }
+}
+
+TEST_P(AttentionTest, BlocksOfInfinitelyLowScoresHaveNoWeight) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+    for (const int64_t low : {0, 512}) {  // the first of these tokens, whose scores overflow: a block, or all that is seen of a span
+      Problem problem({.H = 1, .K = 1, .D = 16, .type = type, .lengths = {600}});
+      for (int64_t t = 0; t < 600; ++t) {
+        for (int64_t d = 0; d < 16; ++d) {
+          problem.q->at(t, d) = 1e20f;
+          problem.k->at(t, d) = t >= low && t < low + 64 ? -1e20f : 0.0f;
+          problem.v->at(t, d) = t >= low && t < low + 64 ? 100.0f : 1.0f;
+        }
+      }
+      for (const int64_t chunk : {0, 1}) {
+        const TestTensor got = problem.run(*cpu(2), chunk);
+        for (int64_t d = 0; d < 16; ++d) EXPECT_NEAR(got.at(599, d), 1, 1e-4) << kv_type_info(type).name << " " << low << " " << chunk;
+      }
     }
   }
 }

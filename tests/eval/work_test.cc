@@ -87,6 +87,7 @@ TEST(MemoryPlan, KnowsWholeBatchesAndPreparedActivations) {
     const Format given = *parse_format(format);
     const FormatPolicy policy = [given](const WeightRecord&) { return given; };
     expect_plan(test::tiny_llama(), 144, 16, policy);  // more than a chunk of the prompts
+    expect_plan(test::tiny_llama(), 640, 1, policy);   // several spans of keys
     expect_plan(test::tiny_bert(), 512, 24, policy);   // more than a batch
   }
 }

@@ -76,22 +76,22 @@ struct KvWriteArgs {
 /// Keys: all of the sequence; causal: j ≤ p. A window w > 0 keeps p - j < w where causal (Mistral) and |p - j| ≤ w
 /// where not (ModernBERT).
 ///
-/// First, where `rope` is given, q and k are rotated in place; then, where they are, k and v [T, K, D] are written to their blocks. Both
-/// have the bits of the ops rope and kv_write.
+/// First, where `rope` is given, the rows of q and k that belong to a sequence are rotated in place; then, where they are, k and v [T, K,
+/// D] are written to their blocks. Both have the bits of the ops rope and kv_write.
 ///
 /// Keys are walked in spans of kKvSpan and those in pieces of kKvBlock, anchored at token 0, ascending: within a piece scores s_j (one fp32
 /// accumulator, fma over ascending d, then · scale), m = max(m_old, max_j s_j), e_j = exp(s_j - m), l = l · exp(m_old - m) + Σ e_j
 /// (ascending j in 16 lanes, lanes then summed by a fixed tree), o = o · exp(m_old - m), then o = fma(e_j, v_j, o) for ascending j. A span
-/// begins with m = -inf, l = 0, o = 0; the first with visible keys is the total, each further one is joined to it: m' = max(m, m_span), l'
-/// = fma(l_span, exp(m_span - m'), l · exp(m - m')), o' alike. out = o / l. Of int8 the accumulator of s_j sums over codes and is
-/// multiplied by the key's scale before · scale; e_j is multiplied by the value's scale where it meets codes, not in l. With keys and
-/// values in bf16, an instruction set that multiplies pairs of bf16 rounds q and, where it meets v, e_j to bf16 too; its sums run over
-/// pairs (d, d + 1) of dimensions and (j, j + 1), j even, of keys, the second of a pair first. Masked or unwritten keys and values never
-/// reach the result. The result of a row depends on its query and the visible keys alone. q, out: [T, H, D] fp32, strided along T; out must
-/// not overlap q.
+/// begins with m = the lowest finite number, l = 0, o = 0; the first with visible keys is the total, each further one is joined to it: m' =
+/// max(m, m_span), l' = fma(l_span, exp(m_span - m'), l · exp(m - m')), o' alike. out = o / l. Of int8 the accumulator of s_j sums over
+/// codes and is multiplied by the key's scale before · scale; e_j is multiplied by the value's scale where it meets codes, not in l. With
+/// keys and values in bf16, an instruction set that multiplies pairs of bf16 rounds q and, where it meets v, e_j to bf16 too; its sums run
+/// over pairs (d, d + 1) of dimensions and (j, j + 1), j even, of keys, the second of a pair first. Masked or unwritten keys and values
+/// never reach the result. The result of a row depends on its query and the visible keys alone. q, out: [T, H, D] fp32, strided along T;
+/// out must not overlap q.
 struct AttentionArgs {
   TensorView q;
-  TensorView k, v;  // [T, K, D] fp32, strided along T, or both empty
+  TensorView k, v;  // [T, K, D] fp32, strided along T; both empty where nothing is to be written (models always write)
   std::optional<Rotation> rope;
   const SequenceSpan* sequences = nullptr;
   int64_t num_sequences = 0;

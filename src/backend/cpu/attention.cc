@@ -14,6 +14,8 @@ constexpr int64_t kSmallWrite = 1 << 13;
 constexpr int64_t kSmallAttention = 1 << 16;
 // Tokens that are written together: keys are transposed so many at a time, and values in bf16 lie in pairs.
 constexpr int64_t kWriteTokens = 16;
+// Joining so many floats takes less time than waking a thread.
+constexpr int64_t kSmallJoin = 1 << 15;
 // With fewer pieces a thread, long contexts are cut.
 constexpr int64_t kFewPieces = 4;
 static_assert(kSpanBlocks * kKvBlock == kKvSpan && kKeys == kKvBlock);
@@ -36,6 +38,59 @@ template <typename Kernel, size_t kCount>
 Kernel for_type(Kernel const (&kernels)[kCount], KvType type) {
   static_assert(kCount == kNumKvTypes);
   return kernels[static_cast<size_t>(type)];
+}
+
+// As ThreadPool::share_out(); on the caller's thread, without `before`, where the work is small.
+template <typename Before, typename Body>
+void share_out(ThreadPool& pool, int64_t count, bool small, const Before& before, const Body& body) {
+  if (!small) return pool.share_out(count, before, body);
+  for (int64_t i = 0; i < count; ++i) body(i, 0);
+}
+
+// Spans of which the queries of a sequence see keys, at least.
+struct Spans {
+  int64_t begin, end;
+  int64_t count() const { return end - begin; }
+};
+Spans spans_of(const AttentionArgs& args, const SequenceSpan& sequence) {
+  const int64_t first = args.window > 0 ? std::max<int64_t>(0, sequence.past - args.window) : 0;
+  return {first / kKvSpan, (sequence.past + tokens(sequence) + kKvSpan - 1) / kKvSpan};
+}
+
+AttentionShape shape_of(const AttentionArgs& args) {
+  AttentionShape shape;
+  shape.kv = args.kv->data;
+  shape.part_bytes = args.kv->part_bytes();
+  shape.kv_heads = args.kv->heads;
+  shape.group = args.q.shape[1] / args.kv->heads;
+  shape.head_dim = args.kv->head_dim;
+  shape.scale = args.scale;
+  shape.causal = args.causal;
+  shape.window = args.window;
+  shape.softcap = args.softcap;
+  shape.bias = args.bias;
+  shape.bias_radius = args.bias_radius;
+  return shape;
+}
+
+// Without its memory.
+AttentionTask task_of(const AttentionArgs& args, const AttentionShape& shape, const AttentionPiece& piece) {
+  const SequenceSpan& sequence = args.sequences[piece.sequence];
+  const int64_t row = sequence.begin + piece.begin, offset = piece.head * shape.group * shape.head_dim;
+  AttentionTask task;
+  task.shape = &shape;
+  task.q = args.q.row(row) + offset;
+  task.q_stride = args.q.stride;
+  task.out = args.out.row(row) + offset;
+  task.out_stride = args.out.stride;
+  task.blocks = sequence.blocks;
+  task.kv_head = piece.head;
+  task.position = sequence.past + piece.begin;
+  task.num_queries = piece.count;
+  task.length = sequence.past + tokens(sequence);
+  task.span = piece.span;
+  task.num_spans = piece.num_spans;
+  return task;
 }
 
 // Runs of new tokens, each within one block.
@@ -88,18 +143,21 @@ void CpuBackend::kv_write(const KvWriteArgs& args) {
 AttentionPlan plan_attention(const AttentionArgs& args, int threads) {
   const int64_t H = args.q.shape[1], D = args.kv->head_dim, group = H / args.kv->heads, step = attention_queries(group);
   AttentionPlan plan;
-  int64_t pieces = 0, partial_floats = 0;
+  int64_t pieces = 0, partials = 0;
+  bool decoding = true;  // one new token each: what spans sum to is small beside the keys and values
   for (int64_t s = 0; s < args.num_sequences; ++s) {
-    const int64_t count = tokens(args.sequences[s]), length = args.sequences[s].past + count;
+    const SequenceSpan& sequence = args.sequences[s];
+    const int64_t count = tokens(sequence), length = sequence.past + count;
     plan.multiplications += count * length * H * D * 2;
     pieces += (count + step - 1) / step * args.kv->heads;
-    partial_floats += (length + kKvSpan - 1) / kKvSpan * args.kv->heads * attention_partial(count * group, D);
+    partials += spans_of(args, sequence).count() * args.kv->heads;
+    decoding = decoding && count == 1;
     plan.split = plan.split || length > kKvSpan;
   }
-  plan.split = plan.split && threads > 1 && pieces < kFewPieces * threads;
+  plan.split = plan.split && decoding && threads > 1 && pieces < kFewPieces * threads;
   // Whole vectors, so that every thread's part is aligned.
   plan.scratch_floats = (attention_scratch(group, D) + 15) / 16 * 16;
-  plan.partial_floats = plan.split ? partial_floats : 0;
+  plan.partial_floats = plan.split ? partials * attention_partial(group, D) : 0;
   return plan;
 }
 
@@ -109,17 +167,32 @@ void CpuBackend::list_pieces(const AttentionArgs& args, const AttentionPlan& pla
   pieces_.clear();
   int64_t partial = 0;
   for (int64_t s = 0; s < args.num_sequences; ++s) {
-    const int64_t count = tokens(args.sequences[s]), length = args.sequences[s].past + count;
-    for (int64_t t = 0; t < count; t += step) {
-      const int64_t queries = std::min(step, count - t), spans = plan.split ? (length + kKvSpan - 1) / kKvSpan : 1;
+    const SequenceSpan& sequence = args.sequences[s];
+    const Spans spans = spans_of(args, sequence);
+    for (int64_t t = 0; t < tokens(sequence); t += step) {
+      const int64_t queries = std::min(step, tokens(sequence) - t);
       for (int64_t head = 0; head < args.kv->heads; ++head) {
-        for (int64_t span = 0; span < spans; ++span) {
-          pieces_.push_back({s, head, t, queries, plan.split ? span : -1, spans, partial});
-          if (plan.split) partial += attention_partial(queries * group, args.kv->head_dim);
+        if (!plan.split) pieces_.push_back({s, head, t, queries});
+        for (int64_t span = spans.begin; plan.split && span < spans.end; ++span) {
+          pieces_.push_back({s, head, t, queries, span, span == spans.begin ? spans.count() : 0, partial});
+          partial += attention_partial(group, args.kv->head_dim);
         }
       }
     }
   }
+}
+
+// New tokens are rotated and written by the thread that has them in its caches.
+void CpuBackend::prepare_tokens(const AttentionArgs& args, const TokenRun& run) const {
+  for (const TensorView& x : {args.q, args.k}) {
+    if (!args.rope || !x) continue;
+    RopeTask task = rope_task(x, *args.rope);
+    task.begin = args.sequences[run.sequence].begin + run.begin;
+    task.end = task.begin + run.count;
+    target_.ops->rope(task);
+  }
+  if (!args.k) return;
+  write_run({args.k, args.v, args.sequences, args.num_sequences, args.kv}, run, for_type(target_.ops->kv_write, args.kv->type));
 }
 
 void CpuBackend::attention(const AttentionArgs& args) {
@@ -129,82 +202,43 @@ void CpuBackend::attention(const AttentionArgs& args) {
   CHECK(args.k.shape == args.v.shape && (!args.k || (args.k.shape == Shape{args.q.rows(), kv.heads, D})));
   CHECK(args.scale > 0);
   check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
-  AttentionShape shape;
-  shape.kv = kv.data;
-  shape.part_bytes = kv.part_bytes();
-  shape.kv_heads = kv.heads;
-  shape.group = H / kv.heads;
-  shape.head_dim = D;
-  shape.scale = args.scale;
-  shape.causal = args.causal;
-  shape.window = args.window;
-  shape.softcap = args.softcap;
-  shape.bias = args.bias;
-  shape.bias_radius = args.bias_radius;
+  if (trace_.on()) {
+    trace_.print("attention {} [{}, {}, {}]{}{}: {}", kv_type_info(kv.type).name, H, kv.heads, D, args.rope ? " with rope" : "",
+                 args.k ? " with kv_write" : "", target_.name);
+  }
+  const AttentionShape shape = shape_of(args);
   const AttentionPlan plan = plan_attention(args, pool_.num_threads());
   list_pieces(args, plan);
+  list_writes(args.sequences, args.k || args.rope ? args.num_sequences : 0, runs_);
   scratch_.reserve(plan.bytes(pool_.num_threads()));
   auto* memory = reinterpret_cast<float*>(scratch_.data());
-  float* partials = memory + plan.scratch_floats * pool_.num_threads();
-  if (trace_.on()) trace_.print("attention {} [{}, {}, {}]: {}", kv_type_info(kv.type).name, H, kv.heads, D, target_.name);
-
-  // What comes first: tokens are rotated and written by the thread that has them in its caches.
-  list_writes(args.sequences, args.k || args.rope ? args.num_sequences : 0, runs_);
-  const KvWriteArgs write{args.k, args.v, args.sequences, args.num_sequences, args.kv};
-  const auto prepare = [&](int thread, int num_threads) {
-    const int64_t end = std::ssize(runs_) * (thread + 1) / num_threads;
-    for (int64_t i = std::ssize(runs_) * thread / num_threads; i < end; ++i) {
-      const TokenRun& run = runs_[static_cast<size_t>(i)];
-      for (const TensorView& x : {args.q, args.k}) {
-        if (!args.rope || !x) continue;
-        RopeTask task = rope_task(x, *args.rope);
-        task.begin = args.sequences[run.sequence].begin + run.begin;
-        task.end = task.begin + run.count;
-        target_.ops->rope(task);
-      }
-      if (args.k) write_run(write, run, for_type(target_.ops->kv_write, kv.type));
-    }
-  };
-  const auto task_of = [&](const Piece& piece, int thread) {
-    const SequenceSpan& sequence = args.sequences[piece.sequence];
-    AttentionTask task;
-    task.shape = &shape;
-    task.q = args.q.row(sequence.begin + piece.begin) + piece.head * shape.group * D;
-    task.q_stride = args.q.stride;
-    task.out = args.out.row(sequence.begin + piece.begin) + piece.head * shape.group * D;
-    task.out_stride = args.out.stride;
-    task.blocks = sequence.blocks;
-    task.kv_head = piece.head;
-    task.position = sequence.past + piece.begin;
-    task.num_queries = piece.count;
-    task.length = sequence.past + tokens(sequence);
-    task.span = piece.span;
-    task.num_spans = piece.num_spans;
-    task.partial = partials + piece.partial;
+  const auto run = [&](auto kernel, const AttentionPiece& piece, int thread) {
+    AttentionTask task = task_of(args, shape, piece);
     task.scratch = memory + thread * plan.scratch_floats;
-    return task;
+    task.partial = memory + pool_.num_threads() * plan.scratch_floats + piece.partial;
+    kernel(task);
   };
   const auto attend = [&](int64_t i, int thread) {
-    for_type(target_.ops->attention, kv.type)(task_of(pieces_[static_cast<size_t>(i)], thread));
+    run(for_type(target_.ops->attention, kv.type), pieces_[static_cast<size_t>(i)], thread);
+  };
+  const auto join = [&](int64_t i, int thread) {
+    const AttentionPiece& piece = pieces_[static_cast<size_t>(i)];
+    if (piece.num_spans > 0) run(target_.ops->attention_join, piece, thread);
+  };
+  const auto prepare = [&](int thread, int num_threads) {
+    const int64_t end = std::ssize(runs_) * (thread + 1) / num_threads;
+    for (int64_t i = std::ssize(runs_) * thread / num_threads; i < end; ++i) prepare_tokens(args, runs_[static_cast<size_t>(i)]);
   };
   FlushDenormals flush;
-  if (pool_.num_threads() == 1 || plan.multiplications < kSmallAttention) {
-    prepare(0, 1);
-    for (int64_t i = 0; i < std::ssize(pieces_); ++i) attend(i, 0);
-  } else {
-    const bool prepare_alone = runs_.size() <= 1;
-    if (prepare_alone) prepare(0, 1);
-    const auto before = [&](int thread, int num_threads) {
-      if (prepare_alone) return;
-      prepare(thread, num_threads);
-      pool_.barrier();
-    };
-    pool_.share_out(std::ssize(pieces_), before, attend);
-  }
-  // Few and short: done sooner than threads start.
-  for (const Piece& piece : pieces_) {
-    if (piece.span == 0) target_.ops->attention_join(task_of(piece, 0));
-  }
+  const bool alone = pool_.num_threads() == 1 || plan.multiplications < kSmallAttention, prepare_alone = alone || runs_.size() <= 1;
+  if (prepare_alone) prepare(0, 1);
+  const auto before = [&](int thread, int num_threads) {
+    if (prepare_alone) return;
+    prepare(thread, num_threads);
+    pool_.barrier();
+  };
+  share_out(pool_, std::ssize(pieces_), alone, before, attend);
+  if (plan.split) share_out(pool_, std::ssize(pieces_), plan.partial_floats < kSmallJoin, [](int, int) {}, join);
 }
 
 }  // namespace citius::cpu

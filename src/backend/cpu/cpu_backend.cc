@@ -12,8 +12,9 @@ CpuBackend::CpuBackend(const BackendOptions& options)
 void CpuBackend::linear(const LinearArgs& args) {
   if (trace_.on()) {
     const KernelChoice choice = linear_.explain(*args.weight, args.compute);
-    trace_.print("linear {} [{}, {}]: {}{}{}", format_name(args.weight->format()), args.weight->rows(), args.weight->cols(), choice.name,
-                 choice.declined.empty() ? "" : "; declined ", fmt::join(choice.declined, "; "));
+    const char* first = args.input.norm ? " of norm" : args.input.up ? " of gated" : "";
+    trace_.print("linear {} [{}, {}]{}: {}{}{}", format_name(args.weight->format()), args.weight->rows(), args.weight->cols(), first,
+                 choice.name, choice.declined.empty() ? "" : "; declined ", fmt::join(choice.declined, "; "));
   }
   linear_.run(args);
 }

@@ -13,12 +13,20 @@ namespace citius::cpu {
 /// How attention is cut and what memory it takes beside that of its arguments.
 struct AttentionPlan {
   int64_t multiplications = 0;
-  bool split = false;          // spans of keys are pieces of their own
+  bool split = false;          // spans of keys are pieces of their own: new tokens of few sequences with long contexts
   int64_t scratch_floats = 0;  // a thread
   int64_t partial_floats = 0;  // what the spans sum to
   size_t bytes(int threads) const { return static_cast<size_t>(scratch_floats * threads + partial_floats) * sizeof(float); }
 };
 AttentionPlan plan_attention(const AttentionArgs& args, int threads);
+
+/// What threads share out between them in attention: queries [begin, begin + count) of a sequence by one key and value head.
+struct AttentionPiece {
+  int64_t sequence, head, begin, count;
+  int64_t span = -1;      // by this span of its keys alone, or by all
+  int64_t num_spans = 0;  // of the first of a row of spans: how many are to be joined
+  int64_t partial = 0;    // float from which on the sums of the span stand
+};
 
 /// New tokens [begin, begin + count) of a sequence.
 struct TokenRun {
@@ -58,14 +66,10 @@ class CpuBackend final : public Backend {
   CpuLinear linear_;
   DispatchTrace trace_;
 
-  // What threads share out between them in attention: queries [begin, begin + count) of a sequence by one key and value head, and, where
-  // span is not -1, by one span of its keys alone, whose sums go to the partial'th float.
-  struct Piece {
-    int64_t sequence, head, begin, count, span, num_spans, partial;
-  };
   void list_pieces(const AttentionArgs& args, const AttentionPlan& plan);
+  void prepare_tokens(const AttentionArgs& args, const TokenRun& run) const;
 
-  std::vector<Piece> pieces_;
+  std::vector<AttentionPiece> pieces_;  // of the attention at hand
   std::vector<TokenRun> runs_;
   AlignedBuffer scratch_;
 };

@@ -63,9 +63,14 @@ KernelChoice explain_kernels(const Target& target, const FormatKernels& kernels,
           {fmt::format("{}/{}: rounds activations, which exact mode does not allow", isa, kernels.name)}};
 }
 
-size_t activation_bytes(const ActivationPlan& plan, const LinearInput& input, int threads) {
-  return PreparedInput::bytes(input, plan, threads);
-}
+// One call of run().
+struct CpuLinear::Product {
+  const PreparedInput& input;
+  const LinearTask& task;  // all of it
+  void (*kernel)(const LinearTask&);
+  int64_t panel;    // tiles that the kernel takes at once with many rows
+  bool fill_first;  // by the caller, before threads start
+};
 
 void CpuLinear::run(const LinearArgs& args) {
   CHECK(args.weight != nullptr);
@@ -78,8 +83,7 @@ void CpuLinear::run(const LinearArgs& args) {
   if (rows == 0 || weight.rows() == 0) return;
   const FormatKernels& kernels = weight.kernels();
   const bool fast = args.compute == Compute::kFast;
-  const int threads = pool_.num_threads();
-  const PreparedInput input(target_, args.input, fast ? kernels.plan : ActivationPlan{}, threads, activations_);
+  const PreparedInput input(target_, args.input, fast ? kernels.plan : ActivationPlan{}, pool_.num_threads(), activations_, rows_);
   LinearTask task;
   task.w = weight.tiles();
   task.a = input.activations();
@@ -89,51 +93,61 @@ void CpuLinear::run(const LinearArgs& args) {
               .residual_stride = args.residual.stride,
               .y = args.y.row(0),
               .y_stride = args.y.stride};
-  const auto kernel = fast ? kernels.fast : kernels.exact;
-  const int64_t tiles = (weight.rows() + kTile - 1) / kTile;
   task.row_end = rows;
-  task.tile_end = tiles;
+  task.tile_end = (weight.rows() + kTile - 1) / kTile;
   task.scratch = scratch_.data();
+  const bool fill_first = !input.needs_fill() || rows == 1 || rows * weight.cols() < kSmallInput;
+  const Product product{input, task, fast ? kernels.fast : kernels.exact, fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles,
+                        fill_first};
   FlushDenormals flush;
-  if (threads == 1 || tiles == 1 || rows * weight.rows() * weight.cols() < kSmallProduct) {
-    input.fill(0, rows, 0);
-    kernel(task);
-    return;
+  const bool alone = pool_.num_threads() == 1 || task.tile_end == 1 || rows * weight.rows() * weight.cols() < kSmallProduct;
+  if (alone || fill_first) input.fill(0, rows, 0);
+  if (alone) {
+    product.kernel(task);
+  } else if (rows < kManyRows) {
+    few_rows(product);
+  } else {
+    many_rows(product);
   }
-  // Every thread fills some rows, and what it multiplies needs all of them.
-  const bool fill_alone = rows * weight.cols() < kSmallInput;
-  if (fill_alone) input.fill(0, rows, 0);
-  const auto fill = [&](int64_t grain, int thread, int num_threads) {
-    if (fill_alone || !input.needs_fill()) return;
-    const int64_t chunks = (rows + grain - 1) / grain;
-    input.fill(chunks * thread / num_threads * grain, std::min(rows, chunks * (thread + 1) / num_threads * grain), thread);
+}
+
+// Threads divide the outputs.
+void CpuLinear::few_rows(const Product& product) {
+  const LinearTask& task = product.task;
+  const int64_t rows = task.row_end, tiles = task.tile_end;
+  const int threads = pool_.num_threads();
+  // As many pieces for each thread, of whole panels unless these are too few.
+  const int64_t unit = tiles / product.panel < threads ? 1 : product.panel, units = (tiles + unit - 1) / unit;
+  const int64_t wanted = (tiles * task.w.tile_bytes / kPieceBytes + threads) / threads * threads, pieces = std::min(units, wanted);
+  const auto part_of = [&](int64_t i, int thread) {
+    LinearTask part = task;
+    part.scratch += kLinearScratch * thread;
+    part.tile_begin = units * i / pieces * unit;
+    part.tile_end = std::min(tiles, units * (i + 1) / pieces * unit);
+    return part;
+  };
+  const auto before = [&](int thread, int num_threads) {
+    ask_for_first(part_of(pieces * thread / num_threads, thread));
+    if (product.fill_first) return;
+    product.input.fill(rows * thread / num_threads, rows * (thread + 1) / num_threads, thread);
     pool_.barrier();
   };
-  const int64_t panel = fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles;
-  if (rows < kManyRows) {
-    const int64_t piece = (kPieceBytes / weight.tiles().tile_bytes + panel) / panel * panel, pieces = (tiles + piece - 1) / piece;
-    const auto part_of = [&](int64_t i) {
-      LinearTask part = task;
-      part.tile_begin = i * piece;
-      part.tile_end = std::min(tiles, part.tile_begin + piece);
-      return part;
-    };
-    const auto before = [&](int thread, int num_threads) {
-      ask_for_first(part_of(pieces * thread / num_threads));
-      fill(1, thread, num_threads);
-    };
-    pool_.share_out(pieces, before, [&](int64_t i, int thread) {
-      LinearTask part = part_of(i);
-      part.scratch += kLinearScratch * thread;
-      kernel(part);
-    });
-    return;
-  }
-  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain;
+  pool_.share_out(pieces, before, [&](int64_t i, int thread) { product.kernel(part_of(i, thread)); });
+}
+
+// Threads divide the rows.
+void CpuLinear::many_rows(const Product& product) {
+  const LinearTask& task = product.task;
+  const int64_t rows = task.row_end, tiles = task.tile_end, panel = product.panel;
+  const int threads = pool_.num_threads();
+  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain, columns = (tiles + panel - 1) / panel;
   int64_t parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
-  const int64_t columns = (tiles + panel - 1) / panel;
   while (parts * columns < threads && rows / (parts + 1) >= 16) ++parts;  // too few outputs for so many threads
-  const auto before = [&](int thread, int num_threads) { fill(kRowGrain, thread, num_threads); };
+  const auto before = [&](int thread, int num_threads) {
+    if (product.fill_first) return;
+    product.input.fill(chunks * thread / num_threads * kRowGrain, std::min(rows, chunks * (thread + 1) / num_threads * kRowGrain), thread);
+    pool_.barrier();
+  };
   pool_.share_out(parts * columns, before, [&](int64_t i, int thread) {
     // Each part begins with other outputs: threads that want the same weights at the same time wait for each other.
     const int64_t part = i / columns, column = (i + part * columns / parts) % columns;
@@ -143,7 +157,7 @@ void CpuLinear::run(const LinearArgs& args) {
     some.row_end = std::min(rows, chunks * (part + 1) / parts * kRowGrain);
     some.tile_begin = column * panel;
     some.tile_end = std::min(tiles, some.tile_begin + panel);
-    kernel(some);
+    product.kernel(some);
   });
 }
 

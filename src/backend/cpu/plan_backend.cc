@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cpu/prepared_input.h"
 
 namespace citius::cpu {
 namespace {
@@ -34,12 +35,13 @@ KernelChoice PlanBackend::explain(const PackedWeight& weight, Compute compute) c
 }
 
 size_t PlanBackend::workspace_bytes() const {
-  return activation_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * pool_.num_threads());
+  return activation_bytes_ + row_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * pool_.num_threads());
 }
 
 void PlanBackend::linear(const LinearArgs& args) {
   const ActivationPlan plan = args.compute == Compute::kFast ? kernels(*args.weight).plan : ActivationPlan{};
-  activation_bytes_ = std::max(activation_bytes_, activation_bytes(plan, args.input, pool_.num_threads()));
+  activation_bytes_ = std::max(activation_bytes_, PreparedInput::bytes(args.input, plan));
+  row_bytes_ = std::max(row_bytes_, PreparedInput::row_bytes(args.input, plan, pool_.num_threads()));
 }
 
 void PlanBackend::attention(const AttentionArgs& args) {

@@ -35,6 +35,7 @@ class PlanBackend final : public Backend {
   const Target& target_;
   ThreadPool pool_;
   size_t activation_bytes_ = 0;
+  size_t row_bytes_ = 0;
   size_t attention_bytes_ = 0;
 };
 

@@ -14,9 +14,8 @@ int64_t spread(int64_t bytes) { return round_up(bytes, 64) | 64; }
 
 // Bytes, each a multiple of 64, that the parts of a prepared input take.
 struct Layout {
-  Layout(const LinearInput& input, const ActivationPlan& plan, int threads) {
+  Layout(const LinearInput& input, const ActivationPlan& plan) {
     const int64_t rows = input.x.shape[0], cols = input.x.shape[1];
-    const bool converted = plan.integer || plan.bf16;
     if (plan.integer) {
       code_stride = spread(round_up(cols, kBlock) / 4 * plan.quad_bytes);
       scale_stride = plan.group == 0 ? 1 : cols / plan.group;
@@ -28,27 +27,31 @@ struct Layout {
       float_stride = spread(cols * 4);
       floats = rows * float_stride;
     }
-    if (converted && input.is_computed()) {
-      computed_stride = spread(cols * 4);
-      computed = threads * computed_stride;
-    }
+    if ((plan.integer || plan.bf16) && input.is_computed()) computed = spread(cols * 4);
   }
-  int64_t total() const { return codes + scales + aux + floats + computed; }
+  int64_t total() const { return codes + scales + aux + floats; }
 
-  int64_t code_stride = 0, scale_stride = 0, aux_stride = 0, float_stride = 0, computed_stride = 0;  // the second and third: of numbers
-  int64_t codes = 0, scales = 0, aux = 0, floats = 0, computed = 0;
+  int64_t code_stride = 0, scale_stride = 0, aux_stride = 0, float_stride = 0;  // the second and third: of numbers
+  int64_t codes = 0, scales = 0, aux = 0, floats = 0;
+  int64_t computed = 0;  // of the row that a thread computes before it is converted
 };
 
 }  // namespace
 
-size_t PreparedInput::bytes(const LinearInput& input, const ActivationPlan& plan, int threads) {
-  return static_cast<size_t>(Layout(input, plan, threads).total());
+size_t PreparedInput::bytes(const LinearInput& input, const ActivationPlan& plan) {
+  return static_cast<size_t>(Layout(input, plan).total());
 }
 
-PreparedInput::PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads, AlignedBuffer& memory)
+size_t PreparedInput::row_bytes(const LinearInput& input, const ActivationPlan& plan, int threads) {
+  return static_cast<size_t>(threads * Layout(input, plan).computed);
+}
+
+PreparedInput::PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads, AlignedBuffer& memory,
+                             AlignedBuffer& row_memory)
     : target_(target), input_(input), plan_(plan) {
-  const Layout layout(input, plan, threads);
+  const Layout layout(input, plan);
   memory.reserve(static_cast<size_t>(layout.total()));
+  row_memory.reserve(row_bytes(input, plan, threads));
   uint8_t* next = memory.data();
   const auto take = [&](int64_t bytes) {
     uint8_t* part = next;
@@ -81,8 +84,8 @@ PreparedInput::PreparedInput(const Target& target, const LinearInput& input, con
     activations_.x = floats_;
     activations_.x_stride = layout.float_stride / 4;
   }
-  computed_ = reinterpret_cast<float*>(take(layout.computed));
-  computed_stride_ = layout.computed_stride / 4;
+  computed_ = reinterpret_cast<float*>(row_memory.data());
+  computed_stride_ = layout.computed / 4;
 }
 
 // Row `row` of what the input stands for → to [1, K].

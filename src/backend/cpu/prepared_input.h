@@ -10,10 +10,12 @@ namespace citius::cpu {
 
 class PreparedInput {
  public:
-  /// Takes what it needs from `memory`, which must hold until the product is done.
-  PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads, AlignedBuffer& memory);
-  /// What the constructor reserves of its memory.
-  static size_t bytes(const LinearInput& input, const ActivationPlan& plan, int threads);
+  /// Takes what it needs from `memory` and, for rows that are computed, `row_memory`. Both must hold until the product is done.
+  PreparedInput(const Target& target, const LinearInput& input, const ActivationPlan& plan, int threads, AlignedBuffer& memory,
+                AlignedBuffer& row_memory);
+  /// What the constructor reserves: of `memory`, which is in proportion to the rows, and of `row_memory`, which does not depend on them.
+  static size_t bytes(const LinearInput& input, const ActivationPlan& plan);
+  static size_t row_bytes(const LinearInput& input, const ActivationPlan& plan, int threads);
 
   /// Whether kernels read anything but the input itself; fill() must be called for every row then.
   bool needs_fill() const { return input_.is_computed() || plan_.integer || plan_.bf16; }
@@ -26,7 +28,7 @@ class PreparedInput {
   void convert(const TensorView& x, int64_t row) const;
 
   const Target& target_;
-  const LinearInput& input_;
+  LinearInput input_;
   ActivationPlan plan_;
   QuantizeTask quantize_;      // all rows
   float* floats_ = nullptr;    // all rows, as fp32 or rounded

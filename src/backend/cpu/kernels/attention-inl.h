@@ -414,7 +414,7 @@ inline void with_rows(int64_t rows, const Body& body) {
 inline void clear_rows(const RowSums& part, int64_t rows, int64_t padded_dim) {
   for (int64_t i = 0; i < rows * padded_dim; i += 16) store_f32(part.sums + i, zero_f32());
   for (int64_t row = 0; row < rows; ++row) {
-    part.largest[row] = -__builtin_inff();
+    part.largest[row] = -__FLT_MAX__;  // not -infinity: a block may have no other scores, and e^(-infinity + infinity) is no weight
     part.total[row] = 0;
   }
 }
