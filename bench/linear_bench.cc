@@ -1,5 +1,5 @@
-// Linear over every instruction set of this machine and every weight format, one thread, on the shapes of real models.
-// Counters: multiply-adds a second, and bytes of weights a second.
+// Linear, and looking up rows as embeddings do, over every instruction set of this machine and every weight format, one thread, on the
+// shapes of real models. Counters: multiply-adds a second and bytes of weights a second, or numbers a second.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -18,15 +18,12 @@ struct WeightShape {
   int64_t outputs, inputs;
 };
 
-// Weights of N(0, 0.05) in the format.
+// Random codes; the bytes are such that scales are finite in every format.
 OwnedMatrix random_weight(Format format, int64_t outputs, int64_t inputs) {
-  auto storage = std::make_shared<std::vector<float>>(static_cast<size_t>(outputs * inputs));
+  auto storage = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(outputs) * format_row_bytes(format, inputs));
   std::mt19937 random(1);
-  std::normal_distribution<float> normal(0, 0.05f);
-  for (float& value : *storage) value = normal(random);
-  const EncodedMatrix plain{Format::kF32, outputs, inputs, reinterpret_cast<const std::byte*>(storage->data())};
-  if (format == Format::kF32) return {plain, storage};
-  return convert_matrix(plain, format);
+  for (std::byte& byte : *storage) byte = static_cast<std::byte>(random() & 0x3b);
+  return {{format, outputs, inputs, storage->data()}, storage};
 }
 
 void run(benchmark::State& state, const std::string& isa, Format format, const WeightShape& shape, int64_t rows, Compute compute) {
@@ -56,6 +53,20 @@ void run(benchmark::State& state, const std::string& isa, Format format, const W
   state.counters["weight_bytes_per_s"] = rate(static_cast<double>(copies[0]->bytes()));
 }
 
+void look_up(benchmark::State& state, const std::string& isa, Format format, const WeightShape& shape) {
+  const auto backend = make_backend("cpu", {.num_threads = 1, .isa = isa});
+  const OwnedMatrix matrix = random_weight(format, shape.outputs, shape.inputs);
+  const auto weight = backend->pack({&matrix, 1});
+  std::vector<float> y(static_cast<size_t>(shape.inputs));
+  int64_t row = 0;
+  for (auto _ : state) {
+    row = (row + 997) % shape.outputs;  // each in another tile than the one before
+    weight->decode(row, y.data());
+    benchmark::ClobberMemory();
+  }
+  state.counters["numbers_per_s"] = benchmark::Counter(static_cast<double>(shape.inputs), benchmark::Counter::kIsIterationInvariantRate);
+}
+
 }  // namespace
 
 void register_benchmarks() {
@@ -63,9 +74,10 @@ void register_benchmarks() {
       {"minilm_up", 1536, 384}, {"smollm2_down", 576, 1536}, {"smollm2_gate_up", 3072, 576}, {"llama1b_out", 2048, 2048}};
   for (const std::string& isa : available_isas()) {
     for (const Format format : all_formats()) {
-      if (format != Format::kF32 && !can_encode(format)) continue;
       for (const WeightShape& shape : shapes) {
         if (shape.inputs % format_block_elements(format) != 0) continue;
+        benchmark::RegisterBenchmark(fmt::format("look_up/{}/{}/{}", format_name(format), shape.name, isa).c_str(),
+                                     [=](benchmark::State& state) { look_up(state, isa, format, shape); });
         for (const int64_t rows : {1, 2, 8, 16, 32, 128, 512}) {
           for (const Compute compute : {Compute::kFast, Compute::kExact}) {
             const std::string name = fmt::format("{}/{}/{}/rows:{}/{}", format_name(format), shape.name, isa, rows,

@@ -20,8 +20,8 @@ void check_package(Engine& engine) {
   const JsonObject package(engine.checkpoint.package, (engine.checkpoint.path / "citius.json").string());
   if (package.has("receipt") && engine.backend->name() == "cpu" && !engine.options.policy) {
     const Engine& e = engine;
-    const std::string key = fmt::format("receipt {} {} {} {}", package.get_string("digest"), e.backend->isa(), e.backend->packing(),
-                                        e.model().config().max_positions);
+    const std::string key = fmt::format("receipt {} {} {} {} {}", package.get_string("digest"), e.backend->isa(), e.backend->packing(),
+                                        e.model().config().max_positions, kv_type_info(e.kv_type).name);
     if (!cache.passed(key)) {
       check_receipt(engine, package.get_object("receipt").object());
       cache.remember_passed(key);

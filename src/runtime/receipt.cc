@@ -100,15 +100,42 @@ int64_t longest_sum(const Engine& engine) {
   return cols;
 }
 
+// Runs the probes in one mode and with one type of keys and values, whatever the engine was opened for.
+class Replay {
+ public:
+  Replay(Engine& engine, Compute compute, KvType kv_type)
+      : engine_(engine), given_compute_(engine.options.compute), given_kv_type_(engine.kv_type) {
+    engine.options.compute = compute;
+    engine.kv_type = kv_type;
+    if (engine.model().config().causal) decoder_ = std::make_unique<Decoder>(engine, static_cast<int64_t>(kMostTokens));
+  }
+  ~Replay() {
+    engine_.options.compute = given_compute_;
+    engine_.kv_type = given_kv_type_;
+  }
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  // Null for an encoder.
+  const Decoder* decoder() const { return decoder_.get(); }
+  ProbeOutput run(const std::vector<int32_t>& tokens, std::vector<int32_t> ids) {
+    return run_probe(engine_, decoder_.get(), tokens, std::move(ids));
+  }
+
+ private:
+  Engine& engine_;
+  const Compute given_compute_;
+  const KvType given_kv_type_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
 }  // namespace
 
 json::object make_receipt(Engine& engine, uint64_t seed) {
   CHECK(engine.backend->name() == "ref");
   const ModelConfig& config = engine.model().config();
-  std::unique_ptr<Decoder> decoder;
-  if (config.causal) decoder = std::make_unique<Decoder>(engine, kKvBlock);
   const CounterRng rng(seed, /*stream=*/23);
-  double rounding = 0;
+  double rounding = 0, bf16_rounding = 0;
   uint64_t draw = 0;
   json::array probes;
   for (size_t i = 0; i < kProbes; ++i) {
@@ -117,14 +144,13 @@ json::object make_receipt(Engine& engine, uint64_t seed) {
     while (tokens.size() < length) {
       tokens.push_back(static_cast<int32_t>(rng.bits(draw++) % static_cast<uint64_t>(config.vocab_size)));
     }
-    engine.options.compute = Compute::kFast;
-    const ProbeOutput fast = run_probe(engine, decoder.get(), tokens, {});
-    engine.options.compute = Compute::kExact;
-    rounding = std::max(rounding, error_of(run_probe(engine, decoder.get(), tokens, fast.ids), fast));
+    const ProbeOutput fast = Replay(engine, Compute::kFast, KvType::kF32).run(tokens, {});
+    rounding = std::max(rounding, error_of(Replay(engine, Compute::kExact, KvType::kF32).run(tokens, fast.ids), fast));
+    bf16_rounding = std::max(bf16_rounding, error_of(Replay(engine, Compute::kFast, KvType::kBF16).run(tokens, fast.ids), fast));
     json::object probe;
     probe["tokens"] = to_array(tokens);
     probe["hidden"] = to_array(fast.hidden);
-    if (decoder != nullptr) {
+    if (config.causal) {
       probe["logit_ids"] = to_array(fast.ids);
       probe["logits"] = to_array(fast.logits);
     }
@@ -135,43 +161,19 @@ json::object make_receipt(Engine& engine, uint64_t seed) {
   receipt["version"] = kVersion;
   receipt["made_by"] = "the scalar reference backend, fast mode of each format";
   receipt["tolerance"] = sums + 2 * rounding;
+  receipt["bf16_keys_and_values"] = 2 * bf16_rounding;  // to be added
   receipt["probes"] = std::move(probes);
   return receipt;
 }
 
 double estimate_receipt_seconds(Engine& engine) {
-  std::unique_ptr<Decoder> decoder;
-  if (engine.model().config().causal) decoder = std::make_unique<Decoder>(engine, kKvBlock);
+  Replay replay(engine, Compute::kFast, KvType::kF32);
   const auto begin = std::chrono::steady_clock::now();
-  run_probe(engine, decoder.get(), {0}, {});
+  replay.run({0}, {});
   const double token = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  constexpr double kModes = 2;
+  constexpr double kModes = 3;
   return token * kModes * static_cast<double>(kProbes * kProbeTokens);
 }
-
-namespace {
-
-// A receipt is of the fast mode and of fp32 keys and values, whatever the engine was opened for.
-class ReceiptOptions {
- public:
-  explicit ReceiptOptions(Engine& engine) : engine_(engine), given_(engine.options), kv_type_(engine.kv_type) {
-    engine.options.compute = Compute::kFast;
-    engine.kv_type = KvType::kF32;
-  }
-  ~ReceiptOptions() {
-    engine_.options.compute = given_.compute;
-    engine_.kv_type = kv_type_;
-  }
-  ReceiptOptions(const ReceiptOptions&) = delete;
-  ReceiptOptions& operator=(const ReceiptOptions&) = delete;
-
- private:
-  Engine& engine_;
-  const EngineOptions given_;
-  const KvType kv_type_;
-};
-
-}  // namespace
 
 void check_receipt(Engine& engine, const json::object& object) {
   const std::string where = engine.checkpoint.path.string() + ": receipt";
@@ -179,15 +181,16 @@ void check_receipt(Engine& engine, const json::object& object) {
   if (receipt.get_int("version") != kVersion) {
     fail_input(where, "got version {}, expected {}", receipt.get_int("version"), kVersion);
   }
-  const double tolerance = receipt.get_number("tolerance");
+  const KvType kv_type = engine.kv_type == KvType::kBF16 && receipt.has("bf16_keys_and_values") ? KvType::kBF16 : KvType::kF32;
+  const double more = kv_type == KvType::kBF16 ? receipt.get_number("bf16_keys_and_values") : 0;
+  if (!(more >= 0)) fail_input(where, "got a tolerance for keys and values of {}, expected 0 or more", more);
+  const double tolerance = receipt.get_number("tolerance") + more;
   // A tolerance of the outputs' own length would accept anything.
   if (!(tolerance > 0 && tolerance < 1)) fail_input(where, "got a tolerance of {}, expected more than 0 and less than 1", tolerance);
   const json::array& probes = receipt.get_array("probes");
   if (probes.empty() || probes.size() > kMostProbes) fail_input(where, "got {} probes, expected 1 to {}", probes.size(), kMostProbes);
   const ModelConfig& config = engine.model().config();
-  const ReceiptOptions as_written(engine);
-  std::unique_ptr<Decoder> decoder;
-  if (config.causal) decoder = std::make_unique<Decoder>(engine, static_cast<int64_t>(kMostTokens));
+  Replay replay(engine, Compute::kFast, kv_type);
   for (const json::value& value : probes) {
     const JsonObject probe(value, where);
     const std::vector<int32_t> tokens = from_array<int32_t>(probe, "tokens", kMostTokens);
@@ -197,17 +200,17 @@ void check_receipt(Engine& engine, const json::object& object) {
       fail_input(where, "got {} tokens and {} outputs, expected 1 or more and {}", tokens.size(), expected.hidden.size(),
                  config.hidden_size);
     }
-    if (decoder != nullptr) {
+    if (replay.decoder() != nullptr) {
       expected.ids = from_array<int32_t>(probe, "logit_ids", 4096);
       expected.logits = from_array<float>(probe, "logits", 4096);
-      const auto out_of_range = [&](int32_t id) { return id < 0 || id >= decoder->vocab_size(); };
+      const auto out_of_range = [&](int32_t id) { return id < 0 || id >= replay.decoder()->vocab_size(); };
       if (expected.ids.empty() || expected.ids.size() != expected.logits.size() ||
           std::any_of(expected.ids.begin(), expected.ids.end(), out_of_range)) {
         fail_input(where, "the logits and their ids do not fit the model");
       }
     }
     if (static_cast<int64_t>(tokens.size()) > config.max_positions) continue;  // prepared for shorter sequences
-    const double error = error_of(run_probe(engine, decoder.get(), tokens, expected.ids), expected);
+    const double error = error_of(replay.run(tokens, expected.ids), expected);
     if (!(error <= tolerance)) {
       fail(ErrorKind::kFailed, where,
            "the kernels of this machine ({}) disagree with the reference, got an error of {:.3g}, expected at most {:.3g}; the "

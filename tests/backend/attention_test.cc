@@ -338,15 +338,17 @@ TEST_P(AttentionTest, BlocksOfInfinitelyLowScoresHaveNoWeight) {
   }
 }
 
+// Chunks that fill tiles of 16 tokens, that do not, and that begin and end within pairs of tokens.
 TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
   for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-    for (const int64_t D : {5, 16, 40}) {
+    for (const auto& [D, chunk] : {std::pair<int64_t, int64_t>{5, 7}, {5, 0}, {16, 1}, {16, 19}, {40, 7}, {40, 0}, {64, 0}}) {
       Problem problem({.H = 2, .K = 2, .D = D, .type = type, .lengths = {3, 100}});
       problem.k->at(0, 0) = std::numeric_limits<float>::quiet_NaN();
+      problem.k->at(40, 1) = std::numeric_limits<float>::quiet_NaN();
       problem.v->at(1, 1) = -std::numeric_limits<float>::infinity();
-      problem.run(reference(), 7);
+      problem.run(reference(), chunk);
       const std::vector<uint8_t> want = problem.memory;
-      problem.run(*cpu(), 7);
+      problem.run(*cpu(), chunk);
       // NaN may carry any payload.
       const auto is_nan = [](const std::vector<uint8_t>& memory, size_t i, size_t size) {
         uint32_t bits = 0;
@@ -360,7 +362,7 @@ TEST_P(AttentionTest, KeysAndValuesAreRoundedAndNothingElseIsWritten) {
         size = i % part < numbers ? number : sizeof(float);  // the scales are behind the numbers
         if (is_nan(want, i, size) && is_nan(problem.memory, i, size)) continue;
         ASSERT_EQ(std::memcmp(want.data() + i, problem.memory.data() + i, size), 0)
-            << i << " D " << D << " type " << static_cast<int>(type);
+            << i << " D " << D << " chunk " << chunk << " type " << static_cast<int>(type);
       }
     }
   }

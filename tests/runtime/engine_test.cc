@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "io/temp_dir.h"
 #include "runtime/encoder.h"
@@ -60,6 +62,35 @@ TEST(Engine, ChoosesTheTypeOfKeysAndValuesForTheWeights) {
     EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kF32) << isa;
     options.kv_type = KvType::kInt8;
     EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kInt8) << isa;
+  }
+}
+
+// The larger part of what is multiplied decides, in decoders and encoders; what is only looked up does not count.
+TEST(Engine, ChoosesTheTypeOfKeysAndValuesByTheMajorityOfWeights) {
+  for (const char* golden : {CITIUS_TEST_DIR "/golden/models/llama_gqa", CITIUS_TEST_DIR "/golden/models/bert"}) {
+    EngineOptions options;
+    options.num_threads = 1;
+    std::vector<WeightRecord> records = open_engine(golden, options).loaded.load.records;
+    std::set<std::string> rounded;
+    std::erase_if(records, [&](const WeightRecord& record) {
+      if (record.looked_up) rounded.insert(record.name);
+      return record.looked_up;
+    });
+    int64_t all = 0, sum = 0;
+    for (const WeightRecord& record : records) all += record.rows * record.cols;
+    options.policy = [&](const WeightRecord& record) { return rounded.contains(record.name) ? Format::kInt8 : record.stored; };
+    for (const WeightRecord& record : records) {
+      const bool most = 2 * sum > all;
+      for (const std::string& isa : available_isas()) {
+        options.isa = isa;
+        const bool multiplies = make_backend("cpu", {1, isa})->multiplies_bf16();
+        EXPECT_EQ(open_engine(golden, options).kv_type, most && multiplies ? KvType::kBF16 : KvType::kF32)
+            << golden << " " << isa << " " << sum;
+      }
+      rounded.insert(record.name);
+      sum += record.rows * record.cols;
+    }
+    EXPECT_GT(2 * sum, all);
   }
 }
 

@@ -1,4 +1,4 @@
-// The types that keys and values are kept in, and writing them: keys are transposed 16 × 16 at a time.
+// The types that keys and values are kept in, and writing them: keys are transposed in registers, 16 tokens × 16 dimensions at a time.
 #pragma once
 
 #include "backend/cpu/kernels/magnitude-inl.h"
@@ -54,45 +54,109 @@ inline float choose_scale(const float* x, int64_t head_dim, float& scale) {
   return inverse > __FLT_MAX__ ? __FLT_MAX__ : inverse;
 }
 
-/// Pairs of dimensions of tokens [t, t + tokens), at most 16: [ceil(D / 2), 64] pairs, from the slot of the first on.
-inline void write_key_pairs(const KvWriteTask& task, int64_t t, int64_t tokens, int32_t* pairs) {
+/// Lane n is the pair of bf16 that a[n] and b[n] round to. An instruction for it flushes denormals, as everything that reads them does.
+inline I32x16 round_to_pairs(F32x16 a, F32x16 b) {
+  if constexpr (kHasBf16Dot) {
+    return pair_bf16(a, b);
+  } else {
+    return shift_right<16>(round_high(a)) | keep_second(round_high(b));
+  }
+}
+inline void store_kv(uint16_t* p, F32x16 x) {
+  if constexpr (kHasBf16Dot) {
+    store_bf16(p, x);
+  } else {
+    store_u16(p, round_to_bf16(x));
+  }
+}
+
+/// Dimensions [0, dims), at most 16, of the keys of 16 tokens; x[d] is dimension d, a token a lane. Of bf16 two go side by side.
+inline void store_keys(const I32x16 (&x)[16], F32x16, int64_t dims, float* keys) {
+  for (int64_t d = 0; d < dims; ++d) store_f32(keys + d * kKeys, as_f32(x[d]));
+}
+inline void store_keys(const I32x16 (&x)[16], F32x16, int64_t dims, uint16_t* keys) {
+  for (int64_t d = 0; d < dims; d += 2) {
+    store_i32(reinterpret_cast<int32_t*>(keys + d * kKeys), round_to_pairs(as_f32(x[d]), as_f32(x[d + 1])));
+  }
+}
+inline void store_keys(const I32x16 (&x)[16], F32x16 inverse, int64_t dims, int8_t* keys) {
+  for (int64_t d = 0; d < dims; ++d) store_kv(keys + d * kKeys, as_f32(x[d]) * inverse);
+}
+
+/// Numbers of one token that lie side by side in keys.
+template <typename T>
+inline constexpr int64_t kTogether = sizeof(T) == 2 ? 2 : 1;
+
+/// The same dimensions of one token.
+inline void store_key(const float* x, float, int64_t dims, float* keys) {
+  for (int64_t d = 0; d < dims; ++d) keys[d * kKeys] = x[d];
+}
+template <typename T>
+inline void store_key(const float* x, float inverse, int64_t dims, T* keys) {
+  alignas(64) T numbers[16];
+  const F32x16 k = load_first(x, dims);
+  store_kv(numbers, KvPart<T>::kScaled ? k * set_f32(inverse) : k);
+  for (int64_t d = 0; d < dims; d += kTogether<T>) __builtin_memcpy(keys + d * kKeys, numbers + d, kTogether<T> * sizeof(T));
+}
+
+/// Keys of tokens [t, t + tokens), at most 16, to where the first of them has its slot. `inverse`: what each is multiplied by.
+template <typename T>
+inline void write_keys(const KvWriteTask& task, int64_t t, int64_t tokens, const float* inverse, T* keys) {
   const int64_t D = task.head_dim;
-  int32_t tile[16][16];
   for (int64_t d = 0; d < D; d += 16) {
-    for (int64_t i = 0; i < tokens; ++i) {
-      store_u16(reinterpret_cast<uint16_t*>(tile[i]), round_to_bf16(load_first(task.k + (t + i) * task.k_stride + d, D - d)));
-    }
-    const int64_t count = D - d < 16 ? (D - d + 1) / 2 : 8;
-    for (int64_t j = 0; j < count; ++j) {
-      for (int64_t i = 0; i < tokens; ++i) pairs[(d / 2 + j) * kKeys + i] = tile[i][j];
+    const int64_t dims = D - d < 16 ? D - d : 16;
+    const float* k = task.k + t * task.k_stride + d;
+    if (tokens == 16) {
+      I32x16 x[16];
+      for (int64_t i = 0; i < 16; ++i) x[i] = as_i32(load_first(k + i * task.k_stride, dims));
+      transpose(x);
+      store_keys(x, load_f32(inverse), dims, keys + d * kKeys);
+    } else {
+      for (int64_t i = 0; i < tokens; ++i) {
+        store_key(k + i * task.k_stride, inverse[i], dims, keys + d * kKeys + i * kTogether<T>);
+      }
     }
   }
 }
 
-/// Values of tokens [t, t + count) to the slots from `slot` on: [32, D] pairs of tokens.
-inline void write_value_pairs(const KvWriteTask& task, int64_t t, int64_t count, int64_t slot, int32_t* pairs) {
+/// The first `count` lanes.
+template <typename T>
+inline void store_kv_first(T* p, F32x16 x, int64_t count) {
+  if (count == 16) return store_kv(p, x);
+  T numbers[16];
+  store_kv(numbers, x);
+  for (int64_t i = 0; i < count; ++i) p[i] = numbers[i];
+}
+
+/// Values of tokens [t, t + tokens), [tokens, D].
+template <typename T>
+inline void write_values(const KvWriteTask& task, int64_t t, int64_t tokens, const float* inverse, T* values) {
   const int64_t D = task.head_dim;
-  for (int64_t i = 0; i < count;) {
-    const bool both = (slot + i) % 2 == 0 && i + 1 < count;
-    const float* v = task.v + (t + i) * task.v_stride;
-    int32_t* to = pairs + (slot + i) / 2 * D;
+  for (int64_t i = 0; i < tokens; ++i) {
     for (int64_t d = 0; d < D; d += 16) {
-      const I32x16 one = round_to_bf16(load_first(v + d, D - d));
-      const int64_t lanes = D - d < 16 ? D - d : 16;
-      int32_t words[16];
+      const F32x16 v = load_first(task.v + (t + i) * task.v_stride + d, D - d);
+      store_kv_first(values + i * D + d, KvPart<T>::kScaled ? v * set_f32(inverse[i]) : v, D - d < 16 ? D - d : 16);
+    }
+  }
+}
+
+/// Values of all tokens: [32, D] pairs of tokens. Of a pair that is not whole here the other half stays.
+inline void write_value_pairs(const KvWriteTask& task, int32_t* pairs) {
+  const int64_t D = task.head_dim;
+  for (int64_t i = 0; i < task.count;) {
+    const int64_t slot = task.slot + i;
+    const bool second = slot % 2 == 1, both = !second && i + 1 < task.count;
+    const float* v = task.v + i * task.v_stride;
+    int32_t* to = pairs + slot / 2 * D;
+    for (int64_t d = 0; d < D; d += 16) {
+      const int64_t dims = D - d < 16 ? D - d : 16;
+      const F32x16 one = load_first(v + d, dims), two = both ? load_first(v + task.v_stride + d, dims) : one;
+      I32x16 words = round_to_pairs(one, two);
       if (!both) {
-        store_i32(words, one);
-        auto* half = reinterpret_cast<uint16_t*>(to + d) + (slot + i) % 2;
-        for (int64_t j = 0; j < lanes; ++j) half[2 * j] = static_cast<uint16_t>(words[j]);
-        continue;
+        const I32x16 there = dims == 16 ? load_i32(to + d) : load_pairs_first(to + d, dims);
+        words = second ? keep_first(there) | keep_second(words) : keep_second(there) | keep_first(words);
       }
-      const I32x16 two = shift_left<16>(round_to_bf16(load_first(v + task.v_stride + d, D - d)));
-      if (lanes == 16) {
-        store_i32(to + d, one | two);
-      } else {
-        store_i32(words, one | two);
-        for (int64_t j = 0; j < lanes; ++j) to[d + j] = words[j];
-      }
+      store_first(reinterpret_cast<float*>(to + d), as_f32(words), dims);
     }
     i += both ? 2 : 1;
   }
@@ -101,49 +165,18 @@ inline void write_value_pairs(const KvWriteTask& task, int64_t t, int64_t count,
 template <typename T>
 inline void kv_write(const KvWriteTask& task) {
   const int64_t D = task.head_dim;
-  const KvPart<T> key_part(task.block, D), value_part(static_cast<char*>(task.block) + task.part_bytes, D);
-  T* keys = key_part.numbers + task.slot;          // [D, 64]
-  T* values = value_part.numbers + task.slot * D;  // [64, D]
-  T tile[16][16];
+  const KvPart<T> keys(task.block, D), values(static_cast<char*>(task.block) + task.part_bytes, D);
   float k_inverse[16] = {}, v_inverse[16] = {};
-  const auto load = [](const float* x, int64_t lanes, float inverse) {
-    const F32x16 numbers = load_first(x, lanes);
-    return KvPart<T>::kScaled ? numbers * set_f32(inverse) : numbers;
-  };
   for (int64_t t = 0; t < task.count; t += 16) {
-    const int64_t tokens = task.count - t < 16 ? task.count - t : 16;
+    const int64_t tokens = task.count - t < 16 ? task.count - t : 16, slot = task.slot + t;
     for (int64_t i = 0; KvPart<T>::kScaled && i < tokens; ++i) {
-      k_inverse[i] = choose_scale(task.k + (t + i) * task.k_stride, D, key_part.scales[task.slot + t + i]);
-      v_inverse[i] = choose_scale(task.v + (t + i) * task.v_stride, D, value_part.scales[task.slot + t + i]);
+      k_inverse[i] = choose_scale(task.k + (t + i) * task.k_stride, D, keys.scales[slot + i]);
+      v_inverse[i] = choose_scale(task.v + (t + i) * task.v_stride, D, values.scales[slot + i]);
     }
-    for (int64_t d = 0; d < D; d += 16) {
-      const int64_t lanes = D - d < 16 ? D - d : 16;
-      for (int64_t i = 0; i < tokens; ++i) store_kv(tile[i], load(task.k + (t + i) * task.k_stride + d, lanes, k_inverse[i]));
-      for (int64_t j = 0; j < lanes; ++j) {
-        for (int64_t i = 0; i < tokens; ++i) keys[(d + j) * kKeys + t + i] = tile[i][j];
-      }
-      for (int64_t i = 0; i < tokens; ++i) {
-        T* to = values + (t + i) * D + d;
-        const F32x16 v = load(task.v + (t + i) * task.v_stride + d, lanes, v_inverse[i]);
-        if (lanes == 16) {
-          store_kv(to, v);
-        } else {
-          store_kv(tile[0], v);
-          for (int64_t j = 0; j < lanes; ++j) to[j] = tile[0][j];
-        }
-      }
-    }
+    write_keys(task, t, tokens, k_inverse, keys.numbers + slot * kTogether<T>);
+    if constexpr (kTogether<T> == 1) write_values(task, t, tokens, v_inverse, values.numbers + slot * D);
   }
-}
-
-template <>
-inline void kv_write<uint16_t>(const KvWriteTask& task) {
-  auto* keys = static_cast<int32_t*>(task.block);
-  auto* values = reinterpret_cast<int32_t*>(static_cast<char*>(task.block) + task.part_bytes);
-  for (int64_t t = 0; t < task.count; t += 16) {
-    write_key_pairs(task, t, task.count - t < 16 ? task.count - t : 16, keys + task.slot + t);
-  }
-  write_value_pairs(task, 0, task.count, task.slot, values);
+  if constexpr (kTogether<T> == 2) write_value_pairs(task, reinterpret_cast<int32_t*>(values.numbers));
 }
 
 }  // namespace

@@ -75,14 +75,14 @@ inline F32x16 gelu_tanh(F32x16 x) {
   return fma(half, tanh(inner), half);
 }
 
-/// To bf16, in the low half of each lane: to nearest even; NaN stays NaN.
-inline I32x16 round_to_bf16(F32x16 x) {
+/// To bf16, in the high half of each lane, whose low half may hold anything: to nearest even; NaN stays NaN.
+inline I32x16 round_high(F32x16 x) {
   const I32x16 bits = as_i32(x);
   const I32x16 odd = shift_right<16>(bits) & set_i32(1);
-  const I32x16 rounded = shift_right<16>(bits + set_i32(0x7fff) + odd);
-  const I32x16 quiet = shift_right<16>(bits) | set_i32(0x40);
-  return select(unordered(x), quiet, rounded);
+  return select(unordered(x), bits | set_i32(0x400000), bits + set_i32(0x7fff) + odd);
 }
+/// The same in the low half, the high one being zero.
+inline I32x16 round_to_bf16(F32x16 x) { return shift_right<16>(round_high(x)); }
 
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME

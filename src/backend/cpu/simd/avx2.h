@@ -164,6 +164,62 @@ inline int32_t max_lanes(I32x16 a) {
   const __m128i d = _mm_max_epi32(c, _mm_shuffle_epi32(c, 0x4e));
   return _mm_cvtsi128_si32(_mm_max_epi32(d, _mm_shuffle_epi32(d, 0xb1)));
 }
+/// Lane n is the combination of all lanes of v[n].
+template <typename Combine>
+inline I32x16 combine_lanes(const I32x16 (&v)[16], const Combine& combine) {
+  __m256i four[4];  // rows 4 i to 4 i + 3: the combination of lanes 0 to 3 of each, then of lanes 4 to 7
+  for (int i = 0; i < 4; ++i) {
+    __m256i row[4];
+    for (int j = 0; j < 4; ++j) row[j] = combine(v[4 * i + j].lo, v[4 * i + j].hi);
+    const __m256i a = combine(_mm256_unpacklo_epi32(row[0], row[1]), _mm256_unpackhi_epi32(row[0], row[1]));
+    const __m256i b = combine(_mm256_unpacklo_epi32(row[2], row[3]), _mm256_unpackhi_epi32(row[2], row[3]));
+    four[i] = combine(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+  }
+  const auto join = [&](__m256i a, __m256i b) {
+    return combine(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+  };
+  return {join(four[0], four[1]), join(four[2], four[3])};
+}
+inline I32x16 sum_each(const I32x16 (&v)[16]) {
+  return combine_lanes(v, [](__m256i a, __m256i b) { return _mm256_add_epi32(a, b); });
+}
+inline I32x16 max_each(const I32x16 (&v)[16]) {
+  return combine_lanes(v, [](__m256i a, __m256i b) { return _mm256_max_epi32(a, b); });
+}
+inline void transpose(__m256i (&v)[8]) {
+  __m256i a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_epi32(v[i], v[i + 1]);
+    a[i + 1] = _mm256_unpackhi_epi32(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+  }
+}
+inline void transpose(I32x16 (&v)[16]) {
+  I32x16 out[16];
+  for (int i = 0; i < 16; i += 8) {
+    __m256i low[8], high[8];
+    for (int j = 0; j < 8; ++j) {
+      low[j] = v[i + j].lo;
+      high[j] = v[i + j].hi;
+    }
+    transpose(low);
+    transpose(high);
+    for (int j = 0; j < 8; ++j) {
+      (i == 0 ? out[j].lo : out[j].hi) = low[j];
+      (i == 0 ? out[j + 8].lo : out[j + 8].hi) = high[j];
+    }
+  }
+  for (int i = 0; i < 16; ++i) v[i] = out[i];
+}
 
 inline U8x64 load_u8(const void* p) { return {load_256(p), load_256(static_cast<const char*>(p) + 32)}; }
 inline void store_u8x64(void* p, U8x64 a) {
@@ -245,6 +301,7 @@ inline I32x16 widen_add(I32x16 acc, I16x32 sum) {
 
 inline constexpr bool kHasBf16Dot = false;
 void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
+I32x16 pair_bf16(F32x16 a, F32x16 b);
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);

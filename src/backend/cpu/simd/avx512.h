@@ -120,23 +120,27 @@ inline float max_lanes(F32x16 a) {
   return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
 }
 /// Lane n is the combination of all lanes of v[n], by the tree of sum_lanes(): eight take a third of the instructions that they take
-/// one by one.
-template <typename Combine>
-inline F32x16 combine_lanes(const F32x16 (&v)[8], const Combine& combine) {
+/// one by one. Of eight, lane n + 8 is the same as lane n.
+template <int kVectors, typename Combine>
+inline F32x16 combine_lanes(const F32x16 (&v)[kVectors], const Combine& combine) {
   const auto join = [&](__m512 low, __m512 high) { return combine(F32x16{low}, F32x16{high}).v; };
-  __m512 half[4], quarter[2];
-  for (int i = 0; i < 4; ++i) {
+  __m512 half[kVectors / 2], quarter[kVectors / 4], pairs[kVectors / 8];
+  for (int i = 0; i < kVectors / 2; ++i) {
     const __m512 a = v[2 * i].v, b = v[2 * i + 1].v;
     half[i] = join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
   }
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < kVectors / 4; ++i) {
     const __m512 a = half[2 * i], b = half[2 * i + 1];
     quarter[i] = join(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
   }
-  // In 128 bits n of these are the lanes of rows n and n + 4.
-  const __m512 pairs = join(_mm512_shuffle_ps(quarter[0], quarter[1], 0x44), _mm512_shuffle_ps(quarter[0], quarter[1], 0xee));
-  const __m512 all = join(_mm512_shuffle_ps(pairs, pairs, 0x88), _mm512_shuffle_ps(pairs, pairs, 0xdd));
-  return {_mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13), all)};
+  // In 128 bits n of these are the lanes of rows n and n + 4, then of rows n + 8 and n + 12.
+  for (int i = 0; i < kVectors / 8; ++i) {
+    const __m512 a = quarter[2 * i], b = quarter[2 * i + 1];
+    pairs[i] = join(_mm512_shuffle_ps(a, b, 0x44), _mm512_shuffle_ps(a, b, 0xee));
+  }
+  const __m512 a = pairs[0], b = pairs[kVectors / 8 - 1];
+  const __m512 all = join(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+  return {_mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all)};
 }
 /// Lane n is the sum, or the largest, of the lanes of v[n], for n below kCount.
 template <int kCount>
@@ -151,6 +155,40 @@ inline F32x16 max_each(const F32x16 (&v)[8]) {
 }
 inline int32_t sum_lanes(I32x16 a) { return _mm512_reduce_add_epi32(a.v); }
 inline int32_t max_lanes(I32x16 a) { return _mm512_reduce_max_epi32(a.v); }
+/// Lane n is the sum, or the largest, of the lanes of v[n].
+inline I32x16 sum_each(const I32x16 (&v)[16]) {
+  F32x16 bits[16];
+  for (int n = 0; n < 16; ++n) bits[n] = as_f32(v[n]);
+  return as_i32(combine_lanes(bits, [](F32x16 a, F32x16 b) { return as_f32(as_i32(a) + as_i32(b)); }));
+}
+inline I32x16 max_each(const I32x16 (&v)[16]) {
+  F32x16 bits[16];
+  for (int n = 0; n < 16; ++n) bits[n] = as_f32(v[n]);
+  return as_i32(combine_lanes(bits, [](F32x16 a, F32x16 b) { return as_f32(max(as_i32(a), as_i32(b))); }));
+}
+/// Lane j of v[i] becomes lane i of v[j].
+inline void transpose(I32x16 (&v)[16]) {
+  __m512i a[16], b[16];
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_epi32(v[i].v, v[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_epi32(v[i].v, v[i + 1].v);
+  }
+  // 128 bits n of b[4 k + j] are column 4 n + j of rows 4 k to 4 k + 3.
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  for (int j = 0; j < 4; ++j) {
+    const __m512i even[2] = {_mm512_shuffle_i32x4(b[j], b[j + 4], 0x88), _mm512_shuffle_i32x4(b[j + 8], b[j + 12], 0x88)};
+    const __m512i odd[2] = {_mm512_shuffle_i32x4(b[j], b[j + 4], 0xdd), _mm512_shuffle_i32x4(b[j + 8], b[j + 12], 0xdd)};
+    v[j].v = _mm512_shuffle_i32x4(even[0], even[1], 0x88);
+    v[j + 4].v = _mm512_shuffle_i32x4(odd[0], odd[1], 0x88);
+    v[j + 8].v = _mm512_shuffle_i32x4(even[0], even[1], 0xdd);
+    v[j + 12].v = _mm512_shuffle_i32x4(odd[0], odd[1], 0xdd);
+  }
+}
 
 inline U8x64 load_u8(const void* p) { return {_mm512_loadu_si512(p)}; }
 inline void store_u8x64(void* p, U8x64 a) { _mm512_storeu_si512(p, a.v); }
@@ -235,6 +273,17 @@ inline void store_bf16(uint16_t* p, F32x16 a) {
 #endif
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded);
 }
+/// The same of two vectors: lane n is the pair of a[n] and b[n].
+inline I32x16 pair_bf16(F32x16 a, F32x16 b) {
+  __m512i rounded;  // those of a, then those of b
+#if defined(__clang__) && __clang_major__ < 17
+  asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(rounded) : "v"(a.v), "v"(b.v));
+#else
+  rounded = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b.v, a.v));
+#endif
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return {_mm512_permutexvar_epi16(_mm512_or_si512(lane, _mm512_slli_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(16)), 16)), rounded)};
+}
 /// Pairs of bf16: fma(w[2n+1], x[1], acc), then fma(w[2n], x[0], .).
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 #if defined(__clang__) && __clang_major__ < 17
@@ -247,6 +296,7 @@ inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
 #else
 inline constexpr bool kHasBf16Dot = false;
 void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
+I32x16 pair_bf16(F32x16 a, F32x16 b);
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);

@@ -187,8 +187,50 @@ inline float max_lanes(F32x16 x) {
   const float first = vgetq_lane_f32(z, 0), second = vgetq_lane_f32(z, 1);
   return first > second ? first : second;
 }
-inline int32_t sum_lanes(I32x16 x) { return vaddvq_s32(vaddq_s32(vaddq_s32(x.a, x.c), vaddq_s32(x.b, x.d))); }
-inline int32_t max_lanes(I32x16 x) { return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x.a, x.c), vmaxq_s32(x.b, x.d))); }
+inline int32x4_t sum_parts(I32x16 x) { return vaddq_s32(vaddq_s32(x.a, x.c), vaddq_s32(x.b, x.d)); }
+inline int32x4_t max_parts(I32x16 x) { return vmaxq_s32(vmaxq_s32(x.a, x.c), vmaxq_s32(x.b, x.d)); }
+inline int32_t sum_lanes(I32x16 x) { return vaddvq_s32(sum_parts(x)); }
+inline int32_t max_lanes(I32x16 x) { return vmaxvq_s32(max_parts(x)); }
+/// combine(v[4 k], ..., v[4 k + 3]) for the four parts of the result.
+template <typename Combine>
+inline I32x16 by_fours(const I32x16 (&v)[16], const Combine& combine) {
+  return {combine(v[0], v[1], v[2], v[3]), combine(v[4], v[5], v[6], v[7]), combine(v[8], v[9], v[10], v[11]),
+          combine(v[12], v[13], v[14], v[15])};
+}
+inline I32x16 sum_each(const I32x16 (&v)[16]) {
+  return by_fours(v, [](I32x16 x, I32x16 y, I32x16 z, I32x16 w) {
+    return vpaddq_s32(vpaddq_s32(sum_parts(x), sum_parts(y)), vpaddq_s32(sum_parts(z), sum_parts(w)));
+  });
+}
+inline I32x16 max_each(const I32x16 (&v)[16]) {
+  return by_fours(v, [](I32x16 x, I32x16 y, I32x16 z, I32x16 w) {
+    return vpmaxq_s32(vpmaxq_s32(max_parts(x), max_parts(y)), vpmaxq_s32(max_parts(z), max_parts(w)));
+  });
+}
+inline void transpose(int32x4_t& x, int32x4_t& y, int32x4_t& z, int32x4_t& w) {
+  const int64x2_t a = vreinterpretq_s64_s32(vtrn1q_s32(x, y)), b = vreinterpretq_s64_s32(vtrn2q_s32(x, y));
+  const int64x2_t c = vreinterpretq_s64_s32(vtrn1q_s32(z, w)), d = vreinterpretq_s64_s32(vtrn2q_s32(z, w));
+  x = vreinterpretq_s32_s64(vtrn1q_s64(a, c));
+  y = vreinterpretq_s32_s64(vtrn1q_s64(b, d));
+  z = vreinterpretq_s32_s64(vtrn2q_s64(a, c));
+  w = vreinterpretq_s32_s64(vtrn2q_s64(b, d));
+}
+inline void transpose(I32x16 (&v)[16]) {
+  constexpr int32x4_t I32x16::* kParts[4] = {&I32x16::a, &I32x16::b, &I32x16::c, &I32x16::d};
+  I32x16 out[16];
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) {  // rows from 4 i, columns from 4 j on
+      const I32x16* from = v + 4 * i;
+      int32x4_t x = from[0].*kParts[j], y = from[1].*kParts[j], z = from[2].*kParts[j], w = from[3].*kParts[j];
+      transpose(x, y, z, w);
+      out[4 * j].*kParts[i] = x;
+      out[4 * j + 1].*kParts[i] = y;
+      out[4 * j + 2].*kParts[i] = z;
+      out[4 * j + 3].*kParts[i] = w;
+    }
+  }
+  for (int i = 0; i < 16; ++i) v[i] = out[i];
+}
 
 inline U8x64 load_u8(const void* p) {
   const uint8_t* bytes = static_cast<const uint8_t*>(p);
@@ -255,6 +297,7 @@ inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
 // Also with bfmlalt and bfmlalb, fused multiply-adds of the odd and of the even elements: they save unpacking, but no products. bfdot
 // rounds in its own way.
 inline constexpr bool kHasBf16Dot = false;
+I32x16 pair_bf16(F32x16 x, F32x16 y);  // where there is that product
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 inline void store_bf16(uint16_t* p, F32x16 x) {
   vst1q_u16(p, vreinterpretq_u16_bf16(vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(x.a), x.b)));

@@ -47,12 +47,16 @@ inline Mask16 first_lanes(int64_t count) {
   return {lane < static_cast<int32_t>(count > 16 ? 16 : count)};
 }
 inline F32x16 load_first(const float* p, int64_t count) {
-  F32x16 a = zero_f32();
-  for (int64_t i = 0; i < count && i < 16; ++i) a.v[i] = p[i];
-  return a;
+  if (count >= 16) return load_f32(p);
+  float lanes[16] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+  return load_f32(lanes);
 }
 inline void store_first(float* p, F32x16 a, int64_t count) {
-  for (int64_t i = 0; i < count && i < 16; ++i) p[i] = a.v[i];
+  if (count >= 16) return store_f32(p, a);
+  float lanes[16];
+  store_f32(lanes, a);
+  for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
 }
 
 inline F32x16 operator+(F32x16 a, F32x16 b) { return {a.v + b.v}; }
@@ -184,6 +188,24 @@ inline int32_t max_lanes(I32x16 a) {
   for (int i = 1; i < 16; ++i) most = a.v[i] > most ? a.v[i] : most;
   return most;
 }
+inline I32x16 sum_each(const I32x16 (&v)[16]) {
+  I32x16 sums;
+  for (int n = 0; n < 16; ++n) sums.v[n] = sum_lanes(v[n]);
+  return sums;
+}
+inline I32x16 max_each(const I32x16 (&v)[16]) {
+  I32x16 most;
+  for (int n = 0; n < 16; ++n) most.v[n] = max_lanes(v[n]);
+  return most;
+}
+inline void transpose(I32x16 (&v)[16]) {
+  int32_t from[16][16], to[16][16];
+  for (int i = 0; i < 16; ++i) store_i32(from[i], v[i]);
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 16; ++j) to[i][j] = from[j][i];
+  }
+  for (int i = 0; i < 16; ++i) v[i] = load_i32(to[i]);
+}
 
 inline U8x64 load_u8(const void* p) {
   U8x64 a;
@@ -227,6 +249,7 @@ inline I32x16 dot(I32x16 acc, U8x64 w, I32x16 x) {
 
 inline constexpr bool kHasBf16Dot = false;
 void store_bf16(uint16_t* p, F32x16 a);  // where there is that product
+I32x16 pair_bf16(F32x16 a, F32x16 b);
 inline F32x16 dot_bf16(F32x16 acc, I32x16 w, I32x16 x) {
   const I32x16 high = set_i32(static_cast<int32_t>(0xffff0000));
   acc = fma(as_f32(w & high), as_f32(x & high), acc);
