@@ -33,16 +33,9 @@ std::string Sha256::finish() {
   return hex;
 }
 
-std::string sha256(std::string_view text) {
-  Sha256 digest;
-  digest.update(text.data(), text.size());
-  return digest.finish();
-}
+std::string sha256_file(const std::filesystem::path& path) { return sha256(MappedFile(path).text()); }
 
-std::string sha256_file(const std::filesystem::path& path) { return sha256(MappedFile(path)); }
-
-std::string sha256(const MappedFile& file, const std::function<void(uint64_t)>& progress) {
-  const std::string_view text = file.text();
+std::string sha256(std::string_view text, const std::function<void(uint64_t)>& progress) {
   Sha256 digest;
   constexpr size_t kStep = size_t{4} << 20;
   for (size_t begin = 0; begin < text.size(); begin += kStep) {

@@ -29,11 +29,9 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-/// Digest of a text.
-std::string sha256(std::string_view text);
+/// Digest of a text. `progress` is told the bytes read so far. Throws Error{kInterrupted} on Ctrl-C.
+std::string sha256(std::string_view text, const std::function<void(uint64_t)>& progress = {});
 /// Digest of a file's content. Throws Error{kInput} where it cannot be read, Error{kInterrupted} on Ctrl-C.
 std::string sha256_file(const std::filesystem::path& path);
-/// The same of a file that is mapped already. `progress` is told the bytes read so far.
-std::string sha256(const MappedFile& file, const std::function<void(uint64_t)>& progress = {});
 
 }  // namespace citius

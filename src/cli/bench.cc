@@ -240,6 +240,7 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   options.kv_type = args.kv_type;
   options.num_threads = threads;
   options.context = args.scenario.context;
+  options.cache = StartCache(cache_directory());
   if (format.empty()) {
     Engine engine = open_engine(open_for_bench(args.model), options);
     target = plan_target(engine.model());

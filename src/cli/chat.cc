@@ -30,7 +30,9 @@ struct ChatFlags {
 
 std::string_view role(const json::value& message) { return message.at("role").as_string(); }
 
-std::string token_text(const Tokenizer& tokenizer, int32_t id) { return id < 0 ? "" : tokenizer.id_to_token(id); }
+std::string token_text(const Tokenizer& tokenizer, int32_t id) {
+  return std::string(id < 0 ? std::string_view() : tokenizer.id_to_token(id));
+}
 
 std::optional<ChatTemplate> open_template(const Engine& engine) {
   if (!engine.checkpoint.is_gguf()) return ChatTemplate::from_directory(engine.checkpoint.path);

@@ -26,8 +26,9 @@ struct TokenizeFlags {
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
   const std::filesystem::path path = resolve_model(name);
-  if (std::filesystem::is_directory(path) && has_tokenizer_files(path)) return Tokenizer::from_directory(path);
-  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(open_checkpoint(path));
+  const StartCache cache(cache_directory());
+  if (std::filesystem::is_directory(path) && has_tokenizer_files(path)) return cache.open(Tokenizer::source(path));
+  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(open_checkpoint(path), cache);
   if (tokenizer == nullptr) fail_input(path.string(), "has no tokenizer");
   return tokenizer;
 }

@@ -95,6 +95,7 @@ void GgufFile::add_part(const std::filesystem::path& path, bool first) {
   GgufHeader header = read_gguf_header(file->bytes(), where);
   files_.push_back(file);
   if (first) {
+    header_bytes_ = header.data_begin;
     for (auto& [key, value] : header.values) {
       keys_.push_back(key);
       values_.emplace(std::move(key), value);

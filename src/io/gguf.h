@@ -59,6 +59,8 @@ class GgufFile final : public TensorContainer {
     for (const auto& file : files_) file->drop_pages();
   }
 
+  /// Bytes of the first file before its tensor data: all metadata lies there.
+  uint64_t header_bytes() const { return header_bytes_; }
   /// Metadata keys in file order.
   const std::vector<std::string>& keys() const { return keys_; }
   bool has_key(std::string_view key) const { return values_.contains(std::string(key)); }
@@ -87,6 +89,7 @@ class GgufFile final : public TensorContainer {
   void add_part(const std::filesystem::path& path, bool first);
 
   std::string where_;
+  uint64_t header_bytes_ = 0;
   std::vector<std::string> keys_, names_;
   std::unordered_map<std::string, GgufValue> values_;
   std::unordered_map<std::string, Tensor> tensors_;

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/signal.h"
-#include "io/safetensors_writer.h"
+#include "io/sealed_file.h"
 
 namespace citius {
 namespace {
@@ -23,32 +22,10 @@ std::string key(const std::string& name, Format format, int64_t rows, int64_t co
   return fmt::format("{} {} {}x{}", name, format_name(format), rows, cols);
 }
 
-fs::path seal_path(const fs::path& path) {
-  fs::path seal = path;
-  return seal += PackedFile::kSealEnding;
-}
-
-std::shared_ptr<const SafetensorsFile> open_sealed(const fs::path& path) {
-  if (!citius::is_there(path) || !citius::is_there(seal_path(path))) return nullptr;
-  try {
-    const std::string seal = read_file(seal_path(path), 4096);
-    const std::optional<FileIdentity> now = identify(path);
-    if (!now || now->text() != seal) return nullptr;
-    auto file = std::make_shared<SafetensorsFile>(path);
-    if (file->file().identity() != now) return nullptr;  // replaced meanwhile
-    std::error_code not_ours;                            // another user's file is used all the same
-    fs::last_write_time(seal_path(path), fs::file_time_type::clock::now(), not_ours);
-    return file;
-  } catch (const Error& error) {
-    log_warning("{}; the weights are packed again", error.what());
-    return nullptr;
-  }
-}
-
 }  // namespace
 
 PackedFile::PackedFile(fs::path path, std::vector<std::shared_ptr<const MappedFile>> sources)
-    : path_(std::move(path)), sources_(std::move(sources)), file_(open_sealed(path_)) {}
+    : path_(std::move(path)), sources_(std::move(sources)), file_(open_sealed(path_, "the weights are packed again")) {}
 
 std::unique_ptr<PackedWeight> PackedFile::find(const std::string& name, const MatrixSize& size, Backend& backend) const {
   if (file_ == nullptr) return nullptr;
@@ -83,21 +60,14 @@ void PackedFile::write() const {
   if (file_ != nullptr) {
     for (const auto& [name, entry] : file_->entries()) weights.try_emplace(name, entry.bytes);
   }
-  std::vector<SafetensorsPlan> plan;
-  uint64_t total = 0, done = 0;
-  for (const auto& [name, bytes] : weights) {
-    plan.push_back({name, DType::kU8, {static_cast<int64_t>(bytes.size())}});
-    total += bytes.size();
-  }
+  std::vector<std::pair<std::string, std::span<const std::byte>>> entries(weights.begin(), weights.end());
+  uint64_t total = 0;
+  for (const auto& [name, bytes] : entries) total += bytes.size();
   Progress progress("keeping packed weights", total, ProgressUnit::kBytes);
-  SafetensorsWriter writer(path_, plan, {});
-  for (const auto& [name, bytes] : weights) {
+  write_sealed(path_, entries, [&](uint64_t done) {
     check_interrupted();
-    writer.add(bytes);
-    progress.update(done += bytes.size());
-  }
-  writer.commit();
-  if (const std::optional<FileIdentity> written = identify(path_)) write_file(seal_path(path_), written->text());
+    progress.update(done);
+  });
 }
 
 }  // namespace citius

@@ -1,7 +1,6 @@
-// The packed weights of one model in a file, mapped at the next start: packing reads, rearranges and copies every weight,
-// mapping takes the pages as they are. A safetensors file of bytes; format and shape are part of a weight's name there, so that
-// what is found is what is asked for. Beside it lies a seal, which names the file as it was written: one that was changed since is
-// not used.
+// The packed weights of one model in a sealed file, mapped at the next start: packing reads, rearranges and copies every weight,
+// mapping takes the pages as they are. Format and shape are part of a weight's name there, so that
+// what is found is what is asked for.
 #pragma once
 
 #include <filesystem>
@@ -20,9 +19,6 @@ class PackedFile {
  public:
   /// Opens the file where it is there under its seal; otherwise it will be written anew. `sources`: what the weights are read from.
   explicit PackedFile(std::filesystem::path path, std::vector<std::shared_ptr<const MappedFile>> sources = {});
-
-  /// Behind the name of a packed file. A use counts as a change of the seal.
-  static constexpr const char* kSealEnding = ".seal";
 
   /// Whether there is a file to find weights in.
   bool is_there() const { return file_ != nullptr; }

@@ -69,7 +69,7 @@ Engine open_engine(const std::filesystem::path& path, const EngineOptions& optio
 
 Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});
-  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(checkpoint);
+  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(checkpoint, options.cache);
   // The other backends read weights where they are stored.
   if (checkpoint.weights != nullptr && backend->name() == "cpu") {
     require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");

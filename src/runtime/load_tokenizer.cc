@@ -31,17 +31,21 @@ std::string byte_array(const GgufFile& gguf, std::string_view key) {
   return {reinterpret_cast<const char*>(value->payload.data()), value->payload.size()};
 }
 
-GgufVocab read_vocab(const GgufFile& gguf) {
-  GgufVocab vocab;
-  vocab.where = gguf.where();
-  vocab.model = *gguf.get_string("tokenizer.ggml.model");
-  vocab.pre = gguf.get_string("tokenizer.ggml.pre").value_or("");
+// The lists go by themselves: they take long, and a start that finds them compiled does without.
+void read_lists(const GgufFile& gguf, GgufVocab& vocab) {
   vocab.tokens = gguf.get_strings("tokenizer.ggml.tokens").value_or(std::vector<std::string>());
   vocab.scores = gguf.get_floats("tokenizer.ggml.scores").value_or(std::vector<float>());
   for (int64_t type : gguf.get_ints("tokenizer.ggml.token_type").value_or(std::vector<int64_t>())) {
     vocab.types.push_back(type < 0 || type > 255 ? 0 : static_cast<int32_t>(type));
   }
   vocab.merges = gguf.get_strings("tokenizer.ggml.merges").value_or(std::vector<std::string>());
+}
+
+GgufVocab read_vocab(const GgufFile& gguf) {
+  GgufVocab vocab;
+  vocab.where = gguf.where();
+  vocab.model = *gguf.get_string("tokenizer.ggml.model");
+  vocab.pre = gguf.get_string("tokenizer.ggml.pre").value_or("");
   vocab.bos_id = token_id(gguf, "tokenizer.ggml.bos_token_id");
   vocab.eos_id = token_id(gguf, "tokenizer.ggml.eos_token_id");
   vocab.unk_id = token_id(gguf, "tokenizer.ggml.unknown_token_id");
@@ -61,12 +65,21 @@ GgufVocab read_vocab(const GgufFile& gguf) {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_tokenizer(const Checkpoint& checkpoint) {
-  if (checkpoint.is_gguf()) {
-    if (!checkpoint.gguf->has_key("tokenizer.ggml.model")) return nullptr;
-    return Tokenizer::from_gguf(read_vocab(*checkpoint.gguf));
+std::unique_ptr<Tokenizer> load_tokenizer(const Checkpoint& checkpoint, const StartCache& cache) {
+  if (!checkpoint.is_gguf()) {
+    return has_tokenizer_files(checkpoint.path) ? cache.open(Tokenizer::source(checkpoint.path)) : nullptr;
   }
-  return has_tokenizer_files(checkpoint.path) ? Tokenizer::from_directory(checkpoint.path) : nullptr;
+  const GgufFile& gguf = *checkpoint.gguf;
+  if (!gguf.has_key("tokenizer.ggml.model")) return nullptr;
+  GgufVocab vocab = read_vocab(gguf);
+  TokenizerSource source;
+  source.parts = {{gguf.files()[0], gguf.header_bytes()}};
+  source.compile = [&] {
+    read_lists(gguf, vocab);
+    return Tokenizer::compile(vocab);
+  };
+  source.open = [&](const Tables& tables) { return Tokenizer::from_gguf(vocab, tables); };
+  return cache.open(source);
 }
 
 bool has_tokenizer_files(const std::filesystem::path& directory) {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "io/sealed_file.h"
 
 namespace citius {
 namespace {
@@ -58,7 +59,7 @@ void remove_unused(const fs::path& directory, const std::string& start, fs::file
     auto used = entry.last_write_time(error);
     if (error || !entry.is_regular_file(error)) continue;
     fs::path seal = entry.path();
-    const auto sealed = fs::last_write_time(seal += PackedFile::kSealEnding, error);
+    const auto sealed = fs::last_write_time(seal += kSealEnding, error);
     if (!error) used = std::max(used, sealed);
     const std::string name = entry.path().filename().string();
     const bool unfinished = name.find(".tmp") != std::string::npos;
@@ -91,17 +92,17 @@ StartCache::StartCache(fs::path directory, uint64_t least_bytes) : directory_(st
 
 std::string StartCache::sha256(const fs::path& file) const { return sha256(MappedFile(file)); }
 
-std::string StartCache::sha256(const MappedFile& file) const {
+std::string StartCache::sha256(const MappedFile& file, uint64_t bytes) const {
   const FileIdentity& identity = file.identity();
   const std::string version = identity.text() + " ";
-  const fs::path memory = directory_ / "digests" / fmt::format("{:x}-{}", identity.device, identity.inode);
+  const fs::path memory = directory_ / "digests" / fmt::format("{:x}-{}-{}", identity.device, identity.inode, bytes);
   if (!directory_.empty()) {
     const std::string known = recall(memory);
     if (known.starts_with(version) && known.size() == version.size() + kDigestDigits) return known.substr(version.size());
     settle(file.path());
   }
-  Progress progress("checking " + file.path().filename().string(), file.bytes().size(), ProgressUnit::kBytes);
-  std::string digest = citius::sha256(file, [&](uint64_t done) { progress.update(done); });
+  Progress progress("checking " + file.path().filename().string(), bytes, ProgressUnit::kBytes);
+  std::string digest = citius::sha256(file.text().substr(0, bytes), [&](uint64_t done) { progress.update(done); });
   if (!directory_.empty() && identify(file.path()) == identity && now() - std::max(identity.modified, identity.changed) > kSecond) {
     remember(memory, version + digest);
   }
@@ -138,6 +139,40 @@ std::shared_ptr<PackedFile> StartCache::packed_file(const Checkpoint& checkpoint
     return nullptr;
   }
   return packed;
+}
+
+// Empty where nothing is kept.
+fs::path StartCache::tables_path(const TokenizerSource& source) const {
+  const std::string program = directory_.empty() ? std::string() : own_digest();
+  if (program.empty()) return {};
+  std::string digests;
+  for (const auto& [file, bytes] : source.parts) digests += fmt::format("{} {}\n", sha256(*file, bytes), file->path().filename().string());
+  return directory_ / "tokenizers" / (citius::sha256(digests) + "." + program.substr(0, 16) + ".safetensors");
+}
+
+std::unique_ptr<Tokenizer> StartCache::open(const TokenizerSource& source) const {
+  const fs::path path = tables_path(source);
+  const std::shared_ptr<const SafetensorsFile> kept = path.empty() ? nullptr : open_sealed(path, "the tokenizer is compiled again");
+  if (kept != nullptr) {
+    Tables tables;
+    for (const auto& [name, entry] : kept->entries()) tables.add({name, /*alignment=*/1, {entry.bytes, kept}});
+    try {
+      return source.open(tables);
+    } catch (const Error&) {  // damaged; what is wrong with the source is told by the next lines
+    }
+  }
+  const Tables tables = source.compile();
+  std::unique_ptr<Tokenizer> tokenizer = source.open(tables);
+  const auto unchanged = [](const FilePart& part) { return identify(part.file->path()) == part.file->identity(); };
+  if (path.empty() || !std::ranges::all_of(source.parts, unchanged) || !prepare(path.parent_path())) return tokenizer;
+  remove_unused(path.parent_path(), path.filename().string().substr(0, kDigestDigits), kReplaced);
+  std::vector<std::pair<std::string, std::span<const std::byte>>> entries;
+  for (const Tables::Entry& entry : tables.entries()) entries.emplace_back(entry.name, entry.bytes);
+  try {
+    write_sealed(path, entries);
+  } catch (const Error&) {  // as remember()
+  }
+  return tokenizer;
 }
 
 // Of the program that runs; empty where the system does not show it. What another version packed may differ.

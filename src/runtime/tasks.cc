@@ -166,7 +166,7 @@ MaskFiller::MaskFiller(Engine& engine, size_t top_k, const TaskOptions& options)
   if (model_.tokenizer().special().mask < 0) fail_input(engine.checkpoint.path.string(), "its tokenizer has no mask token");
 }
 
-std::string MaskFiller::mask_token() const { return model_.tokenizer().id_to_token(model_.tokenizer().special().mask); }
+std::string MaskFiller::mask_token() const { return std::string(model_.tokenizer().id_to_token(model_.tokenizer().special().mask)); }
 
 std::vector<MaskFills> MaskFiller::fill(std::span<const std::string> texts) {
   const Tokenizer& tokenizer = model_.tokenizer();

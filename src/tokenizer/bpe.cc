@@ -22,21 +22,8 @@ struct Symbol {
 
 class Bpe final : public Model {
  public:
-  Bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where)
-      : Model(std::move(vocabulary)), options_(std::move(options)), merges_(merges.size()) {
-    const std::string& prefix = options_.continuing_subword_prefix;
-    std::string merged;
-    int32_t merged_id = -1;  // most vocabularies list what merges make in the order of the merges
-    for (size_t rank = 0; rank < merges.size(); ++rank) {
-      const auto& [left, right] = merges[rank];
-      if (!right.starts_with(prefix)) {
-        fail_input(where, "merge {} ('{}' '{}'): the second part lacks the prefix '{}'", rank, left, right, prefix);
-      }
-      const int32_t left_id = id_of(left, -1, rank, where), right_id = id_of(right, -1, rank, where);
-      merged.assign(left).append(right.substr(prefix.size()));
-      merged_id = id_of(merged, merged_id, rank, where);
-      merges_.insert(left_id, right_id, {static_cast<uint32_t>(rank), merged_id});
-    }
+  Bpe(Vocabulary vocabulary, const Tables& tables, BpeOptions options, std::string_view where)
+      : Model(std::move(vocabulary)), options_(std::move(options)), merges_(tables, vocabulary_.size(), where) {
     if (options_.unk_token) unk_id_ = vocabulary_.find(*options_.unk_token);
     for (unsigned byte = 0; byte < 256; ++byte) byte_ids_[byte] = find_or_none(fmt::format("<0x{:02X}>", byte));
     std::string text;
@@ -45,7 +32,7 @@ class Bpe final : public Model {
       append_utf8(text, c);
       char_ids_[c] = find_or_none(text);
     }
-    plain_ = prefix.empty() && options_.end_of_word_suffix.empty();
+    plain_ = options_.continuing_subword_prefix.empty() && options_.end_of_word_suffix.empty();
   }
 
   void tokenize(std::string_view word, std::vector<Token>& out) const override {
@@ -71,12 +58,6 @@ class Bpe final : public Model {
   bool marks_subwords() const override { return !options_.continuing_subword_prefix.empty(); }
 
  private:
-  int32_t id_of(std::string_view token, int32_t near, size_t rank, std::string_view where) const {
-    const auto id = vocabulary_.find_near(token, near);
-    if (!id) fail_input(where, "merge {}: '{}' is not in the vocabulary", rank, token);
-    return *id;
-  }
-
   int32_t find_or_none(std::string_view token) const { return vocabulary_.find(token).value_or(-1); }
 
   int32_t char_id(std::string_view word, size_t begin, size_t end) const {
@@ -206,8 +187,31 @@ class Bpe final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where) {
-  return std::make_unique<Bpe>(std::move(vocabulary), merges, std::move(options), where);
+Tables compile_bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::string& prefix, std::string_view where) {
+  std::vector<MergeTable::Entry> entries;
+  entries.reserve(merges.size());
+  const auto id_of = [&](std::string_view token) {
+    const auto id = vocabulary.find(token);
+    if (!id) fail_input(where, "merge {}: '{}' is not in the vocabulary", entries.size(), token);
+    return *id;
+  };
+  std::string merged;
+  for (const auto& [left, right] : merges) {
+    if (!right.starts_with(prefix)) {
+      fail_input(where, "merge {} ('{}' '{}'): the second part lacks the prefix '{}'", entries.size(), left, right, prefix);
+    }
+    merged.assign(left).append(right.substr(prefix.size()));
+    const auto rank = static_cast<uint32_t>(entries.size());
+    entries.push_back({id_of(left), id_of(right), {rank, id_of(merged)}});
+  }
+  Tables tables;
+  vocabulary.add_to(tables);
+  MergeTable(entries).add_to(tables);
+  return tables;
+}
+
+std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const Tables& tables, BpeOptions options, std::string_view where) {
+  return std::make_unique<Bpe>(std::move(vocabulary), tables, std::move(options), where);
 }
 
 }  // namespace citius::tok

@@ -12,17 +12,17 @@
 namespace citius::tok {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{256} << 20;
+constexpr const char* kWordPieceFile = "vocab.txt";
 
-std::vector<std::string> read_lines(const std::filesystem::path& path) {
-  const std::string text = read_file(path, kMaxFileBytes);
-  if (!is_valid_utf8(text)) fail_input(path.string(), "is not valid UTF-8");
-  std::vector<std::string> lines;
+std::vector<std::string_view> lines_of(const MappedFile& file) {
+  const std::string_view text = file.text();
+  if (!is_valid_utf8(text)) fail_input(file.path().string(), "is not valid UTF-8");
+  std::vector<std::string_view> lines;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line = std::string_view(text).substr(begin, end - begin);
+    std::string_view line = text.substr(begin, end - begin);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    lines.emplace_back(line);
+    lines.push_back(line);
     begin = end + 1;
   }
   return lines;
@@ -78,20 +78,11 @@ void add_config_tokens(const json::object& config, std::initializer_list<std::st
   }
 }
 
-Parts read_wordpiece(const std::filesystem::path& path, const json::object& config) {
+Parts read_wordpiece(const std::filesystem::path& path, const Tables& tables, const json::object& config) {
   Parts parts;
   parts.where = path.string();
-  std::vector<std::pair<std::string, int64_t>> pairs;
-  std::vector<std::string> lines = read_lines(path);
-  for (size_t i = 0; i < lines.size(); ++i) {
-    const size_t end = lines[i].find_last_not_of(" \t");
-    pairs.emplace_back(lines[i].substr(0, end == std::string::npos ? 0 : end + 1), static_cast<int64_t>(i));
-  }
-  std::vector<std::string> tokens;
-  for (auto& [token, id] : pairs) tokens.push_back(std::move(token));
   const std::string unk = named_token(config, "unk_token");
-  parts.model = make_wordpiece(Vocabulary::from_list(std::move(tokens), parts.where), unk.empty() ? "[UNK]" : unk, "##",
-                               /*max_chars=*/100, parts.where);
+  parts.model = make_wordpiece(Vocabulary(tables, parts.where), tables, unk.empty() ? "[UNK]" : unk, "##", /*max_chars=*/100, parts.where);
   const bool lowercase = get_flag(config, "do_lower_case", true);
   parts.normalizer = make_bert_normalizer(/*clean_text=*/true, get_flag(config, "tokenize_chinese_chars", true),
                                           get_flag(config, "strip_accents", lowercase), lowercase);
@@ -111,28 +102,29 @@ Parts read_wordpiece(const std::filesystem::path& path, const json::object& conf
   return parts;
 }
 
-MergeList read_merges(const std::vector<std::string>& lines, const std::filesystem::path& path) {
+MergeList read_merges(const MappedFile& file) {
   MergeList merges;
-  for (const std::string_view line : lines) {
+  for (const std::string_view line : lines_of(file)) {
     if (line.empty() || line.starts_with("#version")) continue;
     const size_t space = line.find(' ');
     if (space == std::string_view::npos || line.find(' ', space + 1) != std::string_view::npos) {
-      fail_input(path.string(), "merge {}: got '{}', expected two parts with a space between", merges.size(), line);
+      fail_input(file.path().string(), "merge {}: got '{}', expected two parts with a space between", merges.size(), line);
     }
     merges.emplace_back(line.substr(0, space), line.substr(space + 1));
   }
   return merges;
 }
 
-Vocabulary read_vocab_json(const std::filesystem::path& path) {
-  const JsonDocument document(read_file(path, kMaxFileBytes), path.string());
-  const JsonObject vocab(document.root(), path.string());
-  std::vector<std::pair<std::string, int64_t>> pairs;
+Vocabulary read_vocab_json(const MappedFile& file) {
+  const std::string where = file.path().string();
+  const JsonDocument document(file.text(), where);
+  const JsonObject vocab(document.root(), where);
+  std::vector<std::pair<std::string_view, int64_t>> pairs;
   for (const auto& [token, id] : vocab.object()) {
     if (!id.is_int64()) fail_input(vocab.where(), "token '{}' has no number as id", std::string_view(token));
     pairs.emplace_back(token, id.get_int64());
   }
-  return Vocabulary::from_pairs(std::move(pairs), vocab.where());
+  return Vocabulary::from_pairs(pairs, where);
 }
 
 std::optional<int32_t> find_token(const Parts& parts, std::string_view content) {
@@ -179,11 +171,11 @@ BpeFamily bpe_family(const std::filesystem::path& vocab, const json::object& con
 }
 
 /// Byte-level BPE.
-Parts read_byte_level_bpe(const std::filesystem::path& vocab, const std::filesystem::path& merges, const json::object& config) {
+Parts read_byte_level_bpe(const std::filesystem::path& vocab, const Tables& tables, const json::object& config) {
   Parts parts;
   parts.where = vocab.string();
   const BpeFamily family = bpe_family(vocab, config);
-  parts.model = make_bpe(read_vocab_json(vocab), read_merges(read_lines(merges), merges), {}, parts.where);
+  parts.model = make_bpe(Vocabulary(tables, parts.where), tables, {}, parts.where);
   const bool prefix_space = get_flag(config, "add_prefix_space", false);
   if (family == BpeFamily::kQwen2) {
     parts.normalizer = make_unicode_normalizer("NFC", parts.where);
@@ -232,18 +224,29 @@ constexpr Role kRoles[] = {
 
 }  // namespace
 
-Parts read_vocabulary_files(const std::filesystem::path& directory, const json::value& config) {
+std::vector<std::filesystem::path> vocabulary_files(const std::filesystem::path& directory) {
   const auto exists = [&](const char* name) { return is_there(directory / name); };
-  if (exists("vocab.txt")) return read_wordpiece(directory / "vocab.txt", config.as_object());
+  if (exists(kWordPieceFile)) return {directory / kWordPieceFile};
   for (const auto& [vocab, merges] : {std::pair{"vocab.json", "merges.txt"}, std::pair{"encoder.json", "vocab.bpe"}}) {
-    if (exists(vocab) && exists(merges)) {
-      return read_byte_level_bpe(directory / vocab, directory / merges, config.as_object());
-    }
+    if (exists(vocab) && exists(merges)) return {directory / vocab, directory / merges};
   }
   const char* hint = exists("tokenizer.model") || exists("spiece.model") || exists("sentencepiece.bpe.model")
                          ? "; a SentencePiece model file alone is not supported, convert it to tokenizer.json"
                          : "";
   fail_input(directory.string(), "has no tokenizer, expected tokenizer.json, vocab.txt, or vocab.json and merges.txt{}", hint);
+}
+
+Tables compile_vocabulary_files(const MappedFiles& files) {
+  const std::string where = files[0]->path().string();
+  if (files.size() > 1) return compile_bpe(read_vocab_json(*files[0]), read_merges(*files[1]), /*prefix=*/"", where);
+  std::vector<std::string_view> tokens = lines_of(*files[0]);
+  for (std::string_view& token : tokens) token = token.substr(0, token.find_last_not_of(" \t") + 1);
+  return compile_wordpiece(Vocabulary::from_list(tokens, where));
+}
+
+Parts read_vocabulary_files(const std::filesystem::path& vocabulary, const Tables& tables, const json::value& config) {
+  const bool words = vocabulary.filename() == kWordPieceFile;
+  return words ? read_wordpiece(vocabulary, tables, config.as_object()) : read_byte_level_bpe(vocabulary, tables, config.as_object());
 }
 
 void guess_roles(Parts& parts) {

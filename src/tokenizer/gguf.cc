@@ -12,12 +12,77 @@ enum TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined
 
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // ▁
 
+constexpr const char* kAddedTable = "added_tokens";
+struct Added {
+  int32_t id = 0;
+  int32_t type = 0;
+};
+
+std::string where_of(const GgufVocab& vocab) { return vocab.where.empty() ? "GGUF vocabulary" : vocab.where; }
+
+int32_t type_of(const GgufVocab& vocab, size_t id) { return vocab.types.empty() ? int32_t{kNormal} : vocab.types[id]; }
+
+void check(const GgufVocab& vocab) {
+  const std::string where = where_of(vocab);
+  const size_t count = vocab.tokens.size();
+  if (count == 0) fail_input(where, "tokenizer.ggml.tokens is missing or empty");
+  const auto check_size = [&](const char* key, size_t size) {
+    if (size != 0 && size != count) fail_input(where, "{} has {} entries, expected {}", key, size, count);
+  };
+  check_size("tokenizer.ggml.scores", vocab.scores.size());
+  check_size("tokenizer.ggml.token_type", vocab.types.size());
+  for (size_t id = 0; id < count; ++id) {
+    if (!is_valid_utf8(vocab.tokens[id])) fail_input(where, "token {} is not valid UTF-8", id);
+  }
+}
+
+MergeList merges_of(const GgufVocab& vocab) {
+  MergeList merges;
+  merges.reserve(vocab.merges.size());
+  for (const std::string_view line : vocab.merges) {
+    const size_t space = line.find(' ', 1);  // the first part may itself be a space
+    if (space == std::string_view::npos) fail_input(where_of(vocab), "merge {}: got '{}', expected two parts", merges.size(), line);
+    merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+  }
+  return merges;
+}
+
+/// "▁word" stands for the beginning of a word and "piece" for "##piece"; older files keep the original spelling.
+std::vector<std::string> bert_tokens(const GgufVocab& vocab) {
+  std::vector<std::string> tokens = vocab.tokens;
+  const bool marked = std::any_of(tokens.begin(), tokens.end(), [](const std::string& token) { return token.starts_with(kSpaceMark); });
+  for (size_t id = 0; marked && id < tokens.size(); ++id) {
+    if (tokens[id].starts_with(kSpaceMark)) {
+      tokens[id].erase(0, kSpaceMark.size());
+    } else if (type_of(vocab, id) == kNormal && !(tokens[id].starts_with('[') && tokens[id].ends_with(']') && tokens[id].size() > 2)) {
+      tokens[id].insert(0, "##");
+    }
+  }
+  return tokens;
+}
+
+Tables compile_model(const GgufVocab& vocab) {
+  const std::string where = where_of(vocab);
+  const auto vocabulary_of = [&](const std::vector<std::string>& tokens) {
+    return Vocabulary::from_list({tokens.begin(), tokens.end()}, where);
+  };
+  if (vocab.model == "gpt2") return compile_bpe(vocabulary_of(vocab.tokens), merges_of(vocab), /*prefix=*/"", where);
+  if (vocab.model == "bert") return compile_wordpiece(vocabulary_of(bert_tokens(vocab)));
+  if (vocab.model != "llama" && vocab.model != "t5") {
+    fail_input(where, "tokenizer.ggml.model is '{}', expected llama, gpt2, bert or t5", vocab.model);
+  }
+  if (vocab.scores.empty()) fail_input(where, "tokenizer.ggml.scores is missing");
+  if (vocab.model == "llama") return compile_spm(vocabulary_of(vocab.tokens), vocab.scores);
+  return compile_unigram(vocabulary_of(vocab.tokens), {vocab.scores.begin(), vocab.scores.end()});
+}
+
 class Reader {
  public:
-  explicit Reader(GgufVocab vocab) : vocab_(std::move(vocab)) {
-    parts_.where = vocab_.where.empty() ? "GGUF vocabulary" : vocab_.where;
-    check();
+  Reader(const GgufVocab& vocab, const Tables& tables)
+      : vocab_(vocab), tables_(tables), where_(where_of(vocab)), vocabulary_(tables, where_) {
+    parts_.where = where_;
     read_roles();
+    add_special_tokens();
   }
 
   Parts run() {
@@ -27,34 +92,19 @@ class Reader {
       read_llama();
     } else if (vocab_.model == "bert") {
       read_bert();
-    } else if (vocab_.model == "t5") {
-      read_t5();
     } else {
-      fail_input(parts_.where, "tokenizer.ggml.model is '{}', expected llama, gpt2, bert or t5", vocab_.model);
+      read_t5();
     }
     return std::move(parts_);
   }
 
  private:
-  void check() const {
-    const size_t count = vocab_.tokens.size();
-    if (count == 0) fail_input(parts_.where, "tokenizer.ggml.tokens is missing or empty");
-    const auto check_size = [&](const char* key, size_t size) {
-      if (size != 0 && size != count) fail_input(parts_.where, "{} has {} entries, expected {}", key, size, count);
-    };
-    check_size("tokenizer.ggml.scores", vocab_.scores.size());
-    check_size("tokenizer.ggml.token_type", vocab_.types.size());
-    for (size_t id = 0; id < count; ++id) {
-      if (!is_valid_utf8(vocab_.tokens[id])) fail_input(parts_.where, "token {} is not valid UTF-8", id);
-    }
-  }
-
   void read_roles() {
     SpecialIds& special = parts_.special;
     const auto role = [&](const char* name, const std::optional<uint32_t>& id, int32_t& out) {
       if (!id || *id == UINT32_MAX) return;  // absent ones are written as 2^32 - 1
-      if (*id >= vocab_.tokens.size()) {
-        fail_input(parts_.where, "the {} token has id {}, expected below {}", name, *id, vocab_.tokens.size());
+      if (*id >= vocabulary_.size()) {
+        fail_input(parts_.where, "the {} token has id {}, expected below {}", name, *id, vocabulary_.size());
       }
       out = static_cast<int32_t>(*id);
     };
@@ -67,23 +117,17 @@ class Reader {
     role("mask", vocab_.mask_id, special.mask);
   }
 
-  int32_t type(size_t id) const { return vocab_.types.empty() ? int32_t{kNormal} : vocab_.types[id]; }
-
   void add_special_tokens() {
-    for (size_t id = 0; id < vocab_.tokens.size(); ++id) {
-      const int32_t kind = type(id);
-      if ((kind != kControl && kind != kUserDefined && kind != kUnknown) || vocab_.tokens[id].empty()) continue;
+    for (const Added& added : tables_.get<Added>(kAddedTable, where_)) {
+      if (!vocabulary_.has_id(added.id)) fail_input(where_, "table '{}' is damaged", kAddedTable);
       AddedToken token;
-      token.id = static_cast<int32_t>(id);
-      token.content = vocab_.tokens[id];
-      token.special = kind != kUserDefined;
+      token.id = added.id;
+      token.content = vocabulary_.token(added.id);
+      token.special = added.type != kUserDefined;
       token.normalized = false;
       parts_.added_tokens.push_back(std::move(token));
     }
   }
-
-  /// The last to need the tokens.
-  Vocabulary take_vocabulary() { return Vocabulary::from_list(std::move(vocab_.tokens), parts_.where); }
 
   /// BOS and EOS around a text, as the flags say; `bos` and `eos` where the file says nothing.
   void set_template(bool bos, bool eos) {
@@ -109,25 +153,16 @@ class Reader {
   }
 
   void read_gpt2() {
-    MergeList merges;
-    merges.reserve(vocab_.merges.size());
-    for (const std::string_view line : vocab_.merges) {
-      const size_t space = line.find(' ', 1);  // the first part may itself be a space
-      if (space == std::string_view::npos) fail_input(parts_.where, "merge {}: got '{}', expected two parts", merges.size(), line);
-      merges.emplace_back(line.substr(0, space), line.substr(space + 1));
-    }
     BpeOptions options;
     GgufPre pre = make_gguf_pre(vocab_.pre, parts_.where);
     options.ignore_merges = pre.ignore_merges;
     parts_.pre_tokenizer = std::move(pre.pre_tokenizer);
-    add_special_tokens();
-    parts_.model = make_bpe(take_vocabulary(), merges, std::move(options), parts_.where);
+    parts_.model = make_bpe(std::move(vocabulary_), tables_, std::move(options), where_);
     parts_.decoder = make_byte_level_decoder();
     set_template(pre.add_bos, /*eos=*/false);
   }
 
   void read_llama() {
-    if (vocab_.scores.empty()) fail_input(parts_.where, "tokenizer.ggml.scores is missing");
     if (vocab_.add_space_prefix.value_or(true)) {
       std::vector<NormalizerPtr> steps;
       steps.push_back(make_prepend(std::string(kSpaceMark)));
@@ -137,10 +172,9 @@ class Reader {
       parts_.normalizer = make_replace(Regex::literal(" ", parts_.where), std::string(kSpaceMark));
     }
     if (parts_.special.unk < 0) parts_.special.unk = 0;
-    if (parts_.special.bos < 0 && vocab_.tokens.size() > 2) parts_.special.bos = 1;
-    if (parts_.special.eos < 0 && vocab_.tokens.size() > 2) parts_.special.eos = 2;
-    add_special_tokens();
-    parts_.model = make_spm(take_vocabulary(), vocab_.scores, parts_.special.unk, parts_.where);
+    if (parts_.special.bos < 0 && vocabulary_.size() > 2) parts_.special.bos = 1;
+    if (parts_.special.eos < 0 && vocabulary_.size() > 2) parts_.special.eos = 2;
+    parts_.model = make_spm(std::move(vocabulary_), tables_, parts_.special.unk, where_);
     std::vector<DecoderPtr> steps;
     steps.push_back(make_replace_decoder(Regex::literal(kSpaceMark, parts_.where), " "));
     steps.push_back(make_byte_fallback_decoder());
@@ -151,18 +185,8 @@ class Reader {
   }
 
   void read_bert() {
-    // "▁word" stands for the beginning of a word and "piece" for "##piece"; older files keep the original spelling.
-    std::vector<std::string> tokens = vocab_.tokens;
-    const bool marked = std::any_of(tokens.begin(), tokens.end(), [](const std::string& token) { return token.starts_with(kSpaceMark); });
-    for (size_t id = 0; marked && id < tokens.size(); ++id) {
-      if (tokens[id].starts_with(kSpaceMark)) {
-        tokens[id].erase(0, kSpaceMark.size());
-      } else if (type(id) == kNormal && !(tokens[id].starts_with('[') && tokens[id].ends_with(']') && tokens[id].size() > 2)) {
-        tokens[id].insert(0, "##");
-      }
-    }
-    const std::string unk = parts_.special.unk >= 0 ? tokens[static_cast<size_t>(parts_.special.unk)] : "[UNK]";
-    parts_.model = make_wordpiece(Vocabulary::from_list(std::move(tokens), parts_.where), unk, "##", /*max_chars=*/1 << 20, parts_.where);
+    const std::string_view unk = parts_.special.unk >= 0 ? vocabulary_.token(parts_.special.unk) : "[UNK]";
+    parts_.model = make_wordpiece(std::move(vocabulary_), tables_, unk, "##", /*max_chars=*/1 << 20, where_);
     parts_.normalizer =
         make_bert_normalizer(/*clean_text=*/true, /*handle_chinese_chars=*/true, /*strip_accents=*/true, /*lowercase=*/true);
     parts_.pre_tokenizer = make_bert_pre_tokenizer();
@@ -171,11 +195,9 @@ class Reader {
     if (special.cls < 0) special.cls = special.bos;
     if (special.sep < 0) special.sep = special.eos;
     if (special.cls >= 0 && special.sep >= 0) parts_.post_processor = make_bert_processing(special.cls, special.sep);
-    add_special_tokens();
   }
 
   void read_t5() {
-    if (vocab_.scores.empty()) fail_input(parts_.where, "tokenizer.ggml.scores is missing");
     std::vector<NormalizerPtr> steps;
     if (!vocab_.precompiled_charsmap.empty()) steps.push_back(make_precompiled(vocab_.precompiled_charsmap, parts_.where));
     if (vocab_.remove_extra_whitespaces.value_or(false)) {
@@ -185,22 +207,35 @@ class Reader {
     parts_.normalizer = make_normalizer_sequence(std::move(steps));
     const PrependScheme scheme = vocab_.add_space_prefix.value_or(true) ? PrependScheme::kAlways : PrependScheme::kNever;
     parts_.pre_tokenizer = make_metaspace(std::string(kSpaceMark), scheme, /*split=*/false);
-    std::vector<double> scores(vocab_.scores.begin(), vocab_.scores.end());
-    // Only normal tokens may be found in a text; the others keep their id and lose their string's entry in the search.
     std::optional<int32_t> unk;
     if (parts_.special.unk >= 0) unk = parts_.special.unk;
-    add_special_tokens();
-    parts_.model = make_unigram(take_vocabulary(), std::move(scores), unk, /*byte_fallback=*/false, parts_.where);
+    parts_.model = make_unigram(std::move(vocabulary_), tables_, unk, /*byte_fallback=*/false, where_);
     parts_.decoder = make_metaspace_decoder(std::string(kSpaceMark), scheme);
     set_template(/*bos=*/false, /*eos=*/true);
   }
 
-  GgufVocab vocab_;
+  const GgufVocab& vocab_;
+  const Tables& tables_;
+  std::string where_;
+  Vocabulary vocabulary_;
   Parts parts_;
 };
 
 }  // namespace
 
-Parts read_gguf_vocabulary(GgufVocab vocab) { return Reader(std::move(vocab)).run(); }
+Tables compile_gguf_vocabulary(const GgufVocab& vocab) {
+  check(vocab);
+  Tables tables = compile_model(vocab);
+  std::vector<Added> added;
+  for (size_t id = 0; id < vocab.tokens.size(); ++id) {
+    const int32_t type = type_of(vocab, id);
+    if (type != kControl && type != kUserDefined && type != kUnknown) continue;
+    if (!vocab.tokens[id].empty()) added.push_back({static_cast<int32_t>(id), type});
+  }
+  tables.add(kAddedTable, Table(std::move(added)));
+  return tables;
+}
+
+Parts read_gguf_vocabulary(const GgufVocab& vocab, const Tables& tables) { return Reader(vocab, tables).run(); }
 
 }  // namespace citius::tok

@@ -213,14 +213,14 @@ DecoderPtr read_decoder(const json::value& value, const std::string& parent, int
 }
 
 Vocabulary read_vocab(const JsonObject& model) {
-  std::vector<std::pair<std::string, int64_t>> pairs;
+  std::vector<std::pair<std::string_view, int64_t>> pairs;
   const JsonObject vocab = model.get_object("vocab");
   pairs.reserve(vocab.object().size());
   for (const auto& [token, id] : vocab.object()) {
     if (!id.is_int64()) fail_input(vocab.where(), "token '{}' has id {}, expected a number", std::string_view(token), json::serialize(id));
     pairs.emplace_back(token, id.get_int64());
   }
-  return Vocabulary::from_pairs(std::move(pairs), vocab.where());
+  return Vocabulary::from_pairs(pairs, vocab.where());
 }
 
 MergeList read_merges(const JsonObject& model) {
@@ -245,8 +245,10 @@ MergeList read_merges(const JsonObject& model) {
   return merges;
 }
 
-std::unique_ptr<Model> read_unigram(const JsonObject& object) {
-  std::vector<std::string> tokens;
+std::string bpe_prefix(const JsonObject& object) { return object.get_string("continuing_subword_prefix", ""); }
+
+Tables compile_unigram(const JsonObject& object) {
+  std::vector<std::string_view> tokens;
   std::vector<double> scores;
   for (const json::value& item : object.get_array("vocab")) {
     if (!item.is_array() || item.get_array().size() != 2 || !item.get_array()[0].is_string() || !item.get_array()[1].is_number()) {
@@ -255,24 +257,21 @@ std::unique_ptr<Model> read_unigram(const JsonObject& object) {
     tokens.emplace_back(item.get_array()[0].get_string());
     scores.push_back(item.get_array()[1].to_number<double>());
   }
-  std::optional<int32_t> unk_id;
-  if (object.has("unk_id")) unk_id = token_id(object.at("unk_id"), object.where() + ": unk_id");
-  Vocabulary vocabulary = Vocabulary::from_list(std::move(tokens), object.where());
-  return make_unigram(std::move(vocabulary), std::move(scores), unk_id, object.get_bool("byte_fallback", false), object.where());
+  return compile_unigram(Vocabulary::from_list(tokens, object.where()), std::move(scores));
 }
 
-std::unique_ptr<Model> read_bpe(const JsonObject& object) {
+std::unique_ptr<Model> read_bpe(const JsonObject& object, Vocabulary vocabulary, const Tables& tables) {
   if (object.has("dropout") && object.get_number("dropout") != 0) {
     fail_input(object.where(), "dropout is {}, expected none: encoding would be random", object.get_number("dropout"));
   }
   BpeOptions options;
   if (object.has("unk_token")) options.unk_token = object.get_string("unk_token");
-  options.continuing_subword_prefix = object.get_string("continuing_subword_prefix", "");
+  options.continuing_subword_prefix = bpe_prefix(object);
   options.end_of_word_suffix = object.get_string("end_of_word_suffix", "");
   options.fuse_unk = object.get_bool("fuse_unk", false);
   options.byte_fallback = object.get_bool("byte_fallback", false);
   options.ignore_merges = object.get_bool("ignore_merges", false);
-  return make_bpe(read_vocab(object), read_merges(object), std::move(options), object.where());
+  return make_bpe(std::move(vocabulary), tables, std::move(options), object.where());
 }
 
 /// Files of old versions do not tell the type.
@@ -283,18 +282,32 @@ std::string model_type(const JsonObject& object) {
   return object.has("continuing_subword_prefix") ? "WordPiece" : "WordLevel";
 }
 
-std::unique_ptr<Model> read_model(const json::value& value, const std::string& parent) {
-  const JsonObject object = object_of(value, parent + ": model");
+Tables compile_model(const JsonObject& object) {
   const std::string type = model_type(object);
-  if (type == "BPE") return read_bpe(object);
-  if (type == "Unigram") return read_unigram(object);
+  if (type == "BPE") return compile_bpe(read_vocab(object), read_merges(object), bpe_prefix(object), object.where());
+  if (type == "Unigram") return compile_unigram(object);
+  if (type == "WordPiece") return compile_wordpiece(read_vocab(object));
+  if (type == "WordLevel") return compile_wordlevel(read_vocab(object));
+  fail_input(object.where(), "type '{}' is not supported", type);
+}
+
+std::unique_ptr<Model> read_model(const json::value& value, const Tables& tables, const std::string& parent) {
+  const JsonObject object = object_of(value, parent + ": model");
+  const std::string type = object.get_string("type");
+  Vocabulary vocabulary(tables, object.where());
+  if (type == "BPE") return read_bpe(object, std::move(vocabulary), tables);
+  if (type == "Unigram") {
+    std::optional<int32_t> unk_id;
+    if (object.has("unk_id")) unk_id = token_id(object.at("unk_id"), object.where() + ": unk_id");
+    return make_unigram(std::move(vocabulary), tables, unk_id, object.get_bool("byte_fallback", false), object.where());
+  }
   if (type == "WordPiece") {
     const int64_t max_chars = object.get_int("max_input_chars_per_word", 100);
     if (max_chars < 0) fail_input(object.where(), "max_input_chars_per_word is {}, expected 0 or more", max_chars);
-    return make_wordpiece(read_vocab(object), object.get_string("unk_token", "[UNK]"), object.get_string("continuing_subword_prefix", "##"),
-                          static_cast<size_t>(max_chars), object.where());
+    return make_wordpiece(std::move(vocabulary), tables, object.get_string("unk_token", "[UNK]"),
+                          object.get_string("continuing_subword_prefix", "##"), static_cast<size_t>(max_chars), object.where());
   }
-  if (type == "WordLevel") return make_wordlevel(read_vocab(object), object.get_string("unk_token", "<unk>"), object.where());
+  if (type == "WordLevel") return make_wordlevel(std::move(vocabulary), object.get_string("unk_token", "<unk>"));
   fail_input(object.where(), "type '{}' is not supported", type);
 }
 
@@ -360,14 +373,35 @@ JsonDocument::JsonDocument(std::string_view text, std::string_view where) : root
   if (error) fail_input(where, "is not valid JSON: {}", error.message());
 }
 
-Parts read_tokenizer_json(const json::value& value, std::string_view where) {
-  const JsonObject root(value, std::string(where));
+// What the tables do not hold is kept as JSON beside them.
+Tables compile_tokenizer_json(std::string_view text, std::string_view where) {
+  const JsonDocument document(text, where);
+  const JsonObject root(document.root(), std::string(where)), model(root.at("model"), root.where() + ": model");
+  Tables tables = compile_model(model);
+  json::object settings, model_settings;
+  for (const auto& [key, value] : model.object()) {
+    if (key != "vocab" && key != "merges") model_settings.emplace(key, value);
+  }
+  for (const auto& [key, value] : root.object()) {
+    if (key != "model") settings.emplace(key, value);
+  }
+  model_settings["type"] = model_type(model);
+  settings["model"] = std::move(model_settings);
+  const std::string rest = json::serialize(settings);
+  tables.add("settings", Table(std::vector<char>(rest.begin(), rest.end())));
+  return tables;
+}
+
+Parts read_tokenizer_json(const Tables& tables, std::string_view where) {
+  const Table<char> settings = tables.get<char>("settings", where);
+  const JsonDocument document({settings.data(), settings.size()}, where);
+  const JsonObject root(document.root(), std::string(where));
   if (root.has("version") && root.get_string("version") != "1.0") {
     fail_input(where, "version is '{}', expected '1.0'", root.get_string("version"));
   }
   Parts parts;
   parts.where = where;
-  parts.model = read_model(root.at("model"), root.where());
+  parts.model = read_model(root.at("model"), tables, root.where());
   if (root.has("normalizer")) parts.normalizer = read_normalizer(root.at("normalizer"), root.where(), 0);
   if (root.has("pre_tokenizer")) parts.pre_tokenizer = read_pre_tokenizer(root.at("pre_tokenizer"), root.where(), 0);
   if (root.has("post_processor")) parts.post_processor = read_post_processor(root.at("post_processor"), root.where(), 0);

@@ -1,4 +1,5 @@
-// Models: what cuts a word into tokens of the vocabulary. One class a file: bpe.cc, wordpiece.cc, unigram.cc, spm.cc.
+// Models: what cuts a word into tokens of the vocabulary. One class a file: bpe.cc, wordpiece.cc, unigram.cc, spm.cc. What takes long is
+// compiled to tables, and a model is made of tables, just compiled or kept by an earlier start.
 #pragma once
 
 #include <memory>
@@ -44,14 +45,24 @@ struct BpeOptions {
 /// The two parts of every merge in the order of their ranks. The strings live where they were read.
 using MergeList = std::vector<std::pair<std::string_view, std::string_view>>;
 
-std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const MergeList& merges, BpeOptions options, std::string_view where);
-std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix, size_t max_chars,
-                                      std::string_view where);
-std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string unk_token, std::string_view where);
+/// Throws Error{kInput} where the vocabulary lacks a part of a merge or what it makes. `prefix`: BpeOptions::continuing_subword_prefix.
+Tables compile_bpe(const Vocabulary& vocabulary, const MergeList& merges, const std::string& prefix, std::string_view where);
+std::unique_ptr<Model> make_bpe(Vocabulary vocabulary, const Tables& tables, BpeOptions options, std::string_view where);
+
+Tables compile_wordpiece(const Vocabulary& vocabulary);
+std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, const Tables& tables, std::string_view unk_token, std::string_view prefix,
+                                      size_t max_chars, std::string_view where);
+
+Tables compile_wordlevel(const Vocabulary& vocabulary);
+std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string_view unk_token);
+
 /// `scores`: natural logarithm of the probability of token i.
-std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id, bool byte_fallback,
+Tables compile_unigram(const Vocabulary& vocabulary, std::vector<double> scores);
+std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, const Tables& tables, std::optional<int32_t> unk_id, bool byte_fallback,
                                     std::string_view where);
+
 /// SentencePiece BPE of GGUF files: neighbours merge in the order of the score of what they make.
-std::unique_ptr<Model> make_spm(Vocabulary vocabulary, std::vector<float> scores, int32_t unk_id, std::string_view where);
+Tables compile_spm(const Vocabulary& vocabulary, std::vector<float> scores);
+std::unique_ptr<Model> make_spm(Vocabulary vocabulary, const Tables& tables, int32_t unk_id, std::string_view where);
 
 }  // namespace citius::tok

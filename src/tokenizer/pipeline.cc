@@ -99,16 +99,14 @@ Pipeline::Pipeline(Parts parts) : parts_(std::move(parts)), raw_tokens_({}, {}, 
       const int64_t limit = static_cast<int64_t>(vocabulary.size() + 4 * extra.size()) + 100'000;
       if (id < 0 || id >= limit) fail_input(parts_.where, "added token '{}' has id {}, expected less than {}", content, id, limit);
     }
-    std::vector<std::string> by_id(vocab_size_);
-    for (auto& [content, id] : extra) by_id[static_cast<size_t>(id)] = content;
-    extra_ = Vocabulary::from_list(std::move(by_id), parts_.where);
+    for (const auto& [content, id] : extra) extra_[static_cast<int32_t>(id)] = content;
+    for (const auto& [id, content] : extra_) extra_ids_[content] = id;
   }
   const int64_t largest = parts_.post_processor ? parts_.post_processor->largest_id() : -1;
   if (largest >= static_cast<int64_t>(vocab_size_)) {
     fail_input(parts_.where, "the post-processor adds token id {}, expected less than {}", largest, vocab_size_);
   }
   special_flags_.assign(vocab_size_, false);
-  for (const int32_t id : parts_.special_ids) special_flags_[static_cast<size_t>(id)] = true;
   for (const AddedToken& token : parts_.added_tokens) {
     if (token.special) special_flags_[static_cast<size_t>(token.id)] = true;
   }
@@ -119,8 +117,7 @@ Pipeline::Pipeline(Parts parts) : parts_(std::move(parts)), raw_tokens_({}, {}, 
   for (const AddedToken& token : normalized) {
     forms.push_back(normalized_form(token.content));
     if (forms.back() == token.content) continue;
-    normalized_forms_.resize(vocab_size_);
-    normalized_forms_[static_cast<size_t>(token.id)] = forms.back();
+    normalized_forms_[token.id] = forms.back();
   }
   normalized_tokens_ = TokenFinder(normalized, forms, parts_.where);
   if (!parts_.decoder) parts_.decoder = make_join_decoder();
@@ -249,7 +246,7 @@ std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) co
   for (const int32_t id : ids) {
     check_id(id);
     if ((skip_special && is_special(id)) || decoder_token(id).empty()) continue;
-    tokens.push_back(decoder_token(id));
+    tokens.emplace_back(decoder_token(id));
   }
   parts_.decoder->apply(tokens);
   return std::accumulate(tokens.begin(), tokens.end(), std::string());
@@ -257,8 +254,9 @@ std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special) co
 
 std::optional<int32_t> Pipeline::token_to_id(std::string_view token) const {
   if (token.empty()) return std::nullopt;
-  const auto id = parts_.model->vocabulary().find(token);
-  return id ? id : extra_.find(token);
+  if (const auto id = parts_.model->vocabulary().find(token)) return id;
+  const auto extra = extra_ids_.find(token);
+  return extra == extra_ids_.end() ? std::nullopt : std::optional(extra->second);
 }
 
 void Pipeline::check_id(int32_t id) const {
@@ -267,18 +265,17 @@ void Pipeline::check_id(int32_t id) const {
   }
 }
 
-const std::string& Pipeline::id_to_token(int32_t id) const {
-  static const std::string kEmpty;
+std::string_view Pipeline::id_to_token(int32_t id) const {
   check_id(id);
   const Vocabulary& vocabulary = parts_.model->vocabulary();
   if (vocabulary.has_id(id)) return vocabulary.token(id);
-  return static_cast<size_t>(id) < extra_.size() ? extra_.token(id) : kEmpty;
+  const auto extra = extra_.find(id);
+  return extra == extra_.end() ? std::string_view() : extra->second;
 }
 
-const std::string& Pipeline::decoder_token(int32_t id) const {
-  const auto index = static_cast<size_t>(id);
-  if (index < normalized_forms_.size() && !normalized_forms_[index].empty()) return normalized_forms_[index];
-  return id_to_token(id);
+std::string_view Pipeline::decoder_token(int32_t id) const {
+  const auto form = normalized_forms_.find(id);
+  return form != normalized_forms_.end() && !form->second.empty() ? form->second : id_to_token(id);
 }
 
 }  // namespace citius::tok

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
@@ -28,7 +29,6 @@ struct Parts {
   PostProcessorPtr post_processor;  // may be null
   DecoderPtr decoder;               // may be null: tokens are joined by spaces
   std::vector<AddedToken> added_tokens;
-  std::vector<int32_t> special_ids;  // tokens that decode(skip_special) leaves out, beside the special added ones
   std::optional<Truncation> truncation;
   SpecialIds special;
   std::optional<size_t> model_max_length;
@@ -43,9 +43,9 @@ class Pipeline {
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
   std::optional<int32_t> token_to_id(std::string_view token) const;
-  const std::string& id_to_token(int32_t id) const;
+  std::string_view id_to_token(int32_t id) const;
   /// The string that decoders see: for tokens added in a normalized form that form.
-  const std::string& decoder_token(int32_t id) const;
+  std::string_view decoder_token(int32_t id) const;
   void check_id(int32_t id) const;
   size_t vocab_size() const { return vocab_size_; }
   void accept_ids(size_t count) { special_flags_.resize(std::max(vocab_size_, count)); }
@@ -60,8 +60,9 @@ class Pipeline {
 
   Parts parts_;
   TokenFinder raw_tokens_, normalized_tokens_;
-  Vocabulary extra_;                           // added tokens that the model's vocabulary lacks
-  std::vector<std::string> normalized_forms_;  // by id; empty where it is the token itself
+  std::unordered_map<int32_t, std::string> extra_;             // added tokens that the model's vocabulary lacks
+  std::unordered_map<std::string_view, int32_t> extra_ids_;    // of their strings
+  std::unordered_map<int32_t, std::string> normalized_forms_;  // where it is not the token itself
   std::vector<bool> special_flags_;
   size_t vocab_size_ = 0;
 };
@@ -77,11 +78,19 @@ class JsonDocument {
   json::value root_;
 };
 
-/// Parts of a tokenizer.json. Throws Error{kInput}.
-Parts read_tokenizer_json(const json::value& root, std::string_view where);
-/// Parts of a directory with vocab.txt, or vocab.json and merges.txt, as its tokenizer_config.json says.
-Parts read_vocabulary_files(const std::filesystem::path& directory, const json::value& config);
-Parts read_gguf_vocabulary(GgufVocab vocab);
+/// Tables of a tokenizer.json, and parts of these. Throws Error{kInput}.
+Tables compile_tokenizer_json(std::string_view text, std::string_view where);
+Parts read_tokenizer_json(const Tables& tables, std::string_view where);
+
+using MappedFiles = std::vector<std::shared_ptr<const MappedFile>>;
+/// The files of a directory with vocab.txt, or vocab.json and merges.txt; their tables, and parts of these as tokenizer_config.json says.
+std::vector<std::filesystem::path> vocabulary_files(const std::filesystem::path& directory);
+Tables compile_vocabulary_files(const MappedFiles& files);
+Parts read_vocabulary_files(const std::filesystem::path& vocabulary, const Tables& tables, const json::value& config);
+
+/// Tables of the lists of a GGUF vocabulary, and parts of these and of all else in it.
+Tables compile_gguf_vocabulary(const GgufVocab& vocab);
+Parts read_gguf_vocabulary(const GgufVocab& vocab, const Tables& tables);
 
 /// Roles of tokens from tokenizer_config.json and special_tokens_map.json; those not told, by customary spellings.
 void read_roles(const std::filesystem::path& directory, const json::value& config, Parts& parts);

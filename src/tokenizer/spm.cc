@@ -13,8 +13,9 @@ namespace {
 
 class Spm final : public Model {
  public:
-  Spm(Vocabulary vocabulary, std::vector<float> scores, int32_t unk_id)
-      : Model(std::move(vocabulary)), scores_(std::move(scores)), unk_id_(unk_id) {
+  Spm(Vocabulary vocabulary, const Tables& tables, int32_t unk_id, std::string_view where)
+      : Model(std::move(vocabulary)), scores_(tables.get<float>("scores", where)), unk_id_(unk_id) {
+    if (scores_.size() != vocabulary_.size()) fail_input(where, "got {} scores for {} tokens", scores_.size(), vocabulary_.size());
     for (unsigned byte = 0; byte < 256; ++byte) {
       auto id = vocabulary_.find(fmt::format("<0x{:02X}>", byte));
       if (!id) id = vocabulary_.find(std::string(1, static_cast<char>(byte)));
@@ -95,7 +96,7 @@ class Spm final : public Model {
     }
   }
 
-  std::vector<float> scores_;
+  Table<float> scores_;
   int32_t unk_id_;
   size_t longest_ = 0;
   std::array<int32_t, 256> byte_ids_{};
@@ -103,9 +104,15 @@ class Spm final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_spm(Vocabulary vocabulary, std::vector<float> scores, int32_t unk_id, std::string_view where) {
-  if (scores.size() != vocabulary.size()) fail_input(where, "got {} scores for {} tokens", scores.size(), vocabulary.size());
-  return std::make_unique<Spm>(std::move(vocabulary), std::move(scores), unk_id);
+Tables compile_spm(const Vocabulary& vocabulary, std::vector<float> scores) {
+  Tables tables;
+  vocabulary.add_to(tables);
+  tables.add("scores", Table(std::move(scores)));
+  return tables;
+}
+
+std::unique_ptr<Model> make_spm(Vocabulary vocabulary, const Tables& tables, int32_t unk_id, std::string_view where) {
+  return std::make_unique<Spm>(std::move(vocabulary), tables, unk_id, where);
 }
 
 }  // namespace citius::tok

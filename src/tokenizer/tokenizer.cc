@@ -20,32 +20,50 @@ json::value read_optional_json(const std::filesystem::path& path) {
   return value;
 }
 
-tok::Parts read_file_parts(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  if (file.text().size() > kMaxFileBytes) {
-    fail_input(path.string(), "has {} bytes, expected at most {}", file.text().size(), kMaxFileBytes);
+std::shared_ptr<const MappedFile> map_file(const std::filesystem::path& path) {
+  auto file = std::make_shared<const MappedFile>(path);
+  if (file->bytes().size() > kMaxFileBytes) {
+    fail_input(path.string(), "has {} bytes, expected at most {}", file->bytes().size(), kMaxFileBytes);
   }
-  return tok::read_tokenizer_json(tok::JsonDocument(file.text(), path.string()).root(), path.string());
+  return file;
 }
 
 }  // namespace
 
+TokenizerSource Tokenizer::source(const std::filesystem::path& directory) {
+  const std::filesystem::path json = directory / "tokenizer.json";
+  const bool has_json = is_there(json);
+  tok::MappedFiles files;
+  for (const auto& path : has_json ? std::vector{json} : tok::vocabulary_files(directory)) files.push_back(map_file(path));
+  TokenizerSource source;
+  for (const auto& file : files) source.parts.push_back({file, file->bytes().size()});
+  source.compile = [=] {
+    return has_json ? tok::compile_tokenizer_json(files[0]->text(), json.string()) : tok::compile_vocabulary_files(files);
+  };
+  source.open = [=, first = files[0]->path()](const Tables& tables) {
+    const json::value config = read_optional_json(directory / "tokenizer_config.json");
+    tok::Parts parts = has_json ? tok::read_tokenizer_json(tables, json.string()) : tok::read_vocabulary_files(first, tables, config);
+    tok::read_roles(directory, config, parts);
+    return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
+  };
+  return source;
+}
+
 std::unique_ptr<Tokenizer> Tokenizer::from_directory(const std::filesystem::path& directory) {
-  const json::value config = read_optional_json(directory / "tokenizer_config.json");
-  const std::filesystem::path file = directory / "tokenizer.json";
-  tok::Parts parts = is_there(file) ? read_file_parts(file) : tok::read_vocabulary_files(directory, config);
-  tok::read_roles(directory, config, parts);
-  return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
+  const TokenizerSource found = source(directory);
+  return found.open(found.compile());
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_json(std::string_view text, std::string_view where) {
-  tok::Parts parts = tok::read_tokenizer_json(tok::JsonDocument(text, where).root(), where);
+  tok::Parts parts = tok::read_tokenizer_json(tok::compile_tokenizer_json(text, where), where);
   tok::guess_roles(parts);
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(std::move(parts))));
 }
 
-std::unique_ptr<Tokenizer> Tokenizer::from_gguf(GgufVocab vocab) {
-  return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(tok::read_gguf_vocabulary(std::move(vocab)))));
+Tables Tokenizer::compile(const GgufVocab& vocab) { return tok::compile_gguf_vocabulary(vocab); }
+
+std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufVocab& vocab, const Tables& tables) {
+  return std::unique_ptr<Tokenizer>(new Tokenizer(std::make_unique<tok::Pipeline>(tok::read_gguf_vocabulary(vocab, tables))));
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
@@ -69,7 +87,7 @@ std::vector<int32_t> Tokenizer::encode_ids(std::string_view text, bool add_speci
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const { return pipeline_->decode(ids, skip_special); }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view token) const { return pipeline_->token_to_id(token); }
-const std::string& Tokenizer::id_to_token(int32_t id) const { return pipeline_->id_to_token(id); }
+std::string_view Tokenizer::id_to_token(int32_t id) const { return pipeline_->id_to_token(id); }
 size_t Tokenizer::vocab_size() const { return pipeline_->vocab_size(); }
 void Tokenizer::accept_ids(size_t count) { pipeline_->accept_ids(count); }
 const SpecialIds& Tokenizer::special() const { return pipeline_->parts().special; }

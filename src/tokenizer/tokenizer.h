@@ -5,12 +5,16 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/file.h"
+#include "tokenizer/tables.h"
 
 namespace citius {
 
@@ -70,13 +74,15 @@ struct SpecialIds {
 
 /// The tokenizer.* metadata of a GGUF file, as read. Optional members are empty where the key is absent.
 struct GgufVocab {
-  std::string where;                // file name for error messages
-  std::string model;                // tokenizer.ggml.model: llama, gpt2, bert, t5
-  std::string pre;                  // tokenizer.ggml.pre; empty where absent
+  std::string where;  // file name for error messages
+  std::string model;  // tokenizer.ggml.model: llama, gpt2, bert, t5
+  std::string pre;    // tokenizer.ggml.pre; empty where absent
+  // The lists: Tokenizer::compile() needs them, and nothing else does.
   std::vector<std::string> tokens;  // tokenizer.ggml.tokens
   std::vector<float> scores;        // tokenizer.ggml.scores
   std::vector<int32_t> types;       // tokenizer.ggml.token_type: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte
   std::vector<std::string> merges;  // tokenizer.ggml.merges
+
   std::optional<uint32_t> bos_id, eos_id, unk_id, sep_id /* "seperator" too */, pad_id, cls_id, mask_id, eot_id;
   std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
   std::string precompiled_charsmap;  // bytes of tokenizer.ggml.precompiled_charsmap
@@ -86,15 +92,34 @@ namespace tok {
 class Pipeline;
 }
 
+class Tokenizer;
+
+/// The first so many bytes of a file.
+struct FilePart {
+  std::shared_ptr<const MappedFile> file;
+  uint64_t bytes = 0;
+};
+
+/// A tokenizer about to be made. Compiling takes long; the tables may be kept instead (runtime/start_cache.h). They depend on what
+/// `parts` hold, on the names of these files and on nothing else.
+struct TokenizerSource {
+  std::vector<FilePart> parts;
+  std::function<Tables()> compile;
+  std::function<std::unique_ptr<Tokenizer>(const Tables&)> open;
+};
+
 class Tokenizer {
  public:
   /// Reads tokenizer.json, or vocab.json + merges.txt, or vocab.txt; with tokenizer_config.json and
   /// special_tokens_map.json beside it. Throws Error{kInput} where there is none or it is damaged or unsupported.
+  static TokenizerSource source(const std::filesystem::path& directory);
   static std::unique_ptr<Tokenizer> from_directory(const std::filesystem::path& directory);
   /// The text of a tokenizer.json. `where` is named in errors. Without tokenizer_config.json the roles of
   /// special() are taken from the customary spellings ([CLS], <s>, <|endoftext|>, ...).
   static std::unique_ptr<Tokenizer> from_json(std::string_view text, std::string_view where);
-  static std::unique_ptr<Tokenizer> from_gguf(GgufVocab vocab);
+  static Tables compile(const GgufVocab& vocab);
+  static std::unique_ptr<Tokenizer> from_gguf(const GgufVocab& vocab, const Tables& tables);
+  static std::unique_ptr<Tokenizer> from_gguf(const GgufVocab& vocab) { return from_gguf(vocab, compile(vocab)); }
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
@@ -117,7 +142,7 @@ class Tokenizer {
   std::optional<int32_t> token_to_id(std::string_view token) const;
   /// The vocabulary's string ("Ġthe", "##ing", "▁a", "<0x0A>"). Empty for an id that the vocabulary leaves out;
   /// throws Error{kInput} for ids outside [0, vocab_size) and what accept_ids() added.
-  const std::string& id_to_token(int32_t id) const;
+  std::string_view id_to_token(int32_t id) const;
   /// 1 + the largest id, added tokens included.
   size_t vocab_size() const;
   /// Ids below `count` that are no token have empty text from now on: rows of a padded embedding, which a model may give out.

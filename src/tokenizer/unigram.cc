@@ -15,17 +15,17 @@ constexpr double kUnknownPenalty = 10.0;
 
 class Unigram final : public Model {
  public:
-  Unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id, bool byte_fallback)
-      : Model(std::move(vocabulary)), scores_(std::move(scores)), unk_id_(unk_id), byte_fallback_(byte_fallback) {
+  Unigram(Vocabulary vocabulary, const Tables& tables, std::optional<int32_t> unk_id, bool byte_fallback, std::string_view where)
+      : Model(std::move(vocabulary)),
+        scores_(tables.get<double>("scores", where)),
+        unk_id_(unk_id),
+        byte_fallback_(byte_fallback),
+        trie_(tables, vocabulary_.size(), where) {
+    if (scores_.size() != vocabulary_.size()) fail_input(where, "got {} scores for {} tokens", scores_.size(), vocabulary_.size());
+    if (unk_id && !vocabulary_.has_id(*unk_id)) fail_input(where, "unk_id is {}, expected less than {}", *unk_id, vocabulary_.size());
     double lowest = std::numeric_limits<double>::infinity();
     for (const double score : scores_) lowest = std::min(lowest, score);
     unk_score_ = lowest - kUnknownPenalty;
-    std::vector<Trie::Entry> entries;
-    entries.reserve(vocabulary_.size());
-    for (size_t id = 0; id < vocabulary_.size(); ++id) {
-      entries.emplace_back(vocabulary_.token(static_cast<int32_t>(id)), static_cast<int32_t>(id));
-    }
-    trie_ = Trie(std::move(entries));
     for (unsigned byte = 0; byte < 256; ++byte) byte_ids_[byte] = vocabulary_.find(fmt::format("<0x{:02X}>", byte)).value_or(-1);
   }
 
@@ -98,7 +98,7 @@ class Unigram final : public Model {
     out.push_back(token);
   }
 
-  std::vector<double> scores_;
+  Table<double> scores_;
   std::optional<int32_t> unk_id_;
   bool byte_fallback_;
   double unk_score_ = 0;
@@ -108,11 +108,15 @@ class Unigram final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, std::vector<double> scores, std::optional<int32_t> unk_id, bool byte_fallback,
+Tables compile_unigram(const Vocabulary& vocabulary, std::vector<double> scores) {
+  Tables tables = compile_wordpiece(vocabulary);
+  tables.add("scores", Table(std::move(scores)));
+  return tables;
+}
+
+std::unique_ptr<Model> make_unigram(Vocabulary vocabulary, const Tables& tables, std::optional<int32_t> unk_id, bool byte_fallback,
                                     std::string_view where) {
-  if (scores.size() != vocabulary.size()) fail_input(where, "got {} scores for {} tokens", scores.size(), vocabulary.size());
-  if (unk_id && !vocabulary.has_id(*unk_id)) fail_input(where, "unk_id is {}, expected less than {}", *unk_id, vocabulary.size());
-  return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unk_id, byte_fallback);
+  return std::make_unique<Unigram>(std::move(vocabulary), tables, unk_id, byte_fallback, where);
 }
 
 }  // namespace citius::tok

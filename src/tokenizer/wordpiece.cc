@@ -7,21 +7,14 @@
 namespace citius::tok {
 namespace {
 
-Trie make_trie(const Vocabulary& vocabulary) {
-  std::vector<Trie::Entry> entries;
-  entries.reserve(vocabulary.size());
-  for (size_t id = 0; id < vocabulary.size(); ++id) {
-    if (vocabulary.has_id(static_cast<int64_t>(id))) {
-      entries.emplace_back(vocabulary.token(static_cast<int32_t>(id)), static_cast<int32_t>(id));
-    }
-  }
-  return Trie(std::move(entries));
-}
-
 class WordPiece final : public Model {
  public:
-  WordPiece(Vocabulary vocabulary, int32_t unk_id, const std::string& prefix, size_t max_chars)
-      : Model(std::move(vocabulary)), unk_id_(unk_id), max_chars_(max_chars), trie_(make_trie(vocabulary_)) {
+  WordPiece(Vocabulary vocabulary, const Tables& tables, std::string_view unk_token, std::string_view prefix, size_t max_chars,
+            std::string_view where)
+      : Model(std::move(vocabulary)),
+        unk_id_(vocabulary_.find(unk_token).value_or(-1)),
+        max_chars_(max_chars),
+        trie_(tables, vocabulary_.size(), where) {
     continuation_ = prefix.empty() ? Trie::kRoot : trie_.walk(Trie::kRoot, prefix);
     has_continuations_ = prefix.empty() || continuation_ != Trie::kRoot;
     marks_subwords_ = !prefix.empty();
@@ -62,7 +55,8 @@ class WordPiece final : public Model {
 
 class WordLevel final : public Model {
  public:
-  WordLevel(Vocabulary vocabulary, int32_t unk_id) : Model(std::move(vocabulary)), unk_id_(unk_id) {}
+  WordLevel(Vocabulary vocabulary, std::string_view unk_token)
+      : Model(std::move(vocabulary)), unk_id_(vocabulary_.find(unk_token).value_or(-1)) {}
 
   void tokenize(std::string_view word, std::vector<Token>& out) const override {
     const int32_t id = vocabulary_.find(word).value_or(unk_id_);
@@ -76,15 +70,32 @@ class WordLevel final : public Model {
 
 }  // namespace
 
-std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, std::string unk_token, std::string prefix, size_t max_chars,
-                                      std::string_view) {
-  const int32_t unk_id = vocabulary.find(unk_token).value_or(-1);
-  return std::make_unique<WordPiece>(std::move(vocabulary), unk_id, prefix, max_chars);
+Tables compile_wordpiece(const Vocabulary& vocabulary) {
+  std::vector<Trie::Entry> entries;
+  entries.reserve(vocabulary.size());
+  for (size_t id = 0; id < vocabulary.size(); ++id) {
+    if (vocabulary.has_id(static_cast<int64_t>(id))) {
+      entries.emplace_back(vocabulary.token(static_cast<int32_t>(id)), static_cast<int32_t>(id));
+    }
+  }
+  Tables tables = compile_wordlevel(vocabulary);
+  Trie(std::move(entries)).add_to(tables);
+  return tables;
 }
 
-std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string unk_token, std::string_view) {
-  const int32_t unk_id = vocabulary.find(unk_token).value_or(-1);
-  return std::make_unique<WordLevel>(std::move(vocabulary), unk_id);
+std::unique_ptr<Model> make_wordpiece(Vocabulary vocabulary, const Tables& tables, std::string_view unk_token, std::string_view prefix,
+                                      size_t max_chars, std::string_view where) {
+  return std::make_unique<WordPiece>(std::move(vocabulary), tables, unk_token, prefix, max_chars, where);
+}
+
+Tables compile_wordlevel(const Vocabulary& vocabulary) {
+  Tables tables;
+  vocabulary.add_to(tables);
+  return tables;
+}
+
+std::unique_ptr<Model> make_wordlevel(Vocabulary vocabulary, std::string_view unk_token) {
+  return std::make_unique<WordLevel>(std::move(vocabulary), unk_token);
 }
 
 }  // namespace citius::tok

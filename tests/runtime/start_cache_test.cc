@@ -4,15 +4,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "base/digest.h"
 #include "heads/head.h"
+#include "io/gguf.h"
+#include "io/sealed_file.h"
 #include "io/temp_dir.h"
 #include "runtime/engine.h"
 #include "runtime/generator.h"
+#include "runtime/load_tokenizer.h"
 
 namespace citius {
 namespace {
@@ -27,16 +32,19 @@ std::vector<fs::path> files_in(const fs::path& directory) {
   return files;
 }
 
-// Packed files, without their seals.
-std::vector<fs::path> packed_in(const fs::path& cache) {
+// Sealed files, without their seals.
+std::vector<fs::path> sealed_in(const fs::path& directory) {
   std::vector<fs::path> files;
-  for (const fs::path& file : files_in(cache / "packed")) {
+  for (const fs::path& file : files_in(directory)) {
     if (file.extension() == ".safetensors") files.push_back(file);
   }
   return files;
 }
 
-fs::path seal_of(const fs::path& packed) { return packed.string() + PackedFile::kSealEnding; }
+std::vector<fs::path> packed_in(const fs::path& cache) { return sealed_in(cache / "packed"); }
+std::vector<fs::path> tables_in(const fs::path& cache) { return sealed_in(cache / "tokenizers"); }
+
+fs::path seal_of(const fs::path& packed) { return packed.string() + kSealEnding; }
 
 // Swaps weights at the end of a file without replacing it.
 void change_in_place(const fs::path& file) {
@@ -241,6 +249,112 @@ TEST_F(StartCacheTest, WhatWasAddedLivesUntilItIsKept) {
   float row[16];
   found->decode(3, row);
   EXPECT_EQ(row[5], 1.5f);
+}
+
+constexpr const char* kText = "anna lives in a house";
+
+std::vector<int32_t> encode(const StartCache& cache, const Checkpoint& checkpoint) {
+  return load_tokenizer(checkpoint, cache)->encode_ids(kText);
+}
+std::vector<int32_t> encode(const StartCache& cache, const fs::path& model) { return encode(cache, open_checkpoint(model)); }
+
+// A GGUF file that holds a vocabulary and nothing else.
+std::string gguf_vocabulary() {
+  const auto number = [](uint64_t value, size_t bytes) { return std::string(reinterpret_cast<const char*>(&value), bytes); };
+  const auto text = [&](std::string_view value) { return number(value.size(), 8) + std::string(value); };
+  const auto list = [&](const std::vector<std::string>& values) {
+    std::string bytes = number(9, 4) + number(8, 4) + number(values.size(), 8);
+    for (const std::string& value : values) bytes += text(value);
+    return bytes;
+  };
+  std::vector<std::string> tokens{"an", "ho", "\u0120"};
+  for (char letter = 'a'; letter <= 'z'; ++letter) tokens.emplace_back(1, letter);
+  std::string file = "GGUF" + number(3, 4) + number(0, 8) + number(4, 8);
+  file += text("tokenizer.ggml.model") + number(8, 4) + text("gpt2") + text("tokenizer.ggml.pre") + number(8, 4) + text("gpt-2");
+  file += text("tokenizer.ggml.tokens") + list(tokens) + text("tokenizer.ggml.merges") + list({"a n", "h o"});
+  file.resize((file.size() + 31) / 32 * 32, '\0');
+  return file;
+}
+
+// What `name` holds of a file of tables, changed by `change` under the seal that it had.
+void change_under_seal(const fs::path& tables, const std::string& name, const std::function<void(std::string& bytes)>& change) {
+  const SafetensorsFile file(tables);
+  const std::span<const std::byte> bytes = file.entries().at(name).bytes;
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  change(text);
+  {
+    std::fstream stream(tables, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(bytes.data() - file.file().bytes().data());
+    stream << text;
+  }
+  write_file(seal_of(tables), identify(tables)->text());
+}
+
+TEST_F(StartCacheTest, TheSecondStartOpensTheTablesThatTheFirstKept) {
+  Checkpoint gguf;
+  gguf.gguf = GgufFile::open(dir_.write("vocabulary.gguf", gguf_vocabulary()));
+  for (const Checkpoint& model : {open_checkpoint(model_), gguf}) {
+    fs::remove_all(cache_);
+    const std::vector<int32_t> ids = encode(StartCache(), model);
+    EXPECT_FALSE(fs::exists(cache_));
+    EXPECT_EQ(encode(small_, model), ids);
+    ASSERT_EQ(tables_in(cache_).size(), 1u);
+    EXPECT_EQ(encode(small_, model), ids);
+    // Other letters under the right seal are other tokens: it was not compiled again.
+    change_under_seal(tables_in(cache_)[0], "tokens", [](std::string& text) { std::replace(text.begin(), text.end(), 'a', 'q'); });
+    EXPECT_NE(encode(small_, model), ids);
+  }
+}
+
+TEST_F(StartCacheTest, TablesThatWereCutOrChangedAreCompiledAnew) {
+  const std::vector<int32_t> ids = encode(small_, model_);
+  const fs::path kept = tables_in(cache_).at(0);
+  const std::string whole = read_file(kept, size_t{1} << 24);
+  const auto is_mended = [&] { return encode(small_, model_) == ids && read_file(kept, size_t{1} << 24) == whole; };
+  fs::resize_file(kept, whole.size() / 2);
+  EXPECT_TRUE(is_mended());
+  change_in_place(kept);
+  EXPECT_TRUE(is_mended());
+  fs::remove(seal_of(kept));
+  EXPECT_TRUE(is_mended());
+  // Under the right seal: what is cut is no safetensors file, and ids that no token has are noticed.
+  fs::resize_file(kept, whole.size() / 2);
+  write_file(seal_of(kept), identify(kept)->text());
+  EXPECT_TRUE(is_mended());
+  for (const char* name : {"merges", "token_slots", "token_begins", "settings"}) {
+    change_under_seal(kept, name, [](std::string& text) { std::fill(text.begin(), text.end(), '\x7F'); });
+    EXPECT_TRUE(is_mended()) << name;
+  }
+}
+
+TEST_F(StartCacheTest, TablesOfAnotherProgramOrTokenizerAreNotUsed) {
+  const std::vector<int32_t> ids = encode(small_, model_);
+  const fs::path kept = tables_in(cache_).at(0);
+  const std::string name = kept.filename().string();
+  const fs::path other = kept.parent_path() / (name.substr(0, name.find('.')) + ".another.safetensors");
+  change_under_seal(kept, "tokens", [](std::string& text) { std::replace(text.begin(), text.end(), 'a', 'q'); });
+  fs::rename(kept, other);
+  fs::rename(seal_of(kept), seal_of(other));
+  EXPECT_EQ(encode(small_, model_), ids);
+  const json::value golden = read_json(CITIUS_TEST_DIR "/golden/tokenizer/gpt2.json");
+  write_file(model_ / "tokenizer.json", json::serialize(golden.at("tokenizer")));
+  EXPECT_EQ(encode(small_, model_), encode(StartCache(), model_));
+  EXPECT_NE(encode(small_, model_), ids);
+}
+
+// The tokenizer is mapped, then another one takes its name: the tables of the first must not be kept as those of the second.
+TEST_F(StartCacheTest, ATokenizerThatIsReplacedDuringTheStartIsNotMistaken) {
+  const TokenizerSource source = Tokenizer::source(model_);
+  std::string json = read_file(model_ / "tokenizer.json", size_t{1} << 24);
+  write_file(model_ / "tokenizer.json", json + " ");
+  EXPECT_EQ(small_.open(source)->encode_ids(kText), encode(StartCache(), model_));
+  EXPECT_TRUE(tables_in(cache_).empty());
+}
+
+TEST_F(StartCacheTest, ADamagedTokenizerIsRefusedAndNotKept) {
+  write_file(model_ / "tokenizer.json", R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"normalizer":{"type":"Magic"}})");
+  EXPECT_THROW(encode(small_, model_), Error);
+  EXPECT_TRUE(tables_in(cache_).empty());
 }
 
 TEST_F(StartCacheTest, ADigestIsRememberedUntilTheFileChanges) {
