@@ -66,7 +66,7 @@ def python():
 
 
 def environment():
-    paths = [str(HERE), str(engines.CACHE / "llamacpp-avx2") if engines.held_to_avx2() else None, os.environ.get("PYTHONPATH")]
+    paths = [str(HERE), os.environ.get("PYTHONPATH")]
     return dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
 
 

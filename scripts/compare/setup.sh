@@ -23,13 +23,26 @@ install_openvino() { pip_install openvino==2026.4.1 nncf==3.4.0 onnx==1.23.2; }
 install_ctranslate2() { pip_install ctranslate2==4.8.5; }
 # What a processor of 2013 has, and nothing that came with AVX-512 or after it.
 avx2="-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX512=OFF -DGGML_AVX_VNNI=OFF"
-# From source, so that it is compiled for this machine: never a wheel that pip kept, which may be of other options.
-build_llamacpp() {
-  CMAKE_ARGS="$1 -DLLAVA_BUILD=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TOOLS=OFF" \
-    CMAKE_BUILD_PARALLEL_LEVEL="$jobs" pip_install --no-cache-dir --no-binary llama-cpp-python "${@:2}" llama-cpp-python==0.3.36
+# From source, so that it is compiled for this machine. The Python package takes the libraries that LLAMA_CPP_LIB_PATH tells it
+# (engines/llamacpp.py): its own build would compile as much again that nothing here uses, and there could be only one.
+llamacpp_version=0.3.36
+fetch_llamacpp() {
+  local package="$cache/download/llama_cpp_python-$llamacpp_version.tar.gz" partial="$cache/partial-llama.cpp"
+  "$cache/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-python --dest "$cache/download" \
+    "llama-cpp-python==$llamacpp_version" &&
+    CMAKE_ARGS=-DLLAMA_BUILD=OFF pip_install "$package" &&
+    rm -rf "$partial" && mkdir "$partial" &&
+    tar -xf "$package" -C "$partial" --strip-components 3 "llama_cpp_python-$llamacpp_version/vendor/llama.cpp" &&
+    mv "$partial" "$cache/llama.cpp"
 }
-install_llamacpp() { build_llamacpp -DGGML_NATIVE=ON; }
-install_llamacpp_avx2() { build_llamacpp "$avx2" --no-deps --upgrade --target "$cache/llamacpp-avx2"; }
+build_llamacpp() {
+  { [ -d "$cache/llama.cpp" ] || fetch_llamacpp; } &&
+    cmake -S "$cache/llama.cpp" -B "$cache/llama.cpp/$1" -DCMAKE_BUILD_TYPE=Release "${@:2}" -DBUILD_SHARED_LIBS=ON -DLLAMA_BUILD_COMMON=OFF &&
+    cmake --build "$cache/llama.cpp/$1" -j "$jobs" --target llama
+}
+install_llamacpp() { build_llamacpp build -DGGML_NATIVE=ON; }
+# shellcheck disable=SC2086  # several options
+install_llamacpp_avx2() { build_llamacpp build-avx2 $avx2; }
 # Without FlashAttention for quantized caches, which nobody measures here and which takes most of the time to compile.
 build_ik_llama() {
   local at="$cache/ik_llama.cpp" build="$cache/ik_llama.cpp/$1"

@@ -1,10 +1,14 @@
 import ctypes
+import os
 
-import llama_cpp
 import numpy
-from llama_cpp import _internals
 
 import engines
+
+LIBRARIES = engines.CACHE / "llama.cpp" / ("build-avx2" if engines.held_to_avx2() else "build") / "bin"
+os.environ["LLAMA_CPP_LIB_PATH"] = str(LIBRARIES)
+import llama_cpp
+from llama_cpp import _internals
 
 CHUNK = 512
 
