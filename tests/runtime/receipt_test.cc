@@ -1,9 +1,8 @@
 // Receipts: kernels that are right pass with every type of keys and values, and what a receipt does not allow is refused.
 #include "runtime/receipt.h"
 
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "support/tiny_model.h"
@@ -17,7 +16,8 @@ Engine tiny_engine(bool causal, const std::string& backend, const std::string& i
   options.isa = isa;
   options.num_threads = 1;
   options.policy = [format](const WeightRecord&) { return format; };
-  return test::make_engine(causal ? test::tiny_llama(/*C=*/64, /*F=*/96, /*V=*/96) : test::tiny_bert(/*C=*/64, /*F=*/96, /*V=*/96), options);
+  return test::make_engine(causal ? test::tiny_llama(/*C=*/64, /*F=*/96, /*V=*/96) : test::tiny_bert(/*C=*/64, /*F=*/96, /*V=*/96),
+                           options);
 }
 
 bool passes(Engine& engine, const json::object& receipt) {
