@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -28,13 +30,23 @@ namespace {
 #if defined(__x86_64__)
 
 struct CpuBits {
-  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_vnni = false, avx512_bf16 = false;
+  bool avx2 = false, avx_vnni = false, avx512 = false, avx512_vnni = false, avx512_bf16 = false, avx512_amx = false;
 };
 
 uint64_t enabled_state() {
   uint32_t low = 0, high = 0;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t{high} << 32) | low;
+}
+
+// Linux saves the tile registers of AMX only for a process that asks to use them, all its threads from then on.
+bool permit_amx() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 // An instruction set counts when the processor has it and the system saves its registers (XCR0).
@@ -48,17 +60,21 @@ CpuBits read_cpu() {
   if ((state & 0x6) != 0x6 || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return bits;
   constexpr uint32_t kAvx2 = 1u << 5, kBmi2 = 1u << 8;
   bits.avx2 = (b & (kAvx2 | kBmi2)) == (kAvx2 | kBmi2);
+  constexpr uint32_t kAmx = (1u << 22) | (1u << 24) | (1u << 25);  // BF16, TILE, INT8
+  const bool amx = (state & 0x60000) == 0x60000 && (d & kAmx) == kAmx;
   constexpr uint32_t kAvx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);  // F, DQ, BW, VL
   bits.avx512 = bits.avx2 && (state & 0xe6) == 0xe6 && (b & kAvx512) == kAvx512;
   bits.avx512_vnni = bits.avx512 && (c & (1u << 11)) != 0;
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return bits;
   bits.avx_vnni = bits.avx2 && (a & (1u << 4)) != 0;
   bits.avx512_bf16 = bits.avx512_vnni && (a & (1u << 5)) != 0;
+  bits.avx512_amx = bits.avx512_bf16 && amx && permit_amx();
   return bits;
 }
 
 bool machine_has(std::string_view isa) {
   static const CpuBits bits = read_cpu();
+  if (isa == "avx512_amx") return bits.avx512_amx;
   if (isa == "avx512_bf16") return bits.avx512_bf16;
   if (isa == "avx512_vnni") return bits.avx512_vnni;
   if (isa == "avx512") return bits.avx512;

@@ -241,8 +241,8 @@ struct GroupStream {
 template <typename F>
 inline constexpr bool kAsTheyLie = F::kBits == 8 && F::kLookup == nullptr;
 
-/// Scales, and codes where they are packed, of a panel's tiles for the inputs [k, k + count).
-template <typename F>
+/// Scales, and codes where they are packed, of a panel's tiles for the inputs [k, k + count). Where kSigned, all codes, without offset.
+template <typename F, bool kSigned = false>
 inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, const Panel& p, int64_t k, int64_t count) {
   const uint8_t* panel = t.w.data + p.tile * t.w.tile_bytes;
   const int64_t offset = t.w.codes_offset + k / kBlock * kBlockBytes<F>;
@@ -254,18 +254,21 @@ inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, const
       store_f32(scratch.scales + v * kScaleStride + g * kTile, scale);
       if constexpr (F::kShift != Shift::kNone) store_f32(scratch.shifts + v * kScaleStride + g * kTile, shift);
     }
-    if constexpr (!kAsTheyLie<F>) {
+    if constexpr (!kAsTheyLie<F> || kSigned) {
       uint8_t* to = scratch.codes + v * kCodeChunk * kTile;
       for (int64_t b = 0; b < count / kBlock; ++b) {
         U8x64 steps[8];
         load_block<F>(tile + offset + b * kBlockBytes<F>, steps);
-        for (int s = 0; s < 8; ++s) store_u8x64(to + b * 512 + s * 64, steps[s]);
+        for (int s = 0; s < 8; ++s) {
+          if constexpr (kSigned) steps[s] = steps[s] - set_u8(F::kOffset);
+          store_u8x64(to + b * 512 + s * 64, steps[s]);
+        }
       }
     }
   }
   CodeChunk chunk{scratch.codes, kCodeChunk * kTile, scratch.scales, scratch.shifts, panel + p.vectors * t.w.tile_bytes + offset,
                   t.w.tile_bytes};
-  if constexpr (kAsTheyLie<F>) {
+  if constexpr (kAsTheyLie<F> && !kSigned) {
     chunk.codes = panel + offset;
     chunk.code_stride = t.w.tile_bytes;
   }

@@ -55,28 +55,43 @@ inline void dispatch_rows(int64_t rows, const Args&... args) {
   Kernel::template run<kRows>(args...);
 }
 
-/// y = act(sums + bias) + residual for `rows` rows from `row` and the outputs of `vectors` tiles from `tile`.
-template <typename Activation>
-inline void finish_tiles(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors,
+/// y = act(sum(r, v) + bias) + residual for `rows` rows from `row` and the outputs of `vectors` tiles from `tile`; sum(r, v) is that of row
+/// `row` + r and the outputs of tile `tile` + v. Everything it reads is a copy: a vector that is stored could be any of it otherwise.
+template <typename Sum, typename Activation>
+inline void finish_tiles(const Epilogue out, int64_t outputs, int64_t row, int64_t rows, int64_t tile, int64_t vectors, const Sum sum,
                          const Activation& activation) {
   for (int64_t v = 0; v < vectors; ++v) {
     const int64_t n = (tile + v) * kTile;
-    const int64_t count = t.w.rows - n < kTile ? t.w.rows - n : kTile;
-    const F32x16 bias = t.out.bias != nullptr ? load_first(t.out.bias + n, count) : zero_f32();
-    for (int64_t r = 0; r < rows; ++r) {
-      F32x16 value = load_f32(sums + r * kSumStride + v * kTile);
-      if (t.out.bias != nullptr) value = value + bias;
+    const int64_t count = outputs - n < kTile ? outputs - n : kTile;
+    const F32x16 bias = out.bias != nullptr ? load_first(out.bias + n, count) : zero_f32();
+    float* y = out.y + row * out.y_stride + n;
+    const float* residual = out.residual != nullptr ? out.residual + row * out.residual_stride + n : nullptr;
+    for (int64_t r = 0; r < rows; ++r, y += out.y_stride) {
+      F32x16 value = sum(r, v);
+      if (out.bias != nullptr) value = value + bias;
       value = activation(value);
-      if (t.out.residual != nullptr) {
-        value = value + load_first(t.out.residual + (row + r) * t.out.residual_stride + n, count);
+      if (residual != nullptr) {
+        value = value + (count == kTile ? load_f32(residual) : load_first(residual, count));
+        residual += out.residual_stride;
       }
-      store_first(t.out.y + (row + r) * t.out.y_stride + n, value, count);
+      if (count == kTile) {
+        store_f32(y, value);
+      } else {
+        store_first(y, value, count);
+      }
     }
   }
 }
 
-inline void finish(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
-  with_activation(t.out.activation, [&](const auto& activation) { finish_tiles(t, sums, row, rows, tile, vectors, activation); });
+template <typename Sum>
+inline void finish(const LinearTask& t, int64_t row, int64_t rows, int64_t tile, int64_t vectors, const Sum& sum) {
+  with_activation(t.out.activation,
+                  [&](const auto& activation) { finish_tiles(t.out, t.w.rows, row, rows, tile, vectors, sum, activation); });
+}
+
+/// The same of sums in memory.
+[[gnu::noinline]] inline void finish(const LinearTask& t, const float* sums, int64_t row, int64_t rows, int64_t tile, int64_t vectors) {
+  finish(t, row, rows, tile, vectors, [=](int64_t r, int64_t v) { return load_f32(sums + r * kSumStride + v * kTile); });
 }
 
 /// Some rows by a few tiles of weights.

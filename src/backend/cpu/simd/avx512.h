@@ -193,6 +193,7 @@ inline void transpose(I32x16 (&v)[16]) {
 inline U8x64 load_u8(const void* p) { return {_mm512_loadu_si512(p)}; }
 inline void store_u8x64(void* p, U8x64 a) { _mm512_storeu_si512(p, a.v); }
 inline U8x64 set_u8(int x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+inline U8x64 operator-(U8x64 a, U8x64 b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 inline U8x64 operator&(U8x64 a, U8x64 b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline U8x64 operator|(U8x64 a, U8x64 b) { return {_mm512_or_si512(a.v, b.v)}; }
 inline U8x64 operator^(U8x64 a, U8x64 b) { return {_mm512_xor_si512(a.v, b.v)}; }
@@ -313,4 +314,7 @@ inline void prefetch_l2(const void* p) { _mm_prefetch(static_cast<const char*>(p
 
 #if defined(__AVX512VNNI__)
 #include "backend/cpu/simd/no_narrow_dot.h"
+#endif
+#if defined(__AMX_INT8__)
+#include "backend/cpu/simd/amx.h"
 #endif

@@ -1,6 +1,7 @@
 // The linear kernels of one instruction set: which kernels each weight format uses.
 #pragma once
 
+#include "backend/cpu/kernels/amx-inl.h"
 #include "backend/cpu/kernels/float-inl.h"
 #include "backend/cpu/kernels/integer-inl.h"
 #include "backend/cpu/kernels/quantize-inl.h"
@@ -30,7 +31,7 @@ consteval FormatKernels group_kernels(const char* name) {
   if (F::kShift == Shift::kMin) kernels.plan.aux = AuxKind::kScaledSum;
   if (F::kShift == Shift::kZero) kernels.plan.aux = AuxKind::kSum;
   kernels.panel_tiles = GroupTile<F>::kMostVectors;
-  kernels.fast = run_groups<F>;
+  kernels.fast = fast_groups<F>;
   kernels.exact = run_exact<F>;
   kernels.decode = decode_integers<F>;
   return kernels;
@@ -38,7 +39,7 @@ consteval FormatKernels group_kernels(const char* name) {
 
 template <typename F>
 consteval FormatKernels row_kernels(const char* name) {
-  FormatKernels kernels{name, {}, kInt8Vectors, run_rows<F>, run_exact<F>, decode_integers<F>};
+  FormatKernels kernels{name, {}, kFastRowsPanel, fast_rows<F>, run_exact<F>, decode_integers<F>};
   kernels.plan = {.integer = true, .aux = AuxKind::kOffset, .offset = F::kOffset, .quad_bytes = GroupSum<F>::kQuadBytes};
   return kernels;
 }
@@ -50,7 +51,7 @@ consteval LinearKernels make_kernels() {
   FormatKernels* f = kernels.formats;
   f[kF32] = {"f32-tile", {}, kFloatVectors, run_float<F32Weights>, run_float<F32Weights>, decode_floats<F32Weights>};
   f[kF16] = {"f16-tile", {}, kFloatVectors, run_float<F16Weights>, run_float<F16Weights>, decode_floats<F16Weights>};
-  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, kFloatVectors, run_bf16, run_float<Bf16Weights<false>>,
+  f[kBF16] = {kHasBf16Dot ? "bf16-dot" : "bf16-fma", {}, kFastBf16Panel, fast_bf16, run_float<Bf16Weights<false>>,
               decode_floats<Bf16Weights<false>>};
   f[kBF16].plan.bf16 = true;
   f[kInt8] = row_kernels<PerRow<128>>("int8-row");

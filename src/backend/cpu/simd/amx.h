@@ -1,0 +1,60 @@
+// The tile registers of AMX: 16 rows of 64 bytes each, and products of whole tiles. Included by avx512.h where the unit is compiled
+// for them. Written as assembly, because the compilers' intrinsics differ in what they take as a register's number.
+#pragma once
+
+#include <stdint.h>
+
+namespace citius::cpu::CITIUS_ISA_NAME {
+namespace {
+
+/// What the registers hold. The kernels here have one use for each: 0 to 3 are sums, 4 and 5 rows of activations, 6 and 7 weights.
+struct alignas(64) AmxShape {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+
+/// `rows` rows of activations and sums, `bytes` bytes of activations a row, as many of weights an output. Loading a shape takes some 200
+/// cycles, finding that it is there already 20, and whoever else uses the registers in this thread is noticed.
+inline void amx_shape(int64_t rows, int64_t bytes) {
+  AmxShape wanted, now;
+  for (int i = 0; i < 8; ++i) {
+    wanted.rows[i] = static_cast<uint8_t>(i < 6 ? rows : bytes / 4);
+    wanted.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? bytes : 64);
+  }
+  asm volatile("sttilecfg %0" : "=m"(now));
+  if (__builtin_memcmp(&now, &wanted, sizeof now) != 0) asm volatile("ldtilecfg %0" : : "m"(wanted));
+}
+
+template <int kRegister>
+inline void amx_zero() {
+  asm volatile("tilezero %%tmm%c0" : : "i"(kRegister));
+}
+/// Rows `stride` bytes apart.
+template <int kRegister>
+inline void amx_load(const void* p, int64_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(p), "r"(stride), "i"(kRegister) : "memory");
+}
+template <int kRegister>
+inline void amx_store(void* p, int64_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(p), "r"(stride), "i"(kRegister) : "memory");
+}
+
+/// sums[m][n] += Σ_k x[m][k] · w[k / 4][4 n + k % 4], x signed; exact in int32. w signed, or unsigned.
+template <int kSums, int kX, int kW>
+inline void amx_dot_s8s8() {
+  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
+}
+template <int kSums, int kX, int kW>
+inline void amx_dot_s8u8() {
+  asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
+}
+/// The same of pairs of bf16, in fp32: the products of even k and those of odd k are summed by themselves, ascending and from zero, each
+/// step rounded once; then sums += even + odd. Denormals are zero.
+template <int kSums, int kX, int kW>
+inline void amx_dot_bf16() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kX), "i"(kW));
+}
+
+}  // namespace
+}  // namespace citius::cpu::CITIUS_ISA_NAME
