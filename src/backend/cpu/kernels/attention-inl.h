@@ -3,6 +3,7 @@
 // value once for all their rows. What is done for a row never depends on the rows beside it.
 #pragma once
 
+#include "backend/cpu/kernels/formats-inl.h"
 #include "backend/cpu/kernels/kv-inl.h"
 #include "backend/cpu/kernels/math-inl.h"
 #include "backend/cpu/op_kernels.h"
@@ -298,11 +299,11 @@ inline F32x16 weigh_scores(float* scores, float scale, float largest, const floa
   return ((s[0] + s[1]) + s[2]) + s[3];
 }
 
-/// Scores of a tile of rows to weights, their maxima and totals brought up to date; `factor` [16]: what sums so far are multiplied
-/// by. All rows go through each step before the next, because lanes take long to be combined.
+/// scores [kRows, 64] of a tile of rows to weights, their maxima and totals brought up to date; `factor` [16]: what sums so far are
+/// multiplied by. All rows go through each step before the next, because lanes take long to be combined.
 template <int kRows, typename T>
-inline void softmax_tile(const AttentionTask& task, const AttentionState& state, int64_t row, const Block& block,
-                         const Range (&keys)[kRows], float* factor) {
+inline void softmax_tile(const AttentionTask& task, const AttentionState& state, int64_t row, const Block& block, const Range* keys,
+                         float* scores, float* factor) {
   const AttentionShape& shape = *task.shape;
   float* largest = state.largest + row;
   float* total = state.total + row;
@@ -315,7 +316,7 @@ inline void softmax_tile(const AttentionTask& task, const AttentionState& state,
       const int64_t head = task.kv_head * shape.group + (row + n) % shape.group;
       bias = block_bias(shape, head, state.positions[row + n], block.first, state.bias);
     }
-    lanes[n] = adjust_scores(shape, state.scores + n * kKeys, keys[n], bias, block);
+    lanes[n] = adjust_scores(shape, scores + n * kKeys, keys[n], bias, block);
   }
   const float scale = is_plain(shape, block) ? shape.scale : 1.0f;
   const F32x16 before = load_f32(largest), highest = max_each<kRows>(lanes) * set_f32(scale);
@@ -325,7 +326,7 @@ inline void softmax_tile(const AttentionTask& task, const AttentionState& state,
   const F32x16 change = exp_negative(select(higher, before - now, zero_f32()));
   store_f32(factor, change);
   for (int n = 0; n < kRows; ++n) {
-    lanes[n] = keys[n].end == 0 ? zero_f32() : weigh_scores<T>(state.scores + n * kKeys, scale, largest[n], block.value_scales);
+    lanes[n] = keys[n].end == 0 ? zero_f32() : weigh_scores<T>(scores + n * kKeys, scale, largest[n], block.value_scales);
   }
   store_first(total, load_f32(total) * change + sum_each<kRows>(lanes), kRows);
 }
@@ -360,16 +361,15 @@ inline void add_values(const AttentionState& state, const Range (&keys)[kRows], 
 }
 
 /// Which keys of the block that begins with `first` each row of a tile sees ({0, 0}: none), and which any of them sees.
-template <int kRows>
-inline Range visible_keys(const AttentionTask& task, const int32_t* positions, int64_t first, Range (&keys)[kRows]) {
+inline Range visible_keys(const AttentionTask& task, const int32_t* positions, int64_t rows, int64_t first, Range* keys) {
   // What is visible moves with the position: a block that the first and the last row see whole is seen whole by all.
-  const Range low = visible(task, positions[0]), high = visible(task, positions[kRows - 1]);
+  const Range low = visible(task, positions[0]), high = visible(task, positions[rows - 1]);
   if (high.begin <= first && low.end >= first + kKeys) {
-    for (int n = 0; n < kRows; ++n) keys[n] = {0, kKeys};
+    for (int n = 0; n < rows; ++n) keys[n] = {0, kKeys};
     return {0, kKeys};
   }
   Range any{kKeys, 0};
-  for (int n = 0; n < kRows; ++n) {
+  for (int n = 0; n < rows; ++n) {
     const Range all = visible(task, positions[n]);
     keys[n] = {clamp(all.begin - first, 0, kKeys), clamp(all.end - first, 0, kKeys)};
     if (keys[n].begin >= keys[n].end) {
@@ -389,11 +389,11 @@ inline void block_tile(const AttentionTask& task, const AttentionState& state, i
   const KvPart<T> key_part(block, shape.head_dim), value_part(block + shape.part_bytes, shape.head_dim);
   const int32_t* positions = state.positions + row;
   Range keys[kRows];
-  const Range any = visible_keys<kRows>(task, positions, first, keys);
+  const Range any = visible_keys(task, positions, kRows, first, keys);
   if (any.begin >= any.end) return;
   score_tile<kRows>(state.queries + row * state.padded_dim, state.padded_dim, key_part.numbers, shape.head_dim, any, state.scores);
   float factor[16];
-  softmax_tile<kRows, T>(task, state, row, {first, key_part.scales, value_part.scales}, keys, factor);
+  softmax_tile<kRows, T>(task, state, row, {first, key_part.scales, value_part.scales}, keys, state.scores, factor);
   add_values<kRows>(state, keys, value_part.numbers, shape.head_dim, factor, state.sums + row * state.padded_dim);
 }
 
@@ -410,6 +410,16 @@ inline void with_rows(int64_t rows, const Body& body) {
     with_rows<kRows + 1>(rows, body);
   }
 }
+
+}  // namespace
+}  // namespace citius::cpu::CITIUS_ISA_NAME
+
+#if defined(__AMX_BF16__)
+#include "backend/cpu/kernels/attention_amx-inl.h"
+#endif
+
+namespace citius::cpu::CITIUS_ISA_NAME {
+namespace {
 
 inline void clear_rows(const RowSums& part, int64_t rows, int64_t padded_dim) {
   for (int64_t i = 0; i < rows * padded_dim; i += 16) store_f32(part.sums + i, zero_f32());
@@ -488,6 +498,14 @@ inline void walk_blocks(const AttentionTask& task, const AttentionState& state, 
   for (int64_t b = begin; b < end; ++b) {
     const int64_t index = task.blocks[b] * shape.kv_heads + task.kv_head;
     char* block = static_cast<char*>(shape.kv) + index * 2 * shape.part_bytes;
+#if defined(__AMX_BF16__)
+    if (by_amx<T>(shape)) {
+      for (int64_t row = 0; row < rows; row += kAmxTileRows) {
+        amx_block_tile(task, state, row, rows - row < kAmxTileRows ? rows - row : kAmxTileRows, b * kKeys, block);
+      }
+      continue;
+    }
+#endif
     for (int64_t row = 0; row < rows; row += kTileRows) {
       with_rows(rows - row < kTileRows ? rows - row : kTileRows,
                 [&](auto count) { block_tile<decltype(count)::value, T>(task, state, row, b * kKeys, block); });
