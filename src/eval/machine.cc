@@ -114,7 +114,9 @@ void find_accelerators(MachineInfo& machine) {
   if (machine.accelerators.empty()) find_pci(machine.accelerators);
   const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
   if (flags.find(" amx_tile ") != std::string::npos) {
-    machine.accelerators.push_back({"Intel AMX (in the processor)", "not supported: AVX-512 is used instead"});
+    const bool used = machine.isa == "avx512_amx";
+    machine.accelerators.push_back(
+        {"Intel AMX (in the processor)", used ? "used by int8 and bf16" : fmt::format("not used: {} is", machine.isa), used});
   }
 }
 
@@ -221,7 +223,7 @@ void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates) {
 bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation) {
   switch (activation) {
     case ActivationFormat::kF32: return false;
-    case ActivationFormat::kBF16: return rates.bf16_gflops.has_value();
+    case ActivationFormat::kBF16: return rates.bf16_gflops.value_or(0) >= 1.5 * rates.fp32_gflops;
     default: return rates.fp32_gflops > 0 && rates.int8_gops >= 1.5 * rates.fp32_gflops;
   }
 }
@@ -256,7 +258,10 @@ std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& 
   if (gains_arithmetic(rates, ActivationFormat::kBF16)) {
     advice.push_back(fmt::format("bf16 is fast: {:.0f} GFLOP/s by its own instruction", *rates.bf16_gflops));
   } else {
-    advice.push_back("bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");
+    advice.push_back(
+        rates.bf16_gflops
+            ? fmt::format("bf16 saves memory, not arithmetic: its own instruction gives {:.0f} GFLOP/s here", *rates.bf16_gflops)
+            : "bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");
   }
   advice.push_back(
       fmt::format("Generating for one user reads every weight once a token: {:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in "
@@ -272,7 +277,7 @@ json::object to_json(const MachineInfo& machine) {
   }
   json::array accelerators;
   for (const Accelerator& item : machine.accelerators) {
-    accelerators.push_back({{"name", item.name}, {"supported", false}, {"note", item.note}});
+    accelerators.push_back({{"name", item.name}, {"supported", item.supported}, {"note", item.note}});
   }
   const auto or_null = [](const auto& value) { return value ? json::value(*value) : json::value(nullptr); };
   return {{"cpu", machine.cpu},

@@ -21,7 +21,8 @@ struct CacheLevel {
 
 struct Accelerator {
   std::string name;
-  std::string note;  // why citius does not use it
+  std::string note;  // what citius uses it for, or why it does not
+  bool supported = false;
 };
 
 struct MachineInfo {

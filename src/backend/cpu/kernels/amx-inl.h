@@ -14,7 +14,7 @@ namespace {
 /// Rows and bytes of inputs of a register.
 inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64;
 /// Rows from which integers go this way: with one scale an output, with scales a group.
-inline constexpr int64_t kAmxRowsFrom = 3, kAmxGroupsFrom = 6;
+inline constexpr int64_t kAmxRowsFrom = 3, kAmxGroupsFrom = 33;
 
 /// The rows of a panel in tiles of one height, because changing the shape of the registers takes longer than some of the work: the last
 /// tile begins early enough to be as high as the others, and what it computes again is not used again.
@@ -97,9 +97,8 @@ struct AmxTile {
         unrolled<0, kVectors>([&](auto v) { Dot::template add<i * kVectors + v, 4 + i, 6 + v>(); });
       });
     }
-    unrolled<0, kTiles>([&](auto i) {
-      unrolled<0, kVectors>([&](auto v) { amx_store<i * kVectors + v>(sums[i] + v * kTile, kSumStride * 4); });
-    });
+    unrolled<0, kTiles>(
+        [&](auto i) { unrolled<0, kVectors>([&](auto v) { amx_store<i * kVectors + v>(sums[i] + v * kTile, kSumStride * 4); }); });
   }
 };
 
@@ -235,13 +234,18 @@ void run_groups_amx(const LinearTask& t) {
     amx_shape(tiles.height, F::kGroup < kAmxBytes ? F::kGroup : kAmxBytes);
     for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
       const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
-      unpack_chunk<F, /*kSigned=*/true>(t, scratch, p, k, count);
+      const CodeChunk chunk = unpack_chunk<F, /*kSigned=*/true>(t, scratch, p, k, count);
+      const int64_t packed = count / kBlock * kBlockBytes<F>;
       for (int64_t i = 0; i < tiles.count; ++i) {
+        for (int64_t v = 0; v < p.vectors; ++v) {
+          const uint8_t* next = chunk.next + v * chunk.packed_stride;
+          for (int64_t at = packed * i / tiles.count / 64 * 64; at < packed * (i + 1) / tiles.count; at += 64) prefetch_l2(next + at);
+        }
         const CodeRows a = code_rows<F>(t.a, p.row + tiles.begin(i), k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
         for (int64_t v = 0; v < p.vectors; ++v) {
-          dispatch_rows<AmxGroups<F::kGroup, F::kShift>, kAmxRows>(
-              tiles.height, scratch.codes + v * kCodeChunk * kTile, scratch.scales + v * kScaleStride, scratch.shifts + v * kScaleStride, a,
-              count / F::kGroup, k == 0, amx_sums(scratch, i) + v * kTile);
+          dispatch_rows<AmxGroups<F::kGroup, F::kShift>, kAmxRows>(tiles.height, scratch.codes + v * kCodeChunk * kTile,
+                                                                   scratch.scales + v * kScaleStride, scratch.shifts + v * kScaleStride, a,
+                                                                   count / F::kGroup, k == 0, amx_sums(scratch, i) + v * kTile);
         }
         if (k + count == t.w.cols) amx_finish(t, p, tiles, i, scratch);
       }

@@ -3,9 +3,9 @@
 // value once for all their rows. What is done for a row never depends on the rows beside it.
 #pragma once
 
-#include "backend/cpu/kernels/formats-inl.h"
 #include "backend/cpu/kernels/kv-inl.h"
 #include "backend/cpu/kernels/math-inl.h"
+#include "backend/cpu/kernels/unrolled-inl.h"
 #include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {

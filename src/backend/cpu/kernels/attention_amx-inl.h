@@ -5,6 +5,7 @@
 // a weight of zero there, which changes no sum of finite values; where some value is not finite, rows sum what they see by themselves.
 #pragma once
 
+#include "backend/cpu/kernels/unrolled-inl.h"
 #include "backend/cpu/simd/amx.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {

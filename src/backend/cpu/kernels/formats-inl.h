@@ -5,26 +5,11 @@
 
 #include <stdint.h>
 
+#include "backend/cpu/kernels/unrolled-inl.h"
 #include "backend/cpu/linear_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
-
-/// A number that is part of a type, so that it can be a template argument inside a generic lambda.
-template <int kValue>
-struct Index {
-  static constexpr int value = kValue;
-  constexpr operator int() const { return kValue; }  // NOLINT: implicit by design
-};
-
-/// body(Index<kBegin>), ... body(Index<kEnd - 1>).
-template <int kBegin, int kEnd, typename Body>
-inline void unrolled(const Body& body) {
-  if constexpr (kBegin < kEnd) {
-    body(Index<kBegin>{});
-    unrolled<kBegin + 1, kEnd>(body);
-  }
-}
 
 enum class Shift : uint8_t { kNone, kMin, kZero };
 

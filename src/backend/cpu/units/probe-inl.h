@@ -1,6 +1,7 @@
 // The probe loops of one instruction set (backend/probe.h), from the same vector layer as the kernels.
 #pragma once
 
+#include "backend/cpu/kernels/unrolled-inl.h"
 #include "backend/probe.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
@@ -79,6 +80,31 @@ inline float int8_steps(int64_t steps) {
   return static_cast<float>(any_bits(sum));
 }
 
+#if defined(__AMX_INT8__)
+
+/// Products of whole tile registers, which hold zeros, in four sums that do not depend on each other.
+template <typename Dot>
+inline float amx_steps(int64_t steps, const Dot& dot) {
+  amx_shape(16, 64);
+  unrolled<0, 8>([](auto i) { amx_zero<i>(); });
+  for (int64_t step = 0; step < steps; step += 4) unrolled<0, 4>(dot);
+  return 0;
+}
+inline float amx_bf16_steps(int64_t steps) {
+  return amx_steps(steps, [](auto i) { amx_dot_bf16<i, 4 + i % 2, 6 + i / 2>(); });
+}
+inline float amx_int8_steps(int64_t steps) {
+  return amx_steps(steps, [](auto i) { amx_dot_s8u8<i, 4 + i % 2, 6 + i / 2>(); });
+}
+constexpr PeakProbe kBf16Probe = {"bf16", 2 * 16 * 16 * 32, amx_bf16_steps}, kInt8Probe = {"int8", 2 * 16 * 16 * 64, amx_int8_steps};
+
+#else
+
+constexpr PeakProbe kBf16Probe = {"bf16", 2 * 32 * kChains, kHasBf16Dot ? bf16_steps : nullptr};
+constexpr PeakProbe kInt8Probe = {"int8", 2 * 64 * kChains, int8_steps};
+
+#endif
+
 constexpr ProbeKernels kProbes = {
     {{"plain", read_all<1, 0, true>},
      {"2 streams, prefetch", read_all<2, 4096, true>},
@@ -86,8 +112,8 @@ constexpr ProbeKernels kProbes = {
      {"4 streams, prefetch", read_all<4, 4096, true>},
      {"2 streams, non-temporal", read_all<2, 4096, false>}},
     {"fp32", 2 * 16 * kChains, fp32_steps},
-    {"bf16", 2 * 32 * kChains, kHasBf16Dot ? bf16_steps : nullptr},
-    {"int8", 2 * 64 * kChains, int8_steps},
+    kBf16Probe,
+    kInt8Probe,
 };
 
 }  // namespace
