@@ -440,6 +440,70 @@ TEST_P(LinearTest, ZeroAndNanInputs) {
   }
 }
 
+const Target* target_named(std::string_view name) {
+  for (const Target& target : available_targets()) {
+    if (target.name == name) return &target;
+  }
+  return nullptr;
+}
+
+// Sums of integers are exact whichever instructions add them.
+TEST(Amx, IntegersHaveTheBitsOfTheVectorKernels) {
+  const Target *amx = target_named("avx512_amx"), *vectors = target_named("avx512_bf16");
+  if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
+  ThreadPool pool(1);
+  CpuLinear by_registers(pool, *amx), by_vectors(pool, *vectors);
+  for (const Format format : all_formats()) {
+    if (format_activation(format) == ActivationFormat::kF32 || format_activation(format) == ActivationFormat::kBF16) continue;
+    for (const int64_t blocks : {5, 37}) {
+      const Fixture f(format, 83, odd_width(format, format_block_elements(format) < 256 ? blocks : 3), 3);
+      const auto weight = f.pack(by_registers), same = f.pack(by_vectors);
+      for (const int64_t T : {3, 16, 17, 33, 47, 64, 300}) {
+        const std::vector<float> x = random_floats(T * f.K, 5);
+        const std::vector<float> y = multiply(by_registers, *weight, x, T, Compute::kFast);
+        const std::vector<float> want = multiply(by_vectors, *same, x, T, Compute::kFast);
+        ASSERT_EQ(std::memcmp(y.data(), want.data(), y.size() * 4), 0) << format_name(format) << " " << f.K << " with " << T << " rows";
+      }
+    }
+  }
+}
+
+// contract/linear.h: in every 32 inputs the first and the second numbers of the pairs by themselves, what is left pair by pair.
+TEST(Amx, Bf16IsSummedAsTheContractTells) {
+  const Target* amx = target_named("avx512_amx");
+  if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
+  ThreadPool pool(1);
+  CpuLinear linear(pool, *amx);
+  for (const int64_t K : {32, 77, 1024}) {
+    const Fixture f(Format::kBF16, 35, K, 9);
+    const auto weight = f.pack(linear);
+    for (const int64_t T : {1, 20, 70}) {
+      const std::vector<float> x = random_floats(T * K, 13);
+      const std::vector<float> y = multiply(linear, *weight, x, T, Compute::kFast);
+      const auto product = [&](int64_t t, int64_t n, int64_t k, float sum) {
+        if (k >= K) return sum;
+        return std::fma(bf16_to_f32(f32_to_bf16(x[static_cast<size_t>(t * K + k)])), f.weights[static_cast<size_t>(n * K + k)], sum);
+      };
+      for (int64_t t = 0; t < T; ++t) {
+        for (int64_t n = 0; n < f.N; ++n) {
+          float sum = 0;
+          int64_t k = 0;
+          for (; k + 32 <= K; k += 32) {
+            float first = 0, second = 0;
+            for (int64_t i = k; i < k + 32; i += 2) {
+              first = product(t, n, i, first);
+              second = product(t, n, i + 1, second);
+            }
+            sum += first + second;
+          }
+          for (; k < K; k += 2) sum = product(t, n, k, product(t, n, k + 1, sum));
+          ASSERT_EQ(y[static_cast<size_t>(t * f.N + n)], sum) << "K " << K << " token " << t << " output " << n;
+        }
+      }
+    }
+  }
+}
+
 TEST(Target, RefusesUnknownNames) { EXPECT_ANY_THROW(choose_target("avx9000")); }
 
 }  // namespace

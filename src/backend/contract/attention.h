@@ -86,7 +86,8 @@ struct KvWriteArgs {
 /// max(m, m_span), l' = fma(l_span, exp(m_span - m'), l · exp(m - m')), o' alike. out = o / l. Of int8 the accumulator of s_j sums over
 /// codes and is multiplied by the key's scale before · scale; e_j is multiplied by the value's scale where it meets codes, not in l. With
 /// keys and values in bf16, an instruction set that multiplies pairs of bf16 rounds q and, where it meets v, e_j to bf16 too; its sums run
-/// over pairs (d, d + 1) of dimensions and (j, j + 1), j even, of keys, the second of a pair first. Masked or unwritten keys and values
+/// over pairs (d, d + 1) of dimensions and (j, j + 1), j even, of keys, the second of a pair first, or, with AMX's registers and D a
+/// multiple of 32, over 32 dimensions and 32 keys at a time as those of linear.h. Masked or unwritten keys and values
 /// never reach the result. The result of a row depends on its query and the visible keys alone. q, out: [T, H, D] fp32, strided along T;
 /// out must not overlap q.
 struct AttentionArgs {

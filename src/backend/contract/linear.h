@@ -31,7 +31,8 @@ struct LinearInput {
 /// alone: not on the number of rows, nor on threads.
 ///   Compute::kExact and float activations: acc = fma(x[k], w[k], acc) with w decoded to fp32.
 ///   bf16 weights, fast: x rounded to bf16; pairs (2i, 2i+1) as vdpbf16ps: acc = fma(x[2i+1], w[2i+1], acc), then
-///     acc = fma(x[2i], w[2i], acc), each rounded to nearest even, denormals flushed.
+///     acc = fma(x[2i], w[2i], acc), each rounded to nearest even, denormals flushed. With AMX's registers every whole 32 inputs are
+///     summed by themselves: acc += a + b, a = fma(x[2i], w[2i], a) and b = fma(x[2i+1], w[2i+1], b) over ascending i from 0.
 ///   int8 activations, fast: x is quantized per token or per group of inputs (scale = max|x| / 127, q = round to nearest
 ///     even of x · (127 / max|x|), all zero where max|x| is 0); inside the smaller of activation group and weight group the
 ///     sum of integer products is exact in int32; then acc = fma(float(sum), w_scale · x_scale, acc), groups ascending.
