@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/outputs.h"
 #include "compress/format_plan.h"
 #include "eval/random_weights.h"
@@ -110,9 +111,10 @@ std::string info_text(const json::object& info) {
   }
   const json::object& memory = info.at("memory").as_object();
   const auto bytes = [&](const char* key) { return format_bytes(memory.at(key).to_number<double>()); };
-  text += fmt::format("\nmemory for {} sequence(s) of {} tokens: {} (weights {}, keys and values {}, workspace {})\n",
-                      memory.at("batch").to_number<int64_t>(), memory.at("context").to_number<int64_t>(), bytes("total_bytes"),
-                      bytes("weights_bytes"), bytes("kv_bytes"), bytes("workspace_bytes"));
+  text += fmt::format("\nmemory for {} of {}: {} (weights {}, keys and values {}, workspace {})\n",
+                      counted(memory.at("batch").to_number<int64_t>(), "sequence", "sequences"),
+                      counted(memory.at("context").to_number<int64_t>(), "token", "tokens"), bytes("total_bytes"), bytes("weights_bytes"),
+                      bytes("kv_bytes"), bytes("workspace_bytes"));
   if (!memory.at("fits").as_bool()) {
     text += fmt::format("does not fit: got a plan of {}, expected at most {}, which is available here\n", bytes("total_bytes"),
                         bytes("available_bytes"));
