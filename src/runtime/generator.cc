@@ -211,6 +211,8 @@ void Generator::choose_tokens(Run& run, const TensorView& hidden, std::span<cons
     };
     std::vector<int32_t> tokens(end - begin);
     std::vector<std::exception_ptr> failures(end - begin);
+    // These threads flush denormals. No token depends on it: logits hold none, for they were computed alike, and a probability below
+    // 2^-1022 is neither drawn nor seen in a sum.
     engine_.backend->threads().parallel_for(std::ssize(tokens), 1, [&](int64_t first, int64_t last) {
       for (auto i = begin + static_cast<size_t>(first); i < begin + static_cast<size_t>(last); ++i) {
         const Active& active = run.active.at(ids[i]);
