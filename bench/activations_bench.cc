@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "backend/cpu/op_tasks.h"
 #include "backend/cpu/target.h"
 #include "benchmarks.h"
 #include "quant/format.h"
@@ -27,19 +28,9 @@ struct Rows {
 };
 
 void quantize(benchmark::State& state, const cpu::Target& target, const cpu::ActivationPlan& plan, int64_t rows, int64_t cols) {
-  const Rows from(rows, cols);
-  cpu::QuantizeTask task{.x = from.x.data(),
-                         .x_stride = cols,
-                         .rows = rows,
-                         .cols = cols,
-                         .group = plan.group,
-                         .aux_group = plan.aux_group,
-                         .aux = plan.aux,
-                         .offset = plan.offset,
-                         .quad_bytes = plan.quad_bytes};
-  task.code_stride = (cols + cpu::kBlock - 1) / cpu::kBlock * cpu::kBlock / 4 * plan.quad_bytes + 64;
-  task.scale_stride = plan.group == 0 ? 1 : cols / plan.group;
-  task.aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
+  Rows from(rows, cols);
+  cpu::QuantizeTask task = cpu::quantize_task(TensorView(from.x.data(), DType::kF32, {rows, cols}), plan);
+  task.code_stride += 64;
   std::vector<int8_t> codes(static_cast<size_t>(rows * task.code_stride));
   std::vector<float> scales(static_cast<size_t>(rows * task.scale_stride)), aux(static_cast<size_t>(rows * task.aux_stride));
   task.codes = codes.data();

@@ -30,6 +30,7 @@ namespace {
 struct Row {
   Workload workload;
   std::string format;
+  KvType kv_type = KvType::kF32;
   int threads = 0;
   std::vector<Round> rounds;
   double units = 0;
@@ -95,6 +96,7 @@ json::object row_json(const Row& row) {
   object["length"] = row.workload.length;
   object["threads"] = row.threads;
   object["format"] = row.format;
+  object["kv_type"] = kv_type_info(row.kv_type).name;
   const bool encode = row.workload.kind == Workload::Kind::kEncode;
   object[encode ? "sequences_per_s" : "tokens_per_s"] = row.units / middle;
   // Rates: the slow quarter first.
@@ -116,10 +118,10 @@ std::string row_text(const json::object& row) {
     return value.is_number() ? fmt::format("{:.0f} %", 100 * value.to_number<double>()) : std::string("-");
   };
   const json::object& latency = row.at("latency_ms").as_object();
-  return fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10.1f} {:<11} {:>9.1f} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.3f} {:>6} {:>6}\n",
+  return fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:<5} {:>10.1f} {:<11} {:>9.1f} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.3f} {:>6} {:>6}\n",
                      std::string_view(row.at("kind").as_string()), row.at("batch").to_number<int64_t>(),
                      row.at("length").to_number<int64_t>(), row.at("threads").to_number<int>(),
-                     std::string_view(row.at("format").as_string()),
+                     std::string_view(row.at("format").as_string()), std::string_view(row.at("kv_type").as_string()),
                      row.at(encode ? "sequences_per_s" : "tokens_per_s").to_number<double>(), encode ? "sequences/s" : "tokens/s",
                      row.at("p25").to_number<double>(), row.at("p75").to_number<double>(), latency.at("p50").to_number<double>(),
                      latency.at("p90").to_number<double>(), latency.at("p99").to_number<double>(), percent("share_of_bandwidth"),
@@ -156,8 +158,8 @@ void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& f
       auto rounds = measure_interleaved(pointers, speed, [&](double share) { progress(step, share); });
       for (size_t i = 0; i < contestants.size(); ++i) {
         const Engine& engine = contestants[i]->engine;
-        give(row_json({workload, contestants[i]->format, engine.backend->threads().num_threads(), std::move(rounds[i]), runners[i]->units(),
-                       work_of(engine, workload), machine_limits(machine, engine)}));
+        give(row_json({workload, contestants[i]->format, engine.kv_type, engine.backend->threads().num_threads(), std::move(rounds[i]),
+                       runners[i]->units(), work_of(engine, workload), machine_limits(machine, engine)}));
       }
     }
   }
@@ -165,8 +167,8 @@ void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& f
 
 void run_bench(const BenchArgs& args) {
   const std::string header =
-      fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch", "length",
-                  "threads", "format", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak");
+      fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:<5} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch",
+                  "length", "threads", "format", "kv", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak");
   StepProgress progress;
   const json::array rows = report_rows(args, header, row_text, progress,
                                        [&](json::object& facts, const auto& give) { measure_rows(args, progress, facts, give); });

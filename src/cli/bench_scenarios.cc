@@ -350,10 +350,11 @@ std::string row_text(const json::object& row) {
     return fmt::format(fmt::runtime(form), factor * value->to_number<double>());
   };
   const bool timed = !row.at("request_rate").is_null();
-  return fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n",
+  return fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:<5} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n",
                      std::string_view(row.at("scenario").as_string()), std::string_view(row.at("name").as_string()),
                      timed ? "at a rate" : std::string_view(row.at("arrivals").as_string()), row.at("batch").to_number<int64_t>(),
                      row.at("threads").to_number<int>(), std::string_view(row.at("format").as_string()),
+                     std::string_view(row.at("kv_type").as_string()),
                      fmt::format("{}/{}", row.at("completed").to_number<int64_t>(), row.at("requests").to_number<int64_t>()),
                      number("request_rate", "{:.3g}"), number("requests_per_s", "{:.3f}"), number("prompt_tokens_per_s", "{:.1f}"),
                      number("output_tokens_per_s", "{:.1f}"), number("reused_prompt_share", "{:.0f} %", 100), percentiles("ttft_ms"),
@@ -413,7 +414,8 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
                        {"load", load.json},
                        {"batch", running},
                        {"threads", engine.backend->threads().num_threads()},
-                       {"format", contestant.format}};
+                       {"format", contestant.format},
+                       {"kv_type", kv_type_info(engine.kv_type).name}};
       for (auto& [key, value] : Runner(args.scenario, load, *server, progress).run()) row[key] = std::move(value);
       give(std::move(row));
     }
@@ -441,8 +443,8 @@ void run_engines(const BenchArgs& args, StepProgress& progress, json::object& fa
 void run_scenarios(const BenchArgs& args) {
   check_usage(args);
   const std::string header =
-      fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n", "scenario", "load",
-                  "arrivals", "batch", "threads", "format", "done", "rate/s", "requests/s", "prompt/s", "output/s", "reused",
+      fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:<5} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n", "scenario",
+                  "load", "arrivals", "batch", "threads", "format", "kv", "done", "rate/s", "requests/s", "prompt/s", "output/s", "reused",
                   "TTFT p50/p90/p99 ms", "TPOT ms", "E2EL ms");
   StepProgress progress;
   const json::array rows = report_rows(

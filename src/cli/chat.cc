@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/signal.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/generation_flags.h"
 #include "cli/inputs.h"
 #include "cli/model_flags.h"
@@ -197,7 +198,7 @@ void run_chat(const ChatFlags& flags) {
     std::string text(reply.at("text").as_string());
     return std::vector<TextAnswer>{{std::move(reply), std::move(text), 0, {}}};
   });
-  if (cut > 0) log_note("{} replies were cut at the end of the context, {} tokens", cut, chat.context());
+  if (cut > 0) log_note("{} cut at the end of the context, {} tokens", counted(cut, "reply was", "replies were"), chat.context());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "eval/machine.h"
@@ -32,8 +33,9 @@ MachineRates measure(int threads, double seconds, Progress& progress, uint64_t& 
 
 std::string machine_text(const MachineInfo& machine) {
   std::string text = fmt::format("citius {}\n\nProcessor     {}\n", version(), machine.cpu);
-  text += fmt::format("Cores         {} in {} socket(s), {} hardware threads, {} NUMA node(s); {} threads usable\n", machine.cores,
-                      machine.sockets, machine.hardware_threads, machine.numa_nodes, machine.usable_threads);
+  text += fmt::format("Cores         {} in {}, {}, {}; {} usable\n", machine.cores, counted(machine.sockets, "socket", "sockets"),
+                      counted(machine.hardware_threads, "hardware thread", "hardware threads"),
+                      counted(machine.numa_nodes, "NUMA node", "NUMA nodes"), counted(machine.usable_threads, "thread", "threads"));
   if (machine.cpu_quota) text += fmt::format("CPU quota     {:.2f} cores (cgroup)\n", *machine.cpu_quota);
   for (const CacheLevel& cache : machine.caches) {
     text += fmt::format("L{} cache      {} x {} KiB\n", cache.level, cache.count, cache.bytes / 1024);

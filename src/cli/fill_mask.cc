@@ -1,10 +1,10 @@
 // `citius fill-mask`: the likeliest tokens for each mask of a text.
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/text_task.h"
 #include "runtime/tasks.h"
 
@@ -56,8 +56,7 @@ void run_fill_mask(const FillMaskFlags& flags) {
     return answers;
   });
   if (without > 0) {
-    std::fprintf(stderr, "citius: %zu %s no mask; write %s where a word is to be found\n", without,
-                 without == 1 ? "input has" : "inputs have", filler.mask_token().c_str());
+    log_note("{} no mask; write {} where a word is to be found", counted(without, "input has", "inputs have"), filler.mask_token());
   }
 }
 

@@ -4,8 +4,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/outputs.h"
 #include "compress/format_plan.h"
 #include "eval/random_weights.h"
@@ -81,12 +83,15 @@ json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bo
   }
   info["weights"] = std::move(weights);
   info["tokenizer"] = engine.tokenizer != nullptr ? json::value(engine.tokenizer->vocab_size()) : json::value(nullptr);
+  const int64_t available = available_memory();
   info["memory"] = json::object{{"context", context},
                                 {"batch", args.batch},
                                 {"weights_bytes", static_cast<int64_t>(plan.weight_bytes)},
                                 {"kv_bytes", static_cast<int64_t>(plan.kv_bytes)},
                                 {"workspace_bytes", static_cast<int64_t>(plan.workspace_bytes)},
-                                {"total_bytes", static_cast<int64_t>(plan.total())}};
+                                {"total_bytes", static_cast<int64_t>(plan.total())},
+                                {"available_bytes", available},
+                                {"fits", plan.total() <= static_cast<double>(available)}};
   return info;
 }
 
@@ -106,9 +111,14 @@ std::string info_text(const json::object& info) {
   }
   const json::object& memory = info.at("memory").as_object();
   const auto bytes = [&](const char* key) { return format_bytes(memory.at(key).to_number<double>()); };
-  text += fmt::format("\nmemory for {} sequence(s) of {} tokens: {} (weights {}, keys and values {}, workspace {})\n",
-                      memory.at("batch").to_number<int64_t>(), memory.at("context").to_number<int64_t>(), bytes("total_bytes"),
-                      bytes("weights_bytes"), bytes("kv_bytes"), bytes("workspace_bytes"));
+  text += fmt::format("\nmemory for {} of {}: {} (weights {}, keys and values {}, workspace {})\n",
+                      counted(memory.at("batch").to_number<int64_t>(), "sequence", "sequences"),
+                      counted(memory.at("context").to_number<int64_t>(), "token", "tokens"), bytes("total_bytes"), bytes("weights_bytes"),
+                      bytes("kv_bytes"), bytes("workspace_bytes"));
+  if (!memory.at("fits").as_bool()) {
+    text += fmt::format("does not fit: got a plan of {}, expected at most {}, which is available here\n", bytes("total_bytes"),
+                        bytes("available_bytes"));
+  }
   return text;
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/outputs.h"
 #include "cli/step_progress.h"
 #include "compress/format_plan.h"
@@ -131,7 +132,7 @@ std::string text_of(const json::array& exceptions) {
   std::string text;
   for (const auto& [what, weights] : names) {
     text +=
-        fmt::format("  {} weight{} {}: {}{}\n", weights.size(), weights.size() == 1 ? " is" : "s are", what,
+        fmt::format("  {} {}: {}{}\n", counted(weights.size(), "weight is", "weights are"), what,
                     fmt::join(std::span(weights).first(std::min(kNamed, weights.size())), ", "), weights.size() > kNamed ? ", ..." : "");
   }
   return text;

@@ -3,9 +3,11 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/signal.h"
 #include "cli/commands.h"
+#include "cli/counted.h"
 #include "cli/generation_flags.h"
 #include "cli/inputs.h"
 #include "cli/model_flags.h"
@@ -35,8 +37,9 @@ void stream(const RunFlags& flags, const Engine& engine, Generator& generator) {
   check_interrupted();
   print("\n");
   const bool cut = result.finish_reason == "length" && std::ssize(result.tokens) < request.max_tokens;
-  std::fprintf(stderr, "%zu prompt tokens in %.0f ms, %zu tokens in %.0f ms%s\n", request.prompt.size(), result.prefill_ms,
-               result.tokens.size(), result.decode_ms, cut ? ", cut at the end of the context" : "");
+  std::fprintf(stderr, "%s in %.0f ms, %s in %.0f ms%s\n", counted(request.prompt.size(), "prompt token", "prompt tokens").c_str(),
+               result.prefill_ms, counted(result.tokens.size(), "token", "tokens").c_str(), result.decode_ms,
+               cut ? ", cut at the end of the context" : "");
 }
 
 // A single reply that is printed at its end.
@@ -93,7 +96,8 @@ void run_run(const RunFlags& flags) {
     return answers;
   });
   if (num_empty > 0) {
-    std::fprintf(stderr, "citius: %zu prompts are empty and the tokenizer adds no beginning token: their replies are empty\n", num_empty);
+    log_note("{}, because the tokenizer adds no beginning token",
+             counted(num_empty, "empty prompt has an empty reply", "empty prompts have empty replies"));
   }
 }
 

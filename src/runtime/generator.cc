@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <map>
 #include <utility>
 
@@ -196,25 +197,43 @@ void Generator::step(Run& run) {
     choosing.push_back(part.id);
   }
   scheduler_.commit();
+  choose_tokens(run, hidden, rows, choosing);
+}
+
+// The next token of each of `ids`, whose last row of `hidden` is `rows`. One that fails takes no token from the others.
+void Generator::choose_tokens(Run& run, const TensorView& hidden, std::span<const int64_t> rows, std::span<const Scheduler::Id> ids) {
+  std::exception_ptr failure;
   for (size_t begin = 0; begin < rows.size(); begin += kLogitRows) {
     const size_t end = std::min(rows.size(), begin + kLogitRows);
-    const TensorView logits = decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin));
+    const TensorView logits = decoder_.logits(hidden, rows.subspan(begin, end - begin));
     const auto scores = [&](size_t i) {
       return std::span<const float>(logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1]));
     };
     std::vector<int32_t> tokens(end - begin);
+    std::vector<std::exception_ptr> failures(end - begin);
+    // These threads flush denormals. No token depends on it: logits hold none, for they were computed alike, and a probability below
+    // 2^-1022 is neither drawn nor seen in a sum.
     engine_.backend->threads().parallel_for(std::ssize(tokens), 1, [&](int64_t first, int64_t last) {
       for (auto i = begin + static_cast<size_t>(first); i < begin + static_cast<size_t>(last); ++i) {
-        const Active& active = run.active.at(choosing[i]);
-        tokens[i - begin] = sample(active.request->sampling, scores(i), active.request->prompt, active.result.tokens);
+        const Active& active = run.active.at(ids[i]);
+        try {
+          tokens[i - begin] = sample(active.request->sampling, scores(i), active.request->prompt, active.result.tokens);
+        } catch (...) {
+          failures[i - begin] = std::current_exception();
+        }
       }
     });
     for (size_t i = begin; i < end; ++i) {
-      Active& active = run.active.at(choosing[i]);
+      if (failures[i - begin]) {
+        if (!failure) failure = failures[i - begin];
+        continue;
+      }
+      Active& active = run.active.at(ids[i]);
       accept(active, tokens[i - begin], scores(i));
-      if (!active.done) scheduler_.append(choosing[i], active.result.tokens.back());
+      if (!active.done) scheduler_.append(ids[i], active.result.tokens.back());
     }
   }
+  if (failure) std::rethrow_exception(failure);
 }
 
 // Scores the prompt tokens that follow rows [begin, begin + count) of `hidden`, which are its tokens [past, past +

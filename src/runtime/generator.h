@@ -59,7 +59,8 @@ class Generator {
 
   /// Runs all requests; results in their order. What each gives does not depend on the others. Requests wait for room;
   /// keys and values of prompts that begin like earlier ones, of this call or one before, are used again. Throws
-  /// Error{kInput} for a request that can never fit.
+  /// Error{kInput} for a request that can never fit. Where no token can be chosen for one (all are banned), `on_text` is given
+  /// what the others' tokens of that step make certain before that is thrown.
   std::vector<GenerationResult> generate(std::span<const GenerationRequest> requests, const OnText& on_text = {});
 
   Decoder& decoder() { return decoder_; }
@@ -74,6 +75,7 @@ class Generator {
   void check(const GenerationRequest& request) const;
   void enter(Run& run, size_t index, const GenerationRequest& request, const OnText& on_text);
   void step(Run& run);
+  void choose_tokens(Run& run, const TensorView& hidden, std::span<const int64_t> rows, std::span<const Scheduler::Id> ids);
   void accept_logits(Active& active, const TensorView& hidden, int64_t begin, int64_t past, int64_t count);
   void accept(Active& active, int32_t token, std::span<const float> logits);
   int64_t beam_blocks(const GenerationRequest& request) const;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "backend/cpu/op_tasks.h"
 #include "backend/cpu/target.h"
 #include "quant/format.h"
 
@@ -19,12 +20,11 @@ struct Quantized {
   std::vector<int32_t> aux;  // bits
 };
 
-// What is not written stays 85, or the NaN of those bytes.
+// Rows stand apart; what is not written stays 85.
 Quantized blank(QuantizeTask& t) {
-  const auto scales = t.group == 0 ? 1 : t.cols / t.group, parts = t.aux_group == 0 ? 1 : t.cols / t.aux_group;
-  t.code_stride = (t.cols + kBlock - 1) / kBlock * kBlock / 4 * t.quad_bytes + 7;
-  t.scale_stride = scales + 2;
-  t.aux_stride = parts + 1;
+  t.code_stride += 7;
+  t.scale_stride += 2;
+  t.aux_stride += 1;
   return {std::vector<int8_t>(static_cast<size_t>(t.rows * t.code_stride), 85),
           std::vector<float>(static_cast<size_t>(t.rows * t.scale_stride), 85),
           std::vector<int32_t>(static_cast<size_t>(t.rows * t.aux_stride), 85)};
@@ -84,15 +84,8 @@ TEST(Quantize, GivesTheBitsOfOneNumberAfterTheOther) {
         std::normal_distribution<float> normal;
         for (int64_t i = 0; i < kRows * cols; ++i) x[static_cast<size_t>(i / cols * (cols + kGap) + i % cols)] = normal(random);
         for (int64_t k = cols / 2; k < cols; ++k) x[static_cast<size_t>(cols + kGap + k)] = k % 40 == 0 ? -1.0f : 0.0f;
-        QuantizeTask task{.x = x.data(),
-                          .x_stride = cols + kGap,
-                          .rows = kRows,
-                          .cols = cols,
-                          .group = plan.group,
-                          .aux_group = plan.aux_group,
-                          .aux = plan.aux,
-                          .offset = plan.offset,
-                          .quad_bytes = plan.quad_bytes};
+        const TensorView rows = TensorView(x.data(), DType::kF32, {kRows, cols + kGap}).slice_columns(0, cols);
+        QuantizeTask task = quantize_task(rows, plan);
         const Quantized want = one_by_one(task);
         Quantized got = blank(task);
         task.codes = got.codes.data();

@@ -168,8 +168,10 @@ def test_generation_config():
 
 def test_inputs():
     source = "anna\r\n\n  the river \nin\u2028x"
-    got = lines(run("run", MODEL, "--json", "--echo", "--max-tokens", 4, *EXACT, input=source).stdout)
-    assert len(got) == 4
+    whole = run("run", MODEL, "--json", "--echo", "--max-tokens", 4, *EXACT, input=source)
+    got = lines(whole.stdout)
+    assert len(got) == 4 and "citius: 1 empty prompt has an empty reply" in whole.stderr, whole.stderr
+    assert "2 empty prompts have empty replies" in run("run", MODEL, "--max-tokens", 1, *EXACT, input="a\n\n\n").stderr
     assert got[1]["text"] == "" and got[1]["tokens"] == got[1]["prompt_tokens"] == got[1]["prompt_logprobs"] == []
     for one, prompt in zip(got, ("anna", "", "  the river ", "in\u2028x")):
         assert one["prompt_tokens"] == run_json("tokenize", MODEL, prompt)["ids"]
@@ -191,7 +193,7 @@ def test_results_before_all_input():
 
 def test_plain():
     whole = run("run", MODEL, "--prompt", "anna", "--max-tokens", 8, *EXACT)
-    assert whole.stdout == reply("anna", "--max-tokens", 8)["text"] + "\n" and "prompt tokens" in whole.stderr
+    assert whole.stdout == reply("anna", "--max-tokens", 8)["text"] + "\n" and "1 prompt token in" in whole.stderr
     assert "no chat template" in run("chat", MODEL, "hi", expect=3).stderr
 
 

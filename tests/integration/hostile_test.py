@@ -263,13 +263,18 @@ def test_memory(folder):
     large.write_text(json.dumps({**config, "num_hidden_layers": 600}))
     run("bench", large, expect=1, says="weights would take")
     run("bench", large, "--format", "int8", expect=1, says="available")
-    run("info", large, expect=0)
+    assert "does not fit" in run("info", large, expect=0)
+    memory = json.loads(run("info", large, "--json", expect=0))["memory"]
+    assert not memory["fits"] and memory["total_bytes"] > memory["available_bytes"] > 0, memory
     long = make_model(folder / "long")
     config = json.loads((long / "config.json").read_text())
     (long / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 1 << 24, "num_hidden_layers": config["num_hidden_layers"]}))
+    assert json.loads(run("info", long, "--context", 64, "--json", expect=0))["memory"]["fits"]
+    assert "does not fit" not in run("info", long, "--context", 64, expect=0)
     if not SANITIZED:  # a limit on addresses is none for a sanitizer, which maps terabytes
         run("run", long, "--context", 1 << 24, "--prompt", "a", "--max-tokens", 1, expect=1, says="keys and values",
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+        assert "does not fit" in run("info", long, "--context", 1 << 24, expect=0, limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         run("run", long, "--prompt", "a", "--max-tokens", 1, expect=0, says="--context", limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         run("run", long, "--prompt", "a", "--max-tokens", 1, "--threads", 1024, expect=1, says="could start",
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))

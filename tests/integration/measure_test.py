@@ -144,12 +144,12 @@ def test_weights_that_are_no_numbers():
     assert not out.exists() and not (work / "nan.npy").exists()
 
 
-def check_rows(rows, expected):
+def check_rows(rows, expected, kv_type="f32"):
     assert [(row["kind"], row["batch"], row["length"], row["threads"], row["format"]) for row in rows] == expected, rows
     for row in rows:
         rate = row["sequences_per_s" if row["kind"] == "encode" else "tokens_per_s"]
         assert 0 < row["p25"] <= rate <= row["p75"]
-        assert {"share_of_bandwidth", "share_of_peak"} <= row.keys()
+        assert {"share_of_bandwidth", "share_of_peak"} <= row.keys() and row["kv_type"] == kv_type, row
 
 
 def test_bench():
@@ -182,7 +182,10 @@ def test_bench():
     rows = run_json("bench", BERT, "--length", 1, "--threads", 1, "--seconds", 0.5)["rows"]
     assert rows[0]["repeats"] > 200, rows
     run("bench", BERT, "--decode", 4, expect=2)
-    run_json("bench", BERT, "--length", 4, "--threads", 1, "--kv-type", "bf16", *quick)
+    rows = run_json("bench", BERT, "--length", 4, "--threads", 1, "--kv-type", "bf16", *quick)["rows"]
+    check_rows(rows, [("encode", 1, 4, 1, "f32")], "bf16")
+    header, row = run("bench", LLAMA, "--decode", 4, "--threads", 1, "--kv-type", "int8", *quick).stdout.splitlines()
+    assert header.split()[4:6] == ["format", "kv"] and row.split()[4:6] == ["f32", "int8"], row
     run("bench", LLAMA, "--length", 4, expect=2)
     run("bench", BERT, "--lengths", work / "nothing", expect=3)
     run("bench", LLAMA, "--format", "q9", expect=2)
@@ -201,6 +204,7 @@ def scenario_row(model, *flags, requests, prompt_tokens, reply_tokens=0, expect=
     assert len(got["digest"]) == 64 and got["machine"]["threads"] == 1 and got["versions"]["citius"], got
     [row] = got["rows"]
     assert row["scenario"] == flags[0] and row["threads"] == 1 and row["format"] == "f32" and row["steps"] > 0, row
+    assert row["kv_type"] == (flags[flags.index("--kv-type") + 1] if "--kv-type" in flags else "f32"), row
     assert row["completed"] == row["requests"] == requests and row["prompt_tokens"] == prompt_tokens, row
     assert math.isclose(row["requests_per_s"] * row["duration_s"], requests, rel_tol=1e-6), row
     assert math.isclose(row["prompt_tokens_per_s"] * row["duration_s"], prompt_tokens, rel_tol=1e-6), row
@@ -220,7 +224,7 @@ def test_scenarios_of_decoders():
     wanted = {"requests": 6, "prompt_tokens": 54, "reply_tokens": 24}
     row = scenario_row(LLAMA, "single", *sizes, **wanted)
     assert row["request_rate"] is None and row["arrivals"] == "one by one" and "sustained" not in row and row["batch"] == 1 and row["steps"] == 24, row  # a prompt and three tokens each
-    assert scenario_row(LLAMA, "offline", *sizes, "--batch", 3, **wanted)["steps"] == 8
+    assert scenario_row(LLAMA, "offline", *sizes, "--batch", 3, "--kv-type", "int8", **wanted)["steps"] == 8
     row = scenario_row(LLAMA, "constant", *sizes, "--request-rate", 50, "--ttft-ms", 1e6, **wanted)
     assert row["request_rate"] == 50 and row["limits"] == {"ttft_ms": 1e6} and row["limits_kept"] and row["duration_s"] >= 0.1, row
     assert math.isclose(row["goodput_requests_per_s"], row["requests_per_s"], rel_tol=1e-9), row

@@ -87,6 +87,39 @@ TEST(Generator, HasRoomForWhatTheContextAskedForTakes) {
   EXPECT_GE(Generator(other).decoder().kv_bytes(), 4096 / kKvBlock * block);
 }
 
+TEST(Generator, OneThatFailsTakesNoTokenFromTheOthers) {
+  Engine engine = open_engine(CITIUS_TEST_DIR "/golden/generate");
+  Generator generator(engine);
+  // Two batches of logits, in each of which one request may not go on after its first token.
+  constexpr size_t kCount = 2 * Generator::kLogitRows;
+  std::vector<GenerationRequest> list(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    list[i].prompt = {5, 9, static_cast<int32_t>(10 + i)};
+    list[i].max_tokens = 2;
+    list[i].sampling.forced = {33, 34};
+  }
+  const std::vector<GenerationResult> whole = generator.generate(list);
+  for (const size_t i : {size_t{3}, kCount - 3}) {
+    list[i].max_tokens = 9;
+    list[i].sampling.forced = {33};
+    for (int32_t id = 0; id < generator.decoder().vocab_size(); ++id) list[i].sampling.banned.push_back({33, id});
+  }
+  std::vector<std::string> texts(kCount);
+  const auto generate = [&] {
+    generator.generate(list, [&](size_t i, const std::string& piece) {
+      texts[i] += piece;
+      return true;
+    });
+  };
+  EXPECT_THAT(generate, testing::ThrowsMessage<Error>(testing::HasSubstr("every token is banned")));
+  for (size_t i = 0; i < kCount; ++i) {
+    const std::string first = whole[i].text.substr(0, 1);
+    EXPECT_EQ(texts[i], list[i].max_tokens == 2 ? whole[i].text : first) << i;
+  }
+  // Nothing of them is left.
+  EXPECT_EQ(generator.generate({&list[0], 1})[0].text, whole[0].text);
+}
+
 GenerationRequest beam_request(int64_t beams) {
   GenerationRequest request = requests()[0];
   request.sampling = {};

@@ -30,8 +30,8 @@ class AlignedBuffer {
   size_t bytes_ = 0;
 };
 
-/// Hands out memory that is kept long. Small parts share huge pages: with one mapping each, reading a model's weights in turn spends a
-/// sixth of its time on page walks.
+/// Hands out memory that is kept long. Small parts share huge pages: where each was a mapping of its own, in small pages, a model took up
+/// to 1.16 times as long to decode (docs/performance.md).
 class SharedPages {
  public:
   /// Zeroed and aligned to 64 bytes. A mapping goes back to the system with the last of its parts. Throws Error{kResource} where there is

@@ -1,9 +1,10 @@
-// Tasks for the kernels of whole rows: of one op alone, or as the first step of a product.
+// Tasks for the kernels of whole rows: of one op alone, or as the first steps of a product.
 #pragma once
 
 #include "backend/contract/activation.h"
 #include "backend/contract/norm.h"
 #include "backend/contract/rope.h"
+#include "backend/cpu/linear_kernels.h"
 #include "backend/cpu/op_kernels.h"
 
 namespace citius::cpu {
@@ -51,6 +52,24 @@ inline RopeTask rope_task(const TensorView& x, const Rotation& by) {
   task.interleaved = by.interleaved;
   task.heads = x.shape[1];
   task.head_dim = x.shape[2];
+  return task;
+}
+
+/// x as an integer plan wants it, without memory for it. Strides are the least that rows need.
+inline QuantizeTask quantize_task(const TensorView& x, const ActivationPlan& plan) {
+  QuantizeTask task;
+  task.x = x.row(0);
+  task.x_stride = x.stride;
+  task.rows = x.rows();
+  task.cols = x.shape[1];
+  task.group = plan.group;
+  task.aux_group = plan.aux_group;
+  task.aux = plan.aux;
+  task.offset = plan.offset;
+  task.quad_bytes = plan.quad_bytes;
+  task.code_stride = (task.cols + kBlock - 1) / kBlock * kBlock / 4 * plan.quad_bytes;
+  task.scale_stride = plan.group == 0 ? 1 : task.cols / plan.group;
+  task.aux_stride = plan.aux_group == 0 ? 1 : task.cols / plan.aux_group;
   return task;
 }
 

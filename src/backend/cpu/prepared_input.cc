@@ -17,12 +17,11 @@ struct Layout {
   Layout(const LinearInput& input, const ActivationPlan& plan) {
     const int64_t rows = input.x.shape[0], cols = input.x.shape[1];
     if (plan.integer) {
-      code_stride = spread(round_up(cols, kBlock) / 4 * plan.quad_bytes);
-      scale_stride = plan.group == 0 ? 1 : cols / plan.group;
-      aux_stride = plan.aux_group == 0 ? 1 : cols / plan.aux_group;
-      codes = rows * code_stride;
-      scales = round_up(rows * scale_stride * 4, 64);
-      aux = round_up(rows * aux_stride * 4, 64);
+      quantize = quantize_task(input.x, plan);
+      quantize.code_stride = spread(quantize.code_stride);
+      codes = rows * quantize.code_stride;
+      scales = round_up(rows * quantize.scale_stride * 4, 64);
+      aux = round_up(rows * quantize.aux_stride * 4, 64);
     } else if (plan.bf16 || input.is_computed()) {
       float_stride = spread(cols * 4);
       floats = rows * float_stride;
@@ -31,7 +30,8 @@ struct Layout {
   }
   int64_t total() const { return codes + scales + aux + floats; }
 
-  int64_t code_stride = 0, scale_stride = 0, aux_stride = 0, float_stride = 0;  // the second and third: of numbers
+  QuantizeTask quantize;  // all rows, without memory
+  int64_t float_stride = 0;
   int64_t codes = 0, scales = 0, aux = 0, floats = 0;
   int64_t computed = 0;  // of the row that a thread computes before it is converted
 };
@@ -61,18 +61,10 @@ PreparedInput::PreparedInput(const Target& target, const LinearInput& input, con
   activations_.x = input.x.row(0);
   activations_.x_stride = input.x.stride;
   if (plan.integer) {
-    quantize_.cols = input.x.shape[1];
-    quantize_.group = plan.group;
-    quantize_.aux_group = plan.aux_group;
-    quantize_.aux = plan.aux;
-    quantize_.offset = plan.offset;
-    quantize_.quad_bytes = plan.quad_bytes;
+    quantize_ = layout.quantize;
     quantize_.codes = reinterpret_cast<int8_t*>(take(layout.codes));
-    quantize_.code_stride = layout.code_stride;
     quantize_.scales = reinterpret_cast<float*>(take(layout.scales));
-    quantize_.scale_stride = layout.scale_stride;
     quantize_.aux_out = take(layout.aux);
-    quantize_.aux_stride = layout.aux_stride;
     activations_.codes = quantize_.codes;
     activations_.code_stride = quantize_.code_stride;
     activations_.scales = quantize_.scales;
