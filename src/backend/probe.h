@@ -1,5 +1,6 @@
-// Loops that show what the machine can do at most: read rates and peak arithmetic rates, in the vector instructions that the
-// kernels use. `citius doctor` and everything that states a share of the limit measure with them (eval/machine.h).
+// Loops that show what the machine can do at most: read rates and peak arithmetic rates, in the instructions that the kernels
+// use: those of vectors, or of tile registers (AMX). `citius doctor` and everything that states a share of the limit measure with them
+// (eval/machine.h).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct ReadProbe {
 struct PeakProbe {
   const char* name;    // "fp32", "bf16", "int8"
   int64_t operations;  // multiplications and additions of one step
-  /// Runs `steps` steps. Null where the instruction set has no instruction for it.
+  /// Runs `steps` steps, a multiple of 4. Null where the instruction set has no instruction for it.
   float (*run)(int64_t steps);
 };
 

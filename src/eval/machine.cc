@@ -114,9 +114,13 @@ void find_accelerators(MachineInfo& machine) {
   if (machine.accelerators.empty()) find_pci(machine.accelerators);
   const std::string flags = " " + proc_value("/proc/cpuinfo", "flags") + " ";
   if (flags.find(" amx_tile ") != std::string::npos) {
-    const bool used = machine.isa == "avx512_amx";
-    machine.accelerators.push_back(
-        {"Intel AMX (in the processor)", used ? "used by int8 and bf16" : fmt::format("not used: {} is", machine.isa), used});
+    const bool has = std::ranges::find(machine.isas, "avx512_amx") != machine.isas.end();
+    machine.accelerators.push_back({"Intel AMX (in the processor)",
+                                    !has ? "not used: the system does not let programs use it, or it lacks bf16 or int8"
+                                    : machine.isa == "avx512_amx"
+                                        ? "used by int8, bf16 and formats with groups"
+                                        : fmt::format("not used: the instruction set asked for is {}", machine.isa),
+                                    has});
   }
 }
 
@@ -223,7 +227,7 @@ void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates) {
 bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation) {
   switch (activation) {
     case ActivationFormat::kF32: return false;
-    case ActivationFormat::kBF16: return rates.bf16_gflops.value_or(0) >= 1.5 * rates.fp32_gflops;
+    case ActivationFormat::kBF16: return rates.fp32_gflops > 0 && rates.bf16_gflops.value_or(0) >= 1.5 * rates.fp32_gflops;
     default: return rates.fp32_gflops > 0 && rates.int8_gops >= 1.5 * rates.fp32_gflops;
   }
 }

@@ -305,26 +305,48 @@ TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
 
 TEST_P(AttentionTest, EnormousScoresGiveFiniteResults) {
   for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-    Problem problem({.H = 4, .K = 4, .D = 80, .type = type, .lengths = {70, 600}});
-    for (int64_t t = 0; t < problem.T; ++t) {
-      for (int64_t c = 0; c < 4 * 80; ++c) {
-        problem.q->at(t, c) *= 1e6f;
-        problem.k->at(t, c) *= 1e6f;
+    for (const int64_t D : {64, 80}) {
+      Problem problem({.H = 4, .K = 4, .D = D, .type = type, .lengths = {70, 600}});
+      for (int64_t t = 0; t < problem.T; ++t) {
+        for (int64_t c = 0; c < 4 * D; ++c) {
+          problem.q->at(t, c) *= 1e6f;
+          problem.k->at(t, c) *= 1e6f;
+        }
+      }
+      const TestTensor got = problem.run(*cpu());
+      for (int64_t t = 0; t < problem.T; ++t) {
+        for (int64_t c = 0; c < 4 * D; ++c) ASSERT_LT(std::fabs(got.at(t, c)), 10) << kv_type_info(type).name << " " << t << " " << c;
       }
     }
-    const TestTensor got = problem.run(*cpu());
-    for (int64_t t = 0; t < problem.T; ++t) {
-      for (int64_t c = 0; c < 4 * 80; ++c) ASSERT_LT(std::fabs(got.at(t, c)), 10) << kv_type_info(type).name << " " << t << " " << c;
+  }
+}
+
+// A value that some rows of a tile see and others do not.
+TEST_P(AttentionTest, WhatIsNotFiniteReachesOnlyThoseWhoSeeIt) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16}) {
+    for (const float special : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      Problem problem({.H = 6, .K = 2, .D = 64, .type = type, .lengths = {100}});
+      for (int64_t c = 0; c < 2 * 64; ++c) problem.v->at(40, c) = special;
+      const TestTensor whole = problem.run(*cpu()), chunks = problem.run(*cpu(), 7);
+      for (int64_t t = 0; t < problem.T; ++t) {
+        for (int64_t c = 0; c < 6 * 64; ++c) {
+          ASSERT_EQ(std::isfinite(whole.at(t, c)), t < 40) << kv_type_info(type).name << " " << t << " " << c;
+          if (t < 40) ASSERT_EQ(whole.at(t, c), chunks.at(t, c)) << kv_type_info(type).name << " " << t << " " << c;
+        }
+      }
     }
   }
 }
 
 TEST_P(AttentionTest, BlocksOfInfinitelyLowScoresHaveNoWeight) {
   for (const KvType type : {KvType::kF32, KvType::kBF16}) {
-    for (const int64_t low : {0, 512}) {  // the first of these tokens, whose scores overflow: a block, or all that is seen of a span
-      Problem problem({.H = 1, .K = 1, .D = 16, .type = type, .lengths = {600}});
+    // `low`: the first of 64 tokens whose scores overflow, a block, or all that is seen of a span.
+    for (const auto& [low, D] : {std::pair<int64_t, int64_t>{0, 16}, {512, 16}, {0, 32}, {512, 32}}) {
+      {512, 16}, {0, 32}, {512, 32}
+    }) {  // the first of these tokens, whose scores overflow: a block, or all that is seen of a span
+      Problem problem({.H = 1, .K = 1, .D = D, .type = type, .lengths = {600}});
       for (int64_t t = 0; t < 600; ++t) {
-        for (int64_t d = 0; d < 16; ++d) {
+        for (int64_t d = 0; d < D; ++d) {
           problem.q->at(t, d) = 1e20f;
           problem.k->at(t, d) = t >= low && t < low + 64 ? -1e20f : 0.0f;
           problem.v->at(t, d) = t >= low && t < low + 64 ? 100.0f : 1.0f;
@@ -332,7 +354,7 @@ TEST_P(AttentionTest, BlocksOfInfinitelyLowScoresHaveNoWeight) {
       }
       for (const int64_t chunk : {0, 1}) {
         const TestTensor got = problem.run(*cpu(2), chunk);
-        for (int64_t d = 0; d < 16; ++d) EXPECT_NEAR(got.at(599, d), 1, 1e-4) << kv_type_info(type).name << " " << low << " " << chunk;
+        for (int64_t d = 0; d < D; ++d) EXPECT_NEAR(got.at(599, d), 1, 1e-4) << kv_type_info(type).name << " " << low << " " << chunk;
       }
     }
   }

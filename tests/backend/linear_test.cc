@@ -284,7 +284,7 @@ TEST_P(LinearTest, SameBitsForAnyNumberOfRowsAndThreads) {
   std::vector<int64_t> counts;
   for (int64_t T = 1; T <= 64; ++T) counts.push_back(T);
   if (GetParam() == "portable") counts.resize(12);  // slow, and the same code for any number of rows
-  counts.insert(counts.end(), {127, 512});
+  counts.insert(counts.end(), {127, 211, 257, 300, 512});
   for (const Format format : all_formats()) {
     const Fixture f(format, kOutputs, odd_width(format, format_block_elements(format) < 256 ? 5 : 3), 3);
     const auto weight = f.pack(linear_);
@@ -364,6 +364,25 @@ TEST_P(LinearTest, FusesBiasActivationAndResidual) {
   }
 }
 
+// In place over the residual with any number of rows: no row may be finished twice.
+TEST_P(LinearTest, AddsTheResidualOnce) {
+  for (const Format format : {Format::kF32, Format::kBF16, Format::kInt8, Format::kQ8_0}) {
+    const Fixture f(format, 41, 64, 5);
+    const auto weight = f.pack(linear_);
+    for (const int64_t T : {2, 17, 35, 300}) {
+      std::vector<float> x = random_floats(T * f.K, 1);
+      const std::vector<float> plain = multiply(linear_, *weight, x, T, Compute::kFast), residual = random_floats(T * f.N, 3);
+      std::vector<float> y = residual;
+      LinearArgs args;
+      args.input = TensorView(x.data(), DType::kF32, {T, f.K});
+      args.y = args.residual = TensorView(y.data(), DType::kF32, {T, f.N});
+      args.weight = weight.get();
+      linear_.run(args);
+      for (size_t i = 0; i < y.size(); ++i) ASSERT_EQ(y[i], plain[i] + residual[i]) << format_name(format) << " with " << T << " rows";
+    }
+  }
+}
+
 // Inputs that a product computes itself have the bits that the ops would have given it.
 TEST_P(LinearTest, ComputedInputsAreThoseOfTheOps) {
   constexpr int64_t kMost = 70, kGap = 5;
@@ -427,15 +446,19 @@ TEST_P(LinearTest, ResidentBytesAreThoseOfTheFile) {
 }
 
 TEST_P(LinearTest, ZeroAndNanInputs) {
-  for (const Format format : {Format::kInt8, Format::kInt7, Format::kQ8_0, Format::kQ4_1, Format::kInt4ZG32}) {
+  for (const Format format : {Format::kBF16, Format::kInt8, Format::kInt7, Format::kQ8_0, Format::kQ4_1, Format::kInt4ZG32}) {
     const Fixture f(format, 33, 64, 1);
     const auto weight = f.pack(linear_);
-    std::vector<float> x(2 * 64, 0.0f);
-    x[64 + 5] = std::nanf("");
-    const std::vector<float> y = multiply(linear_, *weight, x, 2, Compute::kFast);
-    for (int64_t n = 0; n < 33; ++n) {
-      ASSERT_EQ(y[static_cast<size_t>(n)], 0.0f) << format_name(format);
-      ASSERT_TRUE(std::isnan(y[static_cast<size_t>(33 + n)])) << format_name(format);
+    for (const int64_t T : {2, 3, 40}) {
+      std::vector<float> x(static_cast<size_t>(T * 64), 0.0f);
+      x[64 + 5] = std::nanf("");
+      const std::vector<float> y = multiply(linear_, *weight, x, T, Compute::kFast);
+      for (int64_t t = 0; t < T; ++t) {
+        for (int64_t n = 0; n < 33; ++n) {
+          const float value = y[static_cast<size_t>(t * 33 + n)];
+          ASSERT_TRUE(t == 1 ? std::isnan(value) : value == 0.0f) << format_name(format) << " token " << t << " of " << T;
+        }
+      }
     }
   }
 }
@@ -474,7 +497,7 @@ TEST(Amx, Bf16IsSummedAsTheContractTells) {
   if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
   ThreadPool pool(1);
   CpuLinear linear(pool, *amx);
-  for (const int64_t K : {32, 77, 1024}) {
+  for (const int64_t K : {31, 32, 63, 77, 1024}) {
     const Fixture f(Format::kBF16, 35, K, 9);
     const auto weight = f.pack(linear);
     for (const int64_t T : {1, 20, 70}) {

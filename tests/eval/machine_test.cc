@@ -9,17 +9,22 @@ namespace {
 TEST(Machine, GainsByMeasuredRates) {
   MachineRates rates;
   EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kInt8G32)) << "nothing was measured";
+  EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kBF16));
   rates.fp32_gflops = 100;
   rates.int8_gops = 149;
   EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kInt8PerToken));
   EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kBF16));
   EXPECT_EQ(advise({}, rates)[0].find("int8 is fast"), std::string::npos);
   rates.int8_gops = 151;
-  rates.bf16_gflops = 90;
+  rates.bf16_gflops = 149;  // an instruction that is hardly faster than those of fp32
+  EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kBF16));
+  EXPECT_EQ(advise({}, rates)[1].find("bf16 saves memory"), 0U);
+  rates.bf16_gflops = 151;
   EXPECT_TRUE(gains_arithmetic(rates, ActivationFormat::kInt8G64));
   EXPECT_TRUE(gains_arithmetic(rates, ActivationFormat::kBF16));
   EXPECT_FALSE(gains_arithmetic(rates, ActivationFormat::kF32)) << "it is the measure";
   EXPECT_EQ(advise({}, rates)[0].find("int8 is fast"), 0U);
+  EXPECT_EQ(advise({}, rates)[1].find("bf16 is fast"), 0U);
 }
 
 TEST(MachineRates, AllThreadsDoNoLessThanOne) {

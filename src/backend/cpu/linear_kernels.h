@@ -114,7 +114,7 @@ struct ActivationPlan {
 struct FormatKernels {
   const char* name = nullptr;  // of the fast path, for explain()
   ActivationPlan plan;
-  int64_t panel_tiles = 1;  // tiles that `fast` takes at once with many rows
+  int64_t panel_tiles = 1;  // handed out at once with many rows: a multiple of what `fast` works on at once
   void (*fast)(const LinearTask&) = nullptr;
   void (*exact)(const LinearTask&) = nullptr;
   /// Inputs [begin, begin + count) of tile `tile` as fp32 [count][16]; begin and count are multiples of kBlock, or reach

@@ -9,8 +9,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -39,7 +41,8 @@ uint64_t enabled_state() {
   return (uint64_t{high} << 32) | low;
 }
 
-// Linux saves the tile registers of AMX only for a process that asks to use them, all its threads from then on.
+// Linux saves the tile registers of AMX only for a process that asks to use them, all its threads and children from then on. They need 8 KB
+// more on a signal's stack then, so that sigaltstack() refuses small ones.
 bool permit_amx() {
 #if defined(__linux__)
   constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA

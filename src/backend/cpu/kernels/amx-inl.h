@@ -1,6 +1,7 @@
 // Products by the tile registers of AMX, for the instruction set that has them: 16 rows by 16 outputs by 64 bytes of inputs in one
 // instruction. Packed weights are what these read as they lie. Integer sums are exact, so they have the bits of the kernels of
-// integer-inl.h, which stay in use for fewest rows; bf16 goes this way for any number of rows, because its sums round otherwise.
+// integer-inl.h, which stay in use for few rows (kAmxRowsFrom, kAmxGroupsFrom); bf16 goes this way for any number of rows, because its sums
+// round otherwise.
 #pragma once
 
 #include "backend/cpu/kernels/float-inl.h"
@@ -11,8 +12,6 @@ namespace {
 
 #if defined(__AMX_INT8__)
 
-/// Rows and bytes of inputs of a register.
-inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64;
 /// Rows from which integers go this way: with one scale an output, with scales a group.
 inline constexpr int64_t kAmxRowsFrom = 3, kAmxGroupsFrom = 33;
 
@@ -28,12 +27,6 @@ struct AmxRowTiles {
 
 /// Sums of tile i of a panel's rows.
 inline float* amx_sums(const Scratch& scratch, int64_t i) { return scratch.sums + i * kAmxRows * kSumStride; }
-
-/// Finishes tile i of a panel's rows.
-inline void amx_finish(const LinearTask& t, const Panel& p, const AmxRowTiles& tiles, int64_t i, const Scratch& scratch) {
-  const int64_t done = tiles.done(i);
-  finish(t, amx_sums(scratch, i) + done * kSumStride, p.row + tiles.begin(i) + done, tiles.height - done, p.tile, p.vectors);
-}
 
 struct Int8Dot {
   template <int kSums, int kX, int kW>
@@ -56,7 +49,7 @@ struct AmxPending {
 };
 
 /// Tile i of a panel's rows, and the next where there is one.
-inline AmxPending amx_pending(const Panel& p, const AmxRowTiles& tiles, int64_t i, const float* sums) {
+inline AmxPending pending_tiles(const Panel& p, const AmxRowTiles& tiles, int64_t i, const float* sums) {
   AmxPending pending;
   pending.p = p;
   for (int64_t j = 0; j < 2 && i + j < tiles.count; ++j) {
@@ -70,7 +63,7 @@ inline AmxPending amx_pending(const Panel& p, const AmxRowTiles& tiles, int64_t 
 
 /// value(row, tile, sums) is a sum as finish() takes it.
 template <typename Value>
-[[gnu::noinline]] inline void amx_finish(const LinearTask& t, const AmxPending& pending, const Value& value) {
+[[gnu::noinline]] inline void finish_pending(const LinearTask& t, const AmxPending& pending, const Value& value) {
   for (int64_t j = 0; j < 2; ++j) {
     const int64_t row = pending.row[j], tile = pending.p.tile;
     const float* sums = pending.sums[j];
@@ -127,12 +120,12 @@ inline void amx_panels(const LinearTask& t, int64_t codes_offset, int64_t input_
       dispatch<AmxTile<Dot>, 2, kVectors>(some, p.vectors, w + codes_offset, t.w.tile_bytes, steps,
                                           share_of_next(p, tiles.begin(i), 2 * kAmxRows, next, t.w.tile_bytes, step_bytes), rows, x_stride,
                                           sums);
-      amx_finish(t, pending, value);
-      pending = amx_pending(p, tiles, i, amx_sums(scratch, half + i));
+      finish_pending(t, pending, value);
+      pending = pending_tiles(p, tiles, i, amx_sums(scratch, half + i));
       half = tiles.count <= 2 ? 2 - half : 0;
     }
   });
-  amx_finish(t, pending, value);
+  finish_pending(t, pending, value);
 }
 
 /// Formats with one scale an output: what is left of the inputs is added to the exact sum, then the start that takes the offset off.
@@ -164,7 +157,7 @@ void run_rows_amx(const LinearTask& t) {
 /// bf16 weights; what is left of the inputs is added as vdpbf16ps does.
 template <int kVectors>
 inline void amx_bf16_panels(const LinearTask& t) {
-  const int64_t pairs = (t.w.cols + 1) / 2, whole = pairs / 16 * 16;
+  const int64_t pairs = (t.w.cols + 1) / 2, whole = t.w.cols / 32 * 16;
   const auto value = [=, w = t.w.data, tile_bytes = t.w.tile_bytes, a = t.a](int64_t row, int64_t n, const float* sums) {
     const int32_t* tile = reinterpret_cast<const int32_t*>(w + n * tile_bytes);
     const int8_t* x = reinterpret_cast<const int8_t*>(a.x + row * a.x_stride);
@@ -172,7 +165,7 @@ inline void amx_bf16_panels(const LinearTask& t) {
     for (int64_t k = whole; k < pairs; ++k) sum = dot_bf16(sum, load_i32(tile + k * kTile), load_quad(x + 4 * k));
     return sum;
   };
-  amx_panels<Bf16Dot, kVectors>(t, 0, pairs * 4, reinterpret_cast<const uint8_t*>(t.a.x), t.a.x_stride * 4, value);
+  amx_panels<Bf16Dot, kVectors>(t, 0, whole * 4, reinterpret_cast<const uint8_t*>(t.a.x), t.a.x_stride * 4, value);
 }
 
 inline void run_bf16_amx(const LinearTask& t) {
@@ -247,7 +240,9 @@ void run_groups_amx(const LinearTask& t) {
                                                                    scratch.scales + v * kScaleStride, scratch.shifts + v * kScaleStride, a,
                                                                    count / F::kGroup, k == 0, amx_sums(scratch, i) + v * kTile);
         }
-        if (k + count == t.w.cols) amx_finish(t, p, tiles, i, scratch);
+        if (k + count < t.w.cols) continue;
+        const int64_t done = tiles.done(i);
+        finish(t, amx_sums(scratch, i) + done * kSumStride, p.row + tiles.begin(i) + done, tiles.height - done, p.tile, p.vectors);
       }
     }
   });
@@ -258,6 +253,7 @@ inline constexpr auto* fast_rows = run_rows_amx<F>;
 template <typename F>
 inline constexpr auto* fast_groups = run_groups_amx<F>;
 inline constexpr auto* fast_bf16 = run_bf16_amx;
+/// Twice what a kernel works on at once: sums are finished behind the products of what comes after them, the last of a task behind none.
 inline constexpr int64_t kFastRowsPanel = 4, kFastBf16Panel = 4;
 
 #else

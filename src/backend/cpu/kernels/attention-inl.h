@@ -414,7 +414,7 @@ inline void with_rows(int64_t rows, const Body& body) {
 }  // namespace
 }  // namespace citius::cpu::CITIUS_ISA_NAME
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_INT8__)
 #include "backend/cpu/kernels/attention_amx-inl.h"
 #endif
 
@@ -498,10 +498,10 @@ inline void walk_blocks(const AttentionTask& task, const AttentionState& state, 
   for (int64_t b = begin; b < end; ++b) {
     const int64_t index = task.blocks[b] * shape.kv_heads + task.kv_head;
     char* block = static_cast<char*>(shape.kv) + index * 2 * shape.part_bytes;
-#if defined(__AMX_BF16__)
+#if defined(__AMX_INT8__)
     if (by_amx<T>(shape)) {
-      for (int64_t row = 0; row < rows; row += kAmxTileRows) {
-        amx_block_tile(task, state, row, rows - row < kAmxTileRows ? rows - row : kAmxTileRows, b * kKeys, block);
+      for (int64_t row = 0; row < rows; row += kAmxRows) {
+        amx_block_tile(task, state, row, rows - row < kAmxRows ? rows - row : kAmxRows, b * kKeys, block);
       }
       continue;
     }

@@ -2,7 +2,8 @@
 // whole groups of 32 dimensions: both lie as the registers want them. Included by attention-inl.h.
 //
 // A register sums 32 dimensions of a score, or 32 keys of an output, by itself (amx_dot_bf16 tells how). Keys that a row does not see have
-// a weight of zero there, which changes no sum of finite values; where some value is not finite, rows sum what they see by themselves.
+// a weight of zero there, which changes no sum of finite values but the sign of a zero; where some value is not finite, rows sum what they
+// see by themselves.
 #pragma once
 
 #include "backend/cpu/kernels/unrolled-inl.h"
@@ -11,8 +12,8 @@
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
-/// Rows of a tile, and dimensions or keys that a register sums.
-inline constexpr int64_t kAmxTileRows = 16, kAmxDepth = 32;
+/// Dimensions or keys that a register sums.
+inline constexpr int64_t kAmxDepth = 32;
 
 /// Whether a head's blocks go through the registers.
 template <typename T>
@@ -64,31 +65,28 @@ inline void add_seen_values(const float* e, const uint16_t* values, int64_t head
   }
 }
 
-/// sums [rows, D] += the weighted values of the keys from `first` to `end`, multiples of 32.
-inline void amx_values(const float* e, const uint16_t* values, int64_t head_dim, Range keys, float* sums, int64_t stride) {
+/// sums [rows, D] += the weighted values of the 32 keys from `first` on.
+inline void amx_values(const float* e, const uint16_t* values, int64_t head_dim, int64_t first, float* sums, int64_t stride) {
   for (int64_t d = 0; d < head_dim; d += kAmxDepth) {
     unrolled<0, 2>([&](auto v) { amx_load<v>(sums + d + 16 * v, stride * 4); });
-    for (int64_t j = keys.begin; j < keys.end; j += kAmxDepth) {
-      amx_load<4>(e + j / 2, kKeys * 4);
-      unrolled<0, 2>([&](auto v) {
-        amx_load<6 + v>(values + j * head_dim + 2 * d + 32 * v, head_dim * 4);
-        amx_dot_bf16<v, 4, 6 + v>();
-      });
-    }
+    amx_load<4>(e + first / 2, kKeys * 4);
+    unrolled<0, 2>([&](auto v) {
+      amx_load<6 + v>(values + first * head_dim + 2 * d + 32 * v, head_dim * 4);
+      amx_dot_bf16<v, 4, 6 + v>();
+    });
     unrolled<0, 2>([&](auto v) { amx_store<v>(sums + d + 16 * v, stride * 4); });
   }
 }
 
-/// The weighted values of one block for some rows, of which row n sees keys[n].
-inline void amx_add_values(const AttentionState& state, int64_t rows, const Range* keys, const uint16_t* values, int64_t head_dim,
-                           const float* factor, float* sums) {
+/// The weighted values of one block for some rows, of which row n sees keys[n] and any of them sees `any`.
+inline void amx_add_values(const AttentionState& state, int64_t rows, const Range* keys, Range any, const uint16_t* values,
+                           int64_t head_dim, const float* factor, float* sums) {
   const int64_t stride = state.padded_dim;
-  Range any{kKeys, 0}, all{0, kKeys};
+  Range all{0, kKeys};
   for (int64_t n = 0; n < rows; ++n) {
     if (keys[n].end == 0) {  // its scores are no weights
       for (int64_t i = 0; i < kKeys; i += 16) store_f32(state.scores + n * kKeys + i, zero_f32());
     }
-    any = {clamp(keys[n].begin, 0, any.begin), clamp(keys[n].end, any.end, kKeys)};
     all = {clamp(keys[n].begin, all.begin, kKeys), clamp(keys[n].end, 0, all.end)};
     const F32x16 scale = set_f32(factor[n]);
     for (int64_t d = 0; d < head_dim; d += 16) store_f32(sums + n * stride + d, load_f32(sums + n * stride + d) * scale);
@@ -98,7 +96,7 @@ inline void amx_add_values(const AttentionState& state, int64_t rows, const Rang
   };
   for (int64_t first = any.begin / kAmxDepth * kAmxDepth; first < any.end; first += kAmxDepth) {
     if (by_registers(first)) {
-      amx_values(state.scores, values, head_dim, {first, first + kAmxDepth}, sums, stride);
+      amx_values(state.scores, values, head_dim, first, sums, stride);
       continue;
     }
     for (int64_t n = 0; n < rows; ++n) {
@@ -113,19 +111,19 @@ inline void amx_block_tile(const AttentionTask& task, const AttentionState& stat
   const AttentionShape& shape = *task.shape;
   const int64_t D = shape.head_dim, stride = state.padded_dim;
   const KvPart<uint16_t> key_part(block, D), value_part(block + shape.part_bytes, D);
-  Range keys[kAmxTileRows];
+  Range keys[kAmxRows];
   const Range any = visible_keys(task, state.positions + row, rows, first, keys);
   if (any.begin >= any.end) return;
-  amx_shape(rows, 64);
+  amx_shape(rows, kAmxBytes);
   amx_scores(state.queries + row * stride, stride, key_part.numbers, D, any, state.scores);
-  alignas(64) float factor[kAmxTileRows + 16];
+  alignas(64) float factor[kAmxRows + 16];
   for (int64_t n = 0; n < rows; n += kTileRows) {
     with_rows(rows - n < kTileRows ? rows - n : kTileRows, [&](auto count) {
       softmax_tile<decltype(count)::value, uint16_t>(task, state, row + n, {first, nullptr, nullptr}, keys + n, state.scores + n * kKeys,
                                                      factor + n);
     });
   }
-  amx_add_values(state, rows, keys, value_part.numbers, D, factor, state.sums + row * stride);
+  amx_add_values(state, rows, keys, any, value_part.numbers, D, factor, state.sums + row * stride);
 }
 
 }  // namespace

@@ -1,11 +1,17 @@
 // The tile registers of AMX: 16 rows of 64 bytes each, and products of whole tiles. Included by avx512.h where the unit is compiled
-// for them. Written as assembly, because the compilers' intrinsics differ in what they take as a register's number.
+// for them. Written as assembly, because the compilers' intrinsics differ in what they take as a register's number: the order of these
+// statements is all that ties a shape to what follows it, so nothing in these units may let a compiler make tile code of its own.
+//
+// What the registers hold is left in them: it costs a switch of threads 8 KB until the thread sleeps, when Linux clears them; to release
+// them after every product would cost a shape each time.
 #pragma once
 
 #include <stdint.h>
 
 namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
+
+inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64;  // of a register
 
 /// What the registers hold. The kernels here have one use for each: 0 to 3 are sums, 4 and 5 rows of activations, 6 and 7 weights.
 struct alignas(64) AmxShape {
@@ -15,7 +21,8 @@ struct alignas(64) AmxShape {
 };
 
 /// `rows` rows of activations and sums, `bytes` bytes of activations a row, as many of weights an output. Loading a shape takes some 200
-/// cycles, finding that it is there already 20, and whoever else uses the registers in this thread is noticed.
+/// cycles, finding that it is there already 20. Another shape that somebody else left in this thread is noticed; other contents are not,
+/// but kernels load or clear all that they read.
 inline void amx_shape(int64_t rows, int64_t bytes) {
   AmxShape wanted, now;
   for (int i = 0; i < 8; ++i) {
