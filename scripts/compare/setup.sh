@@ -15,7 +15,7 @@ mkdir -p "$cache/ready" "$cache/failed" "$cache/log"
 
 pip_install() { "$cache/venv/bin/pip" install --quiet --disable-pip-version-check "$@"; }
 
-# The versions that docs/performance.md has figures of (none of ctranslate2 yet).
+# The versions that docs/performance.md has figures of.
 # transformers reads the models, writes them for the others, and needs accelerate for GGUF files.
 install_pytorch() { pip_install torch==2.13.0 transformers==5.24.0 gguf==0.19.0 safetensors accelerate sentencepiece; }
 install_onnxruntime() { pip_install onnxruntime==1.32.0 onnx==1.23.2; }

@@ -319,8 +319,10 @@ inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& sc
 /// Formats with scales per group of inputs.
 template <typename F>
 void run_groups(const LinearTask& t) {
+  // A tile of fewer streamed rows stops paying as many rows earlier.
+  constexpr int64_t kFromRows = kAsTheyLie<F> ? kStreamRows + 1 : kUnpackRows - kStreamRows + GroupStream<F>::kMostRows;
   const Scratch scratch(t.scratch);
-  if (t.row_end - t.row_begin >= (kAsTheyLie<F> ? kStreamRows + 1 : kUnpackRows)) {
+  if (t.row_end - t.row_begin >= kFromRows) {
     for_panels<GroupTile<F>::kMostVectors>(t, [&](const Panel& p) { unpacked_rows<F>(t, p, scratch); });
   } else {
     const int64_t step_bytes = Ahead::step_bytes(t.w.tile_bytes, t.w.cols / kBlock);

@@ -23,13 +23,12 @@ struct U8x64 {
 
 inline constexpr int kFloatRows = 6, kFloatVectors = 1;
 #if defined(__AVXVNNI__)
-// A group's sums fill all registers at four rows: those in fp32 wait in memory, which costs less than reading weights more often.
 inline constexpr int kInt8Rows = 6, kInt8Vectors = 1;
-inline constexpr int kGroupRows = 4, kGroupVectors = 1, kStreamRows = 4, kUnpackRows = 5;
 #else
 inline constexpr int kInt8Rows = 4, kInt8Vectors = 1;
-inline constexpr int kGroupRows = 3, kGroupVectors = 1, kStreamRows = 3, kUnpackRows = 4;
 #endif
+// A group's sums fill all registers at four rows: those in fp32 wait in memory, which costs less than reading weights more often.
+inline constexpr int kGroupRows = 4, kGroupVectors = 1, kStreamRows = 4, kUnpackRows = 5;
 inline constexpr bool kHasFma = true;
 
 inline F32x16 zero_f32() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
