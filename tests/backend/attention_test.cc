@@ -341,9 +341,7 @@ TEST_P(AttentionTest, WhatIsNotFiniteReachesOnlyThoseWhoSeeIt) {
 TEST_P(AttentionTest, BlocksOfInfinitelyLowScoresHaveNoWeight) {
   for (const KvType type : {KvType::kF32, KvType::kBF16}) {
     // `low`: the first of 64 tokens whose scores overflow, a block, or all that is seen of a span.
-    for (const auto& [low, D] : {std::pair<int64_t, int64_t>{0, 16}, {512, 16}, {0, 32}, {512, 32}}) {
-      {512, 16}, {0, 32}, {512, 32}
-    }) {  // the first of these tokens, whose scores overflow: a block, or all that is seen of a span
+    for (const auto& [low, D] : std::vector<std::pair<int64_t, int64_t>>{{0, 16}, {512, 16}, {0, 32}, {512, 32}}) {
       Problem problem({.H = 1, .K = 1, .D = D, .type = type, .lengths = {600}});
       for (int64_t t = 0; t < 600; ++t) {
         for (int64_t d = 0; d < D; ++d) {
