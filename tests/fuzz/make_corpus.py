@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus of the fuzz targets: OUT/NAME/... for every target NAME_fuzz. Seeds are the small golden files and a
-few made by hand that reach the checks one byte away from valid. Needs nothing but Python."""
+"""Writes the seed corpus of the fuzz targets: OUT/NAME/... for every target NAME_fuzz but tables_fuzz, which makes its own. Seeds are
+the small golden files and a few made by hand that reach the checks one byte away from valid. Needs nothing but Python."""
 import io
 import json
 import struct
