@@ -1,7 +1,6 @@
 // Products by the tile registers of AMX, for the instruction set that has them: 16 rows by 16 outputs by 64 bytes of inputs in one
 // instruction. Packed weights are what these read as they lie. Integer sums are exact, so they have the bits of the kernels of
-// integer-inl.h, which stay in use for few rows (kAmxRowsFrom, kAmxGroupsFrom); bf16 goes this way for any number of rows, because its sums
-// round otherwise.
+// integer-inl.h, which stay in use for few rows; bf16 goes this way for any number of rows, because its sums round otherwise.
 #pragma once
 
 #include "backend/cpu/kernels/float-inl.h"
@@ -12,8 +11,11 @@ namespace {
 
 #if defined(__AMX_INT8__)
 
-/// Rows from which integers go this way: with one scale an output, with scales a group.
-inline constexpr int64_t kAmxRowsFrom = 3, kAmxGroupsFrom = 33;
+/// Rows from which integers go this way: with one scale an output; with scales a group, codes as they lie (up to kAmxStreamRows) and codes
+/// that are unpacked to memory first. Two scales for groups of 16 are so much work that the rest hardly matters.
+inline constexpr int64_t kAmxRowsFrom = 3, kAmxStreamFrom = 5, kAmxStreamRows = 2 * kAmxRows;
+template <typename F>
+inline constexpr int64_t kAmxUnpackFrom = F::kGroup == 16 && F::kShift != Shift::kNone ? 33 : 9;
 
 /// The rows of a panel in tiles of one height, because changing the shape of the registers takes longer than some of the work: the last
 /// tile begins early enough to be as high as the others, and what it computes again is not used again.
@@ -176,76 +178,238 @@ inline void run_bf16_amx(const LinearTask& t) {
   }
 }
 
-/// What the sums of groups depend on.
-template <int kGroupSize, Shift kShiftKind>
-struct AmxGroups {
-  static constexpr int kGroup = kGroupSize;
-  static constexpr Shift kShift = kShiftKind;
+/// A tile of rows by a tile of weights.
+struct AmxPlace {
+  int64_t rows = 0, tile = 0;  // numbers of tiles
+};
 
-  /// Some rows by one tile of a chunk of signed codes. While one group's sums are scaled the next is multiplied.
+/// Products at some places of weights with scales a group, over the same groups of inputs at each. Work says where they are:
+///   kGroup, kOffset, kShift          of the format; kOffset is 0 where codes are signed
+///   void next(AmxPlace&)             from one place to the one behind it; the first is {}
+///   const uint8_t* codes(AmxPlace)   [groups][kGroup / 4][64]
+///   CodeRows rows(AmxPlace)
+///   Scales scales(AmxPlace)          with read(g, scale, shift)
+///   float* begin(AmxPlace)           where sums go, and where they come from unless `first`
+///   void end(AmxPlace)               of complete sums
+///   void ask(codes, asked)           for weights that will be needed, while those at `codes` are multiplied; `asked` is its own count
+/// While the sums of one group are scaled those of the next are stored and the ones behind it multiplied, from one place to the next as
+/// well: a product takes 50 cycles, and a store that waits for it keeps all behind it from starting.
+template <typename Work>
+struct AmxGroups {
   template <int kRows>
-  [[gnu::noinline]] static void run(const uint8_t* codes, const float* scales, const float* shifts, const CodeRows& a, int64_t groups,
-                                    bool first, float* sums) {
-    using F = AmxGroups;
+  [[gnu::noinline]] static void run(const Work& given, int64_t places, int64_t groups, bool first) {
+    const Work work = given;  // a copy, which what is stored cannot be
     alignas(64) int32_t exact[2][kAmxRows][kTile];
-    F32x16 acc[kRows];
-    load_sums(sums, first, acc);
-    const auto multiply = [&](int64_t g, auto which) {
+    int64_t stores = places * groups, products = stores, asked = 0;  // still to be done
+
+    AmxPlace next;  // to be multiplied
+    int64_t next_group = 0;
+    const uint8_t* codes = work.codes(next);
+    CodeRows x = work.rows(next);
+    const auto multiply = [&](auto which) __attribute__((always_inline)) {
+      if (products == 0) return;
+      --products;
+      work.ask(codes, asked);
       amx_zero<which>();
-      constexpr int kBytes = kGroup < kAmxBytes ? kGroup : kAmxBytes;
-      for (int64_t k = g * kGroup; k < (g + 1) * kGroup; k += kBytes) {
-        amx_load<6 + which>(codes + k * kTile, 64);
-        amx_load<4 + which>(a.codes + k, a.code_stride);
-        amx_dot_s8s8<which, 4 + which, 6 + which>();
+      constexpr int kBytes = Work::kGroup < kAmxBytes ? Work::kGroup : kAmxBytes;
+      for (int k = 0; k < Work::kGroup; k += kBytes) {
+        amx_load<6 + which>(codes, 64);
+        amx_load<4 + which>(x.codes, x.code_stride);
+        if constexpr (Work::kOffset == 0) {
+          amx_dot_s8s8<which, 4 + which, 6 + which>();
+        } else {
+          amx_dot_s8s8<which, 4 + which, kAmxOffsets>();
+          amx_dot_s8u8<which, 4 + which, 6 + which>();
+        }
+        codes += kBytes * kTile;
+        x.codes += kBytes;
       }
+      if (++next_group == groups && products > 0) {
+        next_group = 0;
+        work.next(next);
+        codes = work.codes(next);
+        x = work.rows(next);
+      }
+    };
+    const auto store = [&](auto which) __attribute__((always_inline)) {
+      if (stores == 0) return;
+      --stores;
       amx_store<which>(exact[which], 64);
     };
-    const auto scale = [&](int64_t g, auto which) {
-      const F32x16 w_scale = load_f32(scales + g * kTile);
-      const F32x16 shift = kShift == Shift::kNone ? zero_f32() : load_f32(shifts + g * kTile);
-      for (int r = 0; r < kRows; ++r) acc[r] = add_group<F>(acc[r], load_i32(exact[which][r]), w_scale, shift, a, r, g);
-    };
-    multiply(0, Index<0>{});
-    for (int64_t g = 0; g < groups; g += 2) {
-      if (g + 1 < groups) multiply(g + 1, Index<1>{});
-      scale(g, Index<0>{});
-      if (g + 1 == groups) break;
-      if (g + 2 < groups) multiply(g + 2, Index<0>{});
-      scale(g + 1, Index<1>{});
+    if constexpr (Work::kOffset != 0) {
+      static_assert(Work::kOffset == 128);  // -128 is a signed byte
+      alignas(64) uint8_t offsets[64];
+      store_u8x64(offsets, set_u8(-Work::kOffset));
+      amx_load<kAmxOffsets>(offsets, 0);
     }
-    store_sums(sums, acc);
+    multiply(Index<0>{});
+    multiply(Index<1>{});
+    store(Index<0>{});
+    multiply(Index<0>{});
+
+    AmxPlace place;  // to be scaled
+    CodeRows a = work.rows(place);
+    auto scales = work.scales(place);
+    float* sums = work.begin(place);
+    F32x16 acc[kRows];
+    unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) { acc[r] = first ? zero_f32() : load_f32(sums + r * kSumStride); });
+    int64_t g = 0;
+    const auto scale = [&](auto which) __attribute__((always_inline)) {
+      F32x16 w_scale, shift = zero_f32();
+      scales.read(g, w_scale, shift);
+      unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) {
+        acc[r] = add_group<Work>(acc[r], load_i32(exact[which][r]), w_scale, shift, a, r, g);
+        asm volatile("" : "+v"(acc[r].v));  // row after row: compilers start all rows first and run out of registers
+      });
+      if (++g < groups) return true;
+      unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) { store_f32(sums + r * kSumStride, acc[r]); });
+      work.end(place);
+      if (--places == 0) return false;
+      g = 0;
+      work.next(place);
+      a = work.rows(place);
+      scales = work.scales(place);
+      sums = work.begin(place);
+      unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) { acc[r] = first ? zero_f32() : load_f32(sums + r * kSumStride); });
+      return true;
+    };
+    for (;;) {
+      store(Index<1>{});
+      multiply(Index<1>{});
+      if (!scale(Index<0>{})) return;
+      store(Index<0>{});
+      multiply(Index<0>{});
+      if (!scale(Index<1>{})) return;
+    }
   }
 };
 
-/// Formats with scales per group of inputs: codes are unpacked to memory as signed bytes, so that no offset is left to take off.
+/// Weights as they lie, for formats whose codes are bytes, and so few rows that memory is what takes the time: a tile after the other, in
+/// the order of their addresses.
 template <typename F>
-void run_groups_amx(const LinearTask& t) {
-  if (t.row_end - t.row_begin < kAmxGroupsFrom) return run_groups<F>(t);
+struct AmxStream {
+  static constexpr int kGroup = F::kGroup, kOffset = F::kOffset;
+  static constexpr Shift kShift = F::kShift;
+  struct Scales {
+    const uint8_t* tile;
+    void read(int64_t g, F32x16& scale, F32x16& shift) const { scales_at<F>(tile, g * kGroup, scale, shift); }
+  };
+  static constexpr int kLines = kGroup * kTile / 64;  // of the codes of a group
+  const LinearTask* t;
+  AmxRowTiles tiles;
+  float* sums;
+
+  void ask(const uint8_t* codes, int64_t&) const {
+    unrolled<0, kLines>([&](auto i) __attribute__((always_inline)) { prefetch_l2(codes + Ahead::kBytes + i * 64); });
+  }
+  const uint8_t* tile(AmxPlace p) const { return t->w.data + (t->tile_begin + p.tile) * t->w.tile_bytes; }
+  const uint8_t* codes(AmxPlace p) const { return tile(p) + t->w.codes_offset; }
+  Scales scales(AmxPlace p) const { return {tile(p)}; }
+  CodeRows rows(AmxPlace p) const { return code_rows<F>(t->a, t->row_begin + tiles.begin(p.rows), 0, 0, 0); }
+  void next(AmxPlace& p) const {
+    if (++p.rows < tiles.count) return;
+    p.rows = 0;
+    ++p.tile;
+    for (int64_t i = 0; i < t->w.codes_offset; i += 64) prefetch_l2(tile(p) + Ahead::kBytes + i);
+  }
+  float* begin(AmxPlace p) const {
+    prefetch_outputs(*t, {t->row_begin, tiles.rows, t->tile_begin + p.tile, 1}, tiles.begin(p.rows), tiles.height);
+    return sums;
+  }
+  void end(AmxPlace p) const {
+    const int64_t done = tiles.done(p.rows);
+    finish(*t, sums + done * kSumStride, t->row_begin + tiles.begin(p.rows) + done, tiles.height - done, t->tile_begin + p.tile, 1);
+  }
+};
+
+template <typename F>
+inline void amx_stream_groups(const LinearTask& t) {
+  const Scratch scratch(t.scratch);
+  const AmxRowTiles tiles(t.row_end - t.row_begin);
+  const int64_t groups = t.w.cols / F::kGroup;
+  const AmxStream<F> work{&t, tiles, scratch.sums};
+  amx_shape(tiles.height, F::kGroup < kAmxBytes ? F::kGroup : kAmxBytes, true);
+  dispatch_rows<AmxGroups<AmxStream<F>>, kAmxRows>(tiles.height, work, (t.tile_end - t.tile_begin) * tiles.count, groups, true);
+}
+
+/// Codes unpacked to memory, once for all rows, as signed bytes, so that no offset is left to take off. A chunk of inputs of one panel.
+template <int kGroupSize, Shift kShiftKind>
+struct AmxUnpacked {
+  static constexpr int kGroup = kGroupSize, kOffset = 0;
+  static constexpr Shift kShift = kShiftKind;
+  struct Scales {
+    const float *scale, *shift;
+    void read(int64_t g, F32x16& w_scale, F32x16& w_shift) const {
+      w_scale = load_f32(scale + g * kTile);
+      if constexpr (kShift != Shift::kNone) w_shift = load_f32(shift + g * kTile);
+    }
+  };
+  const LinearTask* t;
+  Panel panel;
+  AmxRowTiles tiles;
+  const Scratch* scratch;
+  CodeRows first_row;
+  bool last;  // inputs of the panel
+  const CodeChunk* chunk;
+  int64_t step_bytes;  // of each tile of the next panel to ask for with every group, in fixed point
+
+  void ask(const uint8_t*, int64_t& asked) const {
+    const int64_t end = asked + step_bytes;
+    for (int64_t i = Ahead::line(asked); i < Ahead::line(end); i += 64) {
+      for (int64_t v = 0; v < panel.vectors; ++v) prefetch_l2(chunk->next + v * chunk->packed_stride + i);
+    }
+    asked = end;
+  }
+  const uint8_t* codes(AmxPlace p) const { return scratch->codes + p.tile * kCodeChunk * kTile; }
+  Scales scales(AmxPlace p) const { return {scratch->scales + p.tile * kScaleStride, scratch->shifts + p.tile * kScaleStride}; }
+  CodeRows rows(AmxPlace p) const {
+    const int64_t r = tiles.begin(p.rows);
+    CodeRows a = first_row;
+    a.codes += r * a.code_stride;
+    a.scales += r * a.scale_stride;
+    a.aux += r * a.aux_stride;
+    return a;
+  }
+  void next(AmxPlace& p) const {
+    if (++p.tile < panel.vectors) return;
+    p.tile = 0;
+    ++p.rows;
+  }
+  float* begin(AmxPlace p) const { return amx_sums(*scratch, p.rows) + p.tile * kTile; }
+  void end(AmxPlace p) const {
+    if (!last || p.tile + 1 < panel.vectors) return;
+    const int64_t r = tiles.begin(p.rows), done = tiles.done(p.rows);
+    finish(*t, amx_sums(*scratch, p.rows) + done * kSumStride, panel.row + r + done, tiles.height - done, panel.tile, panel.vectors);
+  }
+};
+
+template <typename F>
+inline void amx_unpacked_groups(const LinearTask& t) {
+  using Work = AmxUnpacked<F::kGroup, F::kShift>;
   const Scratch scratch(t.scratch);
   for_panels<GroupTile<F>::kMostVectors>(t, [&](const Panel& p) {
     const AmxRowTiles tiles(p.rows);
-    amx_shape(tiles.height, F::kGroup < kAmxBytes ? F::kGroup : kAmxBytes);
+    amx_shape(tiles.height, F::kGroup < kAmxBytes ? F::kGroup : kAmxBytes, true);
     for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
       const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
       const CodeChunk chunk = unpack_chunk<F, /*kSigned=*/true>(t, scratch, p, k, count);
-      const int64_t packed = count / kBlock * kBlockBytes<F>;
-      for (int64_t i = 0; i < tiles.count; ++i) {
-        for (int64_t v = 0; v < p.vectors; ++v) {
-          const uint8_t* next = chunk.next + v * chunk.packed_stride;
-          for (int64_t at = packed * i / tiles.count / 64 * 64; at < packed * (i + 1) / tiles.count; at += 64) prefetch_l2(next + at);
-        }
-        const CodeRows a = code_rows<F>(t.a, p.row + tiles.begin(i), k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
-        for (int64_t v = 0; v < p.vectors; ++v) {
-          dispatch_rows<AmxGroups<F::kGroup, F::kShift>, kAmxRows>(tiles.height, scratch.codes + v * kCodeChunk * kTile,
-                                                                   scratch.scales + v * kScaleStride, scratch.shifts + v * kScaleStride, a,
-                                                                   count / F::kGroup, k == 0, amx_sums(scratch, i) + v * kTile);
-        }
-        if (k + count < t.w.cols) continue;
-        const int64_t done = tiles.done(i);
-        finish(t, amx_sums(scratch, i) + done * kSumStride, p.row + tiles.begin(i) + done, tiles.height - done, p.tile, p.vectors);
-      }
+      const int64_t packed = count / kBlock * kBlockBytes<F>, groups = count / F::kGroup, places = tiles.count * p.vectors;
+      const CodeRows rows = code_rows<F>(t.a, p.row, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
+      const Work work{&t, p, tiles, &scratch, rows, k + count == t.w.cols, &chunk, Ahead::step_bytes(packed, groups * places)};
+      dispatch_rows<AmxGroups<Work>, kAmxRows>(tiles.height, work, places, groups, k == 0);
     }
   });
+}
+
+/// Formats with scales per group of inputs.
+template <typename F>
+void run_groups_amx(const LinearTask& t) {
+  const int64_t rows = t.row_end - t.row_begin;
+  if constexpr (kAsTheyLie<F>) {
+    if (rows >= kAmxStreamFrom && rows <= kAmxStreamRows) return amx_stream_groups<F>(t);
+  }
+  if (rows < kAmxUnpackFrom<F>) return run_groups<F>(t);
+  amx_unpacked_groups<F>(t);
 }
 
 template <typename F>

@@ -96,9 +96,11 @@ class Ahead {
     }
   }
 
+  /// The line in which so many bytes, in fixed point, end.
+  static int64_t line(int64_t bytes) { return static_cast<int64_t>(static_cast<uint64_t>(bytes) / kOne / 64 * 64); }
+
  private:
   static constexpr int64_t kOne = 256;  // one byte in fixed point
-  static int64_t line(int64_t bytes) { return bytes / kOne / 64 * 64; }
   const uint8_t* from_ = nullptr;
   int64_t step_bytes_ = 0;
 };

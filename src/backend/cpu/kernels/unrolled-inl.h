@@ -13,7 +13,7 @@ struct Index {
 
 /// body(Index<kBegin>), ... body(Index<kEnd - 1>).
 template <int kBegin, int kEnd, typename Body>
-inline void unrolled(const Body& body) {
+[[gnu::always_inline]] inline void unrolled(const Body& body) {
   if constexpr (kBegin < kEnd) {
     body(Index<kBegin>{});
     unrolled<kBegin + 1, kEnd>(body);

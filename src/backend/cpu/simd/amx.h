@@ -12,8 +12,10 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
 inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64;  // of a register
+inline constexpr int kAmxOffsets = 3;
 
-/// What the registers hold. The kernels here have one use for each: 0 to 3 are sums, 4 and 5 rows of activations, 6 and 7 weights.
+/// What the registers hold. The kernels here have one use for each: 0 to 3 are sums, 4 and 5 rows of activations, 6 and
+/// 7 weights; or 3 is what the weights of all groups have in common.
 struct alignas(64) AmxShape {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {};
@@ -23,10 +25,10 @@ struct alignas(64) AmxShape {
 /// `rows` rows of activations and sums, `bytes` bytes of activations a row, as many of weights an output. Loading a shape takes some 200
 /// cycles, finding that it is there already 20. Another shape that somebody else left in this thread is noticed; other contents are not,
 /// but kernels load or clear all that they read.
-inline void amx_shape(int64_t rows, int64_t bytes) {
+inline void amx_shape(int64_t rows, int64_t bytes, bool groups = false) {
   AmxShape wanted, now;
   for (int i = 0; i < 8; ++i) {
-    wanted.rows[i] = static_cast<uint8_t>(i < 6 ? rows : bytes / 4);
+    wanted.rows[i] = static_cast<uint8_t>(i < 6 && !(groups && i == kAmxOffsets) ? rows : bytes / 4);
     wanted.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? bytes : 64);
   }
   asm volatile("sttilecfg %0" : "=m"(now));
