@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "eval/speed.h"
 #include "eval/work.h"
-#include "metrics/distribution.h"
 #include "runtime/encoder.h"
 #include "runtime/generator.h"
 
@@ -65,11 +64,8 @@ class DecoderServer : public ModelServer {
     std::vector<size_t> got;
     for (size_t begin = 0; begin < rows.size(); begin += Generator::kLogitRows) {
       const size_t end = std::min(rows.size(), begin + Generator::kLogitRows);
-      const TensorView logits = decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin));
-      for (size_t i = begin; i < end; ++i) {
-        const std::span<const float> scores(logits.row(static_cast<int64_t>(i - begin)), static_cast<size_t>(logits.shape[1]));
-        got.push_back(accept(choosing[i], static_cast<int32_t>(argmax(scores))));
-      }
+      const std::vector<int32_t> tokens = decoder_.most_likely(decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin)));
+      for (size_t i = begin; i < end; ++i) got.push_back(accept(choosing[i], tokens[i - begin]));
     }
     return got;
   }

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "metrics/distribution.h"
 #include "runtime/generator.h"
 
 namespace citius {
@@ -74,10 +73,7 @@ class DecoderRunner : public SpeedRunner {
       }
       const TensorView hidden = decoder_.forward(steps);
       if (last.empty()) continue;
-      const TensorView logits = decoder_.logits(hidden, last);
-      for (int64_t r = 0; r < logits.rows(); ++r) {
-        next[first + static_cast<size_t>(r)] = static_cast<int32_t>(argmax({logits.row(r), static_cast<size_t>(logits.shape[1])}));
-      }
+      std::ranges::copy(decoder_.most_likely(decoder_.logits(hidden, last)), next.begin() + static_cast<std::ptrdiff_t>(first));
     }
     return next;
   }

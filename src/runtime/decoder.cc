@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "metrics/distribution.h"
 #include "tensor/finite.h"
 
 namespace citius {
@@ -125,8 +126,20 @@ TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> ro
     std::memcpy(chosen.row(static_cast<int64_t>(i)), hidden.row(rows[i]), sizeof(float) * static_cast<size_t>(hidden.shape[1]));
   }
   const TensorView result = head_.forward(ctx, chosen);
-  require_finite(result, engine_.checkpoint.path.string(), "logits");
+  engine_.backend->threads().parallel_for(result.rows(), 1, [&](int64_t begin, int64_t end) {
+    require_finite(result.slice_rows(begin, end), engine_.checkpoint.path.string(), "logits");
+  });
   return result;
+}
+
+std::vector<int32_t> Decoder::most_likely(const TensorView& logits) const {
+  std::vector<int32_t> tokens(static_cast<size_t>(logits.rows()));
+  engine_.backend->threads().parallel_for(logits.rows(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      tokens[static_cast<size_t>(i)] = static_cast<int32_t>(argmax({logits.row(i), static_cast<size_t>(logits.shape[1])}));
+    }
+  });
+  return tokens;
 }
 
 }  // namespace citius

@@ -125,6 +125,22 @@ void write_run(const KvWriteArgs& args, const TokenRun& run, void (*kernel)(cons
   }
 }
 
+// Asks for what a sequence with one new token writes and reads of the block that this goes to: lines a row of keys apart, which no hardware
+// sees coming.
+void ask_for_block(const KvLayer& kv, const SequenceSpan& sequence) {
+  const int64_t bytes = kv_type_info(kv.type).value_bytes, slots = sequence.past % kKvBlock + 1;
+  const int64_t row_bytes = kKvBlock * bytes * (kv.type == KvType::kBF16 ? 2 : 1), seen = row_bytes * slots / kKvBlock;
+  const auto* block = static_cast<const char*>(kv.data) + sequence.blocks[sequence.past / kKvBlock] * kv.heads * 2 * kv.part_bytes();
+  const auto ask = [](const char* from, int64_t count) {
+    for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(from + i, 0, 2);
+  };
+  for (int64_t part = 0; part < 2 * kv.heads; part += 2) {
+    const char* keys = block + part * kv.part_bytes();
+    for (int64_t i = 0; i < kKvBlock * kv.head_dim * bytes; i += row_bytes) ask(keys + i, seen);
+    ask(keys + kv.part_bytes(), slots * kv.head_dim * bytes);
+  }
+}
+
 }  // namespace
 
 void CpuBackend::kv_write(const KvWriteArgs& args) {
@@ -226,8 +242,17 @@ void CpuBackend::attention(const AttentionArgs& args) {
     if (piece.num_spans > 0) run(target_.ops->attention_join, piece, thread);
   };
   const auto prepare = [&](int thread, int num_threads) {
-    const int64_t end = std::ssize(runs_) * (thread + 1) / num_threads;
-    for (int64_t i = std::ssize(runs_) * thread / num_threads; i < end; ++i) prepare_tokens(args, runs_[static_cast<size_t>(i)]);
+    const int64_t begin = std::ssize(runs_) * thread / num_threads, end = std::ssize(runs_) * (thread + 1) / num_threads;
+    const auto ask_for = [&](int64_t i) {
+      if (i >= end) return;
+      const SequenceSpan& sequence = args.sequences[runs_[static_cast<size_t>(i)].sequence];
+      if (tokens(sequence) == 1) ask_for_block(kv, sequence);
+    };
+    ask_for(begin);
+    for (int64_t i = begin; i < end; ++i) {
+      ask_for(i + 1);
+      prepare_tokens(args, runs_[static_cast<size_t>(i)]);
+    }
   };
   FlushDenormals flush;
   const bool alone = pool_.num_threads() == 1 || plan.multiplications < kSmallAttention, prepare_alone = alone || runs_.size() <= 1;
