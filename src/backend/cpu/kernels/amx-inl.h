@@ -295,12 +295,17 @@ struct AmxStream {
     void read(int64_t g, F32x16& scale, F32x16& shift) const { scales_at<F>(tile, g * kGroup, scale, shift); }
   };
   static constexpr int kLines = kGroup * kTile / 64;  // of the codes of a group
+  /// How far ahead codes are asked for once more, from the second-level cache to the first: a register's load waits for every line.
+  static constexpr int64_t kNear = 2048;
   const LinearTask* t;
   AmxRowTiles tiles;
   float* sums;
 
   void ask(const uint8_t* codes, int64_t&) const {
-    unrolled<0, kLines>([&](auto i) __attribute__((always_inline)) { prefetch_l2(codes + Ahead::kBytes + i * 64); });
+    unrolled<0, kLines>([&](auto i) __attribute__((always_inline)) {
+      prefetch_l2(codes + Ahead::kBytes + i * 64);
+      prefetch(codes + kNear + i * 64);
+    });
   }
   const uint8_t* tile(AmxPlace p) const { return t->w.data + (t->tile_begin + p.tile) * t->w.tile_bytes; }
   const uint8_t* codes(AmxPlace p) const { return tile(p) + t->w.codes_offset; }
