@@ -478,10 +478,10 @@ TEST(Amx, IntegersHaveTheBitsOfTheVectorKernels) {
   CpuLinear by_registers(pool, *amx), by_vectors(pool, *vectors);
   for (const Format format : all_formats()) {
     if (format_activation(format) == ActivationFormat::kF32 || format_activation(format) == ActivationFormat::kBF16) continue;
-    for (const int64_t blocks : {5, 37}) {
+    for (const int64_t blocks : {1, 2, 3, 5, 37}) {
       const Fixture f(format, 83, odd_width(format, format_block_elements(format) < 256 ? blocks : 3), 3);
       const auto weight = f.pack(by_registers), same = f.pack(by_vectors);
-      for (const int64_t T : {3, 16, 17, 33, 47, 64, 300}) {
+      for (const int64_t T : {3, 5, 8, 9, 16, 17, 31, 33, 47, 64, 300}) {
         const std::vector<float> x = random_floats(T * f.K, 5);
         const std::vector<float> y = multiply(by_registers, *weight, x, T, Compute::kFast);
         const std::vector<float> want = multiply(by_vectors, *same, x, T, Compute::kFast);
