@@ -16,9 +16,8 @@ constexpr int64_t kSmallProduct = 1 << 15;
 constexpr int64_t kSmallInput = 1 << 12;
 // Rows from which they are divided among threads, in parts of at least kPartRows, and pieces of a part are handed out as threads become
 // free. A thread finds in its own caches what it wrote in the op before then. With fewer rows memory is what takes the time: the
-// outputs are divided in pieces of about kPieceBytes of weights, half of it where more than kBusyRows rows make them last longer, and a
-// thread that reads its share in order finds it asked for.
-constexpr int64_t kManyRows = 64, kPartRows = 64, kPieceBytes = 24576, kBusyRows = 8;
+// outputs are divided in pieces of about kPieceBytes of weights, and a thread that reads its share in order finds it asked for.
+constexpr int64_t kManyRows = 64, kPartRows = 64, kPieceBytes = 24576;
 // Rows are divided at multiples of this, in products as in the preparation of activations.
 constexpr int64_t kRowGrain = 8;
 
@@ -119,8 +118,7 @@ void CpuLinear::few_rows(const Product& product) {
   const int threads = pool_.num_threads();
   // As many pieces for each thread, of whole panels unless these are too few.
   const int64_t unit = tiles / product.panel < threads ? 1 : product.panel, units = (tiles + unit - 1) / unit;
-  const int64_t piece_bytes = rows > kBusyRows ? kPieceBytes / 2 : kPieceBytes;
-  const int64_t wanted = (tiles * task.w.tile_bytes / piece_bytes + threads) / threads * threads, pieces = std::min(units, wanted);
+  const int64_t wanted = (tiles * task.w.tile_bytes / kPieceBytes + threads) / threads * threads, pieces = std::min(units, wanted);
   const auto part_of = [&](int64_t i, int thread) {
     LinearTask part = task;
     part.scratch += kLinearScratch * thread;
