@@ -7,9 +7,9 @@ target_compile_options(citius_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports false positives of these inside libstdc++ when it inlines std::string and std::vector, warns about
   # vector types in signatures (an ABI note for code that crosses libraries; ours does not), and calls libstdc++'s own use
-  # of deprecated features ours. Its vector intrinsics initialize what is undefined by itself.
-  target_compile_options(citius_flags INTERFACE -Wno-psabi -Wno-restrict -Wno-maybe-uninitialized -Wno-uninitialized
-    -Wno-stringop-overflow -Wno-array-bounds -Wno-stringop-overread -Wno-dangling-pointer -Wno-free-nonheap-object)
+  # of deprecated features ours.
+  target_compile_options(citius_flags INTERFACE -Wno-psabi -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
+    -Wno-array-bounds -Wno-stringop-overread -Wno-dangling-pointer -Wno-free-nonheap-object)
 else()
   # Clang 19 sees that libstdc++ 12's own std::stable_sort uses a function that C++17 deprecated.
   target_compile_options(citius_flags INTERFACE -Wno-gnu-zero-variadic-macro-arguments -Wno-deprecated-declarations)

@@ -125,19 +125,16 @@ void write_run(const KvWriteArgs& args, const TokenRun& run, void (*kernel)(cons
   }
 }
 
-// Asks for what a sequence with one new token writes and reads of the block that this goes to: lines a row of keys apart, which no hardware
-// sees coming.
-void ask_for_block(const KvLayer& kv, const SequenceSpan& sequence) {
-  const int64_t bytes = kv_type_info(kv.type).value_bytes, slots = sequence.past % kKvBlock + 1;
-  const int64_t row_bytes = kKvBlock * bytes * (kv.type == KvType::kBF16 ? 2 : 1), seen = row_bytes * slots / kKvBlock;
+// Asks for what one new token of a sequence is written to: a line in every row of keys, which no hardware sees coming, and a row of values.
+void ask_for_slot(const KvLayer& kv, const SequenceSpan& sequence) {
+  const int64_t bytes = kv_type_info(kv.type).value_bytes, together = kv.type == KvType::kBF16 ? 2 : 1, slot = sequence.past % kKvBlock;
+  const int64_t row_bytes = kKvBlock * bytes * together, value_bytes = kv.head_dim * bytes * together;
   const auto* block = static_cast<const char*>(kv.data) + sequence.blocks[sequence.past / kKvBlock] * kv.heads * 2 * kv.part_bytes();
-  const auto ask = [](const char* from, int64_t count) {
-    for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(from + i, 0, 2);
-  };
   for (int64_t part = 0; part < 2 * kv.heads; part += 2) {
-    const char* keys = block + part * kv.part_bytes();
-    for (int64_t i = 0; i < kKvBlock * kv.head_dim * bytes; i += row_bytes) ask(keys + i, seen);
-    ask(keys + kv.part_bytes(), slots * kv.head_dim * bytes);
+    const char* keys = block + part * kv.part_bytes() + slot * bytes * together;
+    for (int64_t i = 0; i < kKvBlock * kv.head_dim * bytes; i += row_bytes) __builtin_prefetch(keys + i, 0, 2);
+    const char* values = block + (part + 1) * kv.part_bytes() + slot / together * value_bytes;
+    for (int64_t i = 0; i < value_bytes; i += 64) __builtin_prefetch(values + i, 0, 2);
   }
 }
 
@@ -244,9 +241,9 @@ void CpuBackend::attention(const AttentionArgs& args) {
   const auto prepare = [&](int thread, int num_threads) {
     const int64_t begin = std::ssize(runs_) * thread / num_threads, end = std::ssize(runs_) * (thread + 1) / num_threads;
     const auto ask_for = [&](int64_t i) {
-      if (i >= end) return;
+      if (i >= end || runs_.size() == 1) return;
       const SequenceSpan& sequence = args.sequences[runs_[static_cast<size_t>(i)].sequence];
-      if (tokens(sequence) == 1) ask_for_block(kv, sequence);
+      if (tokens(sequence) == 1) ask_for_slot(kv, sequence);
     };
     ask_for(begin);
     for (int64_t i = begin; i < end; ++i) {

@@ -183,7 +183,8 @@ struct AmxPlace {
   int64_t rows = 0, tile = 0;  // numbers of tiles
 };
 
-/// Products at some places of weights with scales a group, over the same groups of inputs at each. Work says where they are:
+/// Products at some places, at least one, of weights with scales a group, over the same groups of inputs, at least one, at each. Work says
+/// where they are:
 ///   kGroup, kOffset, kShift          of the format; kOffset is 0 where codes are signed
 ///   void next(AmxPlace&)             from one place to the one behind it; the first is {}
 ///   const uint8_t* codes(AmxPlace)   [groups][kGroup / 4][64]
