@@ -52,7 +52,7 @@ class Decoder {
   /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits(). Throws
   /// Error{kFailed} where they are not finite.
   TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);
-  /// The token with the largest logit of every row.
+  /// The token with the largest logit of every row, the first of several.
   std::vector<int32_t> most_likely(const TensorView& logits) const;
 
   int64_t vocab_size() const { return head_.vocab_size(); }

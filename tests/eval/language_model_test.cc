@@ -2,6 +2,7 @@
 // itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -64,6 +65,25 @@ TEST(LanguageModel, ScoresEqualTheSumOfLogProbabilities) {
     // The same numbers summed in the same order, log-sum-exp by two routes in double.
     EXPECT_NEAR(scores[i], sum, 1e-9 * sum);
   }
+}
+
+TEST(LanguageModel, TheMostLikelyTokenOfEveryRow) {
+  Engine engine = open_random(1, {}, /*tied=*/false);
+  Decoder decoder(engine, 128);
+  const ScoredSequence sequence = sequences().front();
+  const Decoder::Step step{decoder.create(), sequence.tokens};
+  const TensorView hidden = decoder.forward({&step, 1});
+  for (const std::vector<int64_t>& rows : {std::vector<int64_t>{69}, {0, 69}, {3, 1, 40, 41, 2}}) {
+    const TensorView logits = decoder.logits(hidden, rows);
+    const std::vector<int32_t> tokens = decoder.most_likely(logits);
+    ASSERT_EQ(tokens.size(), rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float* row = logits.row(static_cast<int64_t>(i));
+      EXPECT_EQ(tokens[i], std::max_element(row, row + logits.shape[1]) - row) << i;
+    }
+  }
+  std::vector<float> equal(8, 1.0f);  // the first of equal ones
+  EXPECT_EQ(decoder.most_likely(TensorView(equal.data(), DType::kF32, {2, 4})), (std::vector<int32_t>{0, 0}));
 }
 
 TEST(Quality, AModelAgreesWithItselfAndNotWithAnother) {
