@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "backend/cpu/kernels/activate-inl.h"
+#include "backend/cpu/kernels/unrolled-inl.h"
 #include "backend/cpu/linear_kernels.h"
 
 namespace citius::cpu::CITIUS_ISA_NAME {
@@ -158,14 +159,15 @@ inline void for_streamed_row_tiles(const LinearTask& t, const Panel& p, int64_t 
   });
 }
 
+/// Of one vector a row. Unrolled, because compilers keep an array in memory that some loop over it indexes.
 template <int kRows>
-inline void load_sums(const float* sums, bool first, F32x16 (&acc)[kRows]) {
-  for (int r = 0; r < kRows; ++r) acc[r] = first ? zero_f32() : load_f32(sums + r * kSumStride);
+[[gnu::always_inline]] inline void load_sums(const float* sums, bool first, F32x16 (&acc)[kRows]) {
+  unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) { acc[r] = first ? zero_f32() : load_f32(sums + r * kSumStride); });
 }
 
 template <int kRows>
-inline void store_sums(float* sums, const F32x16 (&acc)[kRows]) {
-  for (int r = 0; r < kRows; ++r) store_f32(sums + r * kSumStride, acc[r]);
+[[gnu::always_inline]] inline void store_sums(float* sums, const F32x16 (&acc)[kRows]) {
+  unrolled<0, kRows>([&](auto r) __attribute__((always_inline)) { store_f32(sums + r * kSumStride, acc[r]); });
 }
 
 template <int kRows, int kVectors>

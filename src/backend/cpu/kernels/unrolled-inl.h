@@ -11,7 +11,8 @@ struct Index {
   constexpr operator int() const { return kValue; }  // NOLINT: implicit by design
 };
 
-/// body(Index<kBegin>), ... body(Index<kEnd - 1>).
+/// body(Index<kBegin>), ... body(Index<kEnd - 1>). Always inlined, as a body must be that keeps vectors in registers: it has to say so
+/// itself.
 template <int kBegin, int kEnd, typename Body>
 [[gnu::always_inline]] inline void unrolled(const Body& body) {
   if constexpr (kBegin < kEnd) {

@@ -12,17 +12,18 @@ namespace citius::cpu::CITIUS_ISA_NAME {
 namespace {
 
 inline constexpr int64_t kAmxRows = 16, kAmxBytes = 64;  // of a register
-inline constexpr int kAmxOffsets = 3;
+inline constexpr int kAmxOffsets = 3;                    // a register that groups use otherwise than the rest
 
 /// What the registers hold. The kernels here have one use for each: 0 to 3 are sums, 4 and 5 rows of activations, 6 and
-/// 7 weights; or 3 is what the weights of all groups have in common.
+/// 7 weights; products of groups have minus the offset of all weights in 3, which has the shape of weights then.
 struct alignas(64) AmxShape {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {};
   uint8_t rows[16] = {};
 };
 
-/// `rows` rows of activations and sums, `bytes` bytes of activations a row, as many of weights an output. Loading a shape takes some 200
+/// `rows` rows of activations and sums, `bytes` bytes of activations a row, as many of weights an output; `groups`: for products of groups,
+/// with or without an offset, so that both find one shape. Loading a shape takes some 200
 /// cycles, finding that it is there already 20. Another shape that somebody else left in this thread is noticed; other contents are not,
 /// but kernels load or clear all that they read.
 inline void amx_shape(int64_t rows, int64_t bytes, bool groups = false) {
