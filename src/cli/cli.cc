@@ -15,6 +15,7 @@
 
 #include "base/edit_distance.h"
 #include "base/error.h"
+#include "base/numa.h"
 #include "base/signal.h"
 #include "base/version.h"
 #include "cli/commands.h"
@@ -97,6 +98,7 @@ int cli_main(int argc, char** argv) {
     return say(("[command] got '" + words[0] + "', expected one of " + known).c_str(), exit_code(ErrorKind::kUsage));
   }
   catch_interrupts();
+  spread_memory();  // before there are threads, which inherit it
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // it takes them from the end
     return 0;

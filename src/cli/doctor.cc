@@ -31,6 +31,11 @@ MachineRates measure(int threads, double seconds, Progress& progress, uint64_t& 
   return rates;
 }
 
+std::string placement_text(const MemoryPolicy& policy) {
+  if (policy.name == "default") return "on the node of the thread that touches it first";
+  return policy.name + (policy.nodes.empty() ? "" : fmt::format(", nodes {}", fmt::join(policy.nodes, ", ")));
+}
+
 std::string machine_text(const MachineInfo& machine) {
   std::string text = fmt::format("citius {}\n\nProcessor     {}\n", version(), machine.cpu);
   text += fmt::format("Cores         {} in {}, {}, {}; {} usable\n", machine.cores, counted(machine.sockets, "socket", "sockets"),
@@ -43,6 +48,7 @@ std::string machine_text(const MachineInfo& machine) {
   text += fmt::format("Instructions  {} (kernels here: {})\n", machine.isa, fmt::join(machine.isas, ", "));
   text += fmt::format("Memory        {}, {} available\n", format_bytes(static_cast<double>(machine.memory_bytes)),
                       format_bytes(static_cast<double>(machine.available_bytes)));
+  if (machine.numa_nodes > 1) text += fmt::format("Memory placed {}\n", placement_text(machine.memory_policy));
   if (machine.memory_limit_bytes) {
     text += fmt::format("Memory limit  {} (cgroup)\n", format_bytes(static_cast<double>(*machine.memory_limit_bytes)));
   }

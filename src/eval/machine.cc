@@ -128,7 +128,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Memory of whole pages, each first touched by the thread that will read it.
+// Memory of whole pages, each first touched by the thread that will read it; over several NUMA nodes spread as weights are, so that
+// this is what decode can reach.
 class ReadBuffer {
  public:
   ReadBuffer(ThreadPool& pool, int64_t bytes) : part_(bytes / pool.num_threads() / kPage * kPage) {
@@ -184,6 +185,7 @@ MachineInfo describe_machine() {
   machine.cpu = proc_value("/proc/cpuinfo", "model name");
   if (machine.cpu.empty()) machine.cpu = "unknown processor";
   read_topology(machine);
+  machine.memory_policy = memory_policy();
   read_limits(machine);
   machine.isas = available_isas();
   machine.isa = probe_isa();
@@ -291,6 +293,7 @@ json::object to_json(const MachineInfo& machine) {
           {"usable_threads", machine.usable_threads},
           {"cpu_quota_cores", or_null(machine.cpu_quota)},
           {"numa_nodes", machine.numa_nodes},
+          {"memory_policy", {{"name", machine.memory_policy.name}, {"nodes", json::value_from(machine.memory_policy.nodes)}}},
           {"caches", caches},
           {"isa", machine.isa},
           {"isas", json::value_from(machine.isas)},

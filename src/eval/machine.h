@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/numa.h"
 #include "base/thread_pool.h"
 #include "quant/format.h"
 
@@ -28,6 +29,7 @@ struct Accelerator {
 struct MachineInfo {
   std::string cpu;
   int sockets = 0, cores = 0, hardware_threads = 0, numa_nodes = 0;
+  MemoryPolicy memory_policy;       // by which memory is placed on the nodes
   int usable_threads = 0;           // affinity and cgroup quota respected
   std::optional<double> cpu_quota;  // cores that the cgroup allows
   std::vector<CacheLevel> caches;   // data caches, level 1 first
