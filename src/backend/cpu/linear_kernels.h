@@ -59,7 +59,8 @@ struct LinearTask {
   Epilogue out;
   int64_t row_begin = 0, row_end = 0;
   int64_t tile_begin = 0, tile_end = 0;
-  uint8_t* scratch = nullptr;  // kLinearScratch bytes, aligned to 64
+  bool follows_streams = false;  // follows_streams() of target.h
+  uint8_t* scratch = nullptr;    // kLinearScratch bytes, aligned to 64
 };
 
 /// Rows whose sums a task keeps at once; a task with more walks the weights again for the next rows.
