@@ -67,7 +67,7 @@ struct LinearTask {
 inline constexpr int64_t kRowBlock = 256;
 /// Inputs in one panel of decoded weights: small enough that a panel stays in the first-level cache.
 inline constexpr int64_t kFloatChunk = 128;
-inline constexpr int64_t kCodeChunk = 512;
+inline constexpr int64_t kCodeChunk = 640;
 /// Most tiles a kernel works on at once.
 inline constexpr int kMaxVectors = 3;
 /// Sums, decoded fp32 weights, unpacked codes with their scales and shifts.

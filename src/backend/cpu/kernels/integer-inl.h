@@ -310,11 +310,28 @@ inline void stream_rows(const LinearTask& t, const Panel& p, int64_t step_bytes,
   });
 }
 
+/// Calls body(k, count) for chunks of at most kCodeChunk inputs, of about one length: little would often be left for the last one, and a
+/// panel is walked anew for each.
+template <typename F, typename Body>
+inline void for_code_chunks(int64_t cols, const Body& body) {
+  constexpr int64_t kGrain = F::kGroup < kBlock ? kBlock : F::kGroup;
+  const int64_t chunks = (cols + kCodeChunk - 1) / kCodeChunk, most = (cols + chunks * kGrain - 1) / (chunks * kGrain) * kGrain;
+  for (int64_t k = 0; k < cols; k += most) body(k, cols - k < most ? cols - k : most);
+}
+
+/// Asks for the scales of the next panel, all at once: they are read before its codes, which each tile of rows asks for a share of.
+inline void prefetch_next_scales(const LinearTask& t, const Panel& p) {
+  const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
+  for (int64_t v = 0; v < p.vectors; ++v) {
+    for (int64_t i = 0; i < t.w.codes_offset; i += 64) prefetch_l2(next + v * t.w.tile_bytes + i);
+  }
+}
+
 /// A panel by some rows, unpacked to memory once for all of them.
 template <typename F>
 inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
-  for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
-    const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
+  prefetch_next_scales(t, p);
+  for_code_chunks<F>(t.w.cols, [&](int64_t k, int64_t count) {
     const CodeChunk chunk = unpack_chunk<F>(t, scratch, p, k, count);
     const int64_t packed = count / kBlock * kBlockBytes<F>, groups = count / F::kGroup;
     const int64_t step_bytes = Ahead::step_bytes(packed, groups);
@@ -324,7 +341,7 @@ inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& sc
                                                                      share_of_next(p, r, kGroupRows, chunk.next, packed, step_bytes), a,
                                                                      groups, k == 0, scratch.sums + r * kSumStride);
     });
-  }
+  });
 }
 
 /// Formats with scales per group of inputs.
