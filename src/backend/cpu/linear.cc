@@ -95,6 +95,7 @@ void CpuLinear::run(const LinearArgs& args) {
               .y_stride = args.y.stride};
   task.row_end = rows;
   task.tile_end = (weight.rows() + kTile - 1) / kTile;
+  task.follows_streams = follows_streams();
   task.scratch = scratch_.data();
   const bool fill_first = !input.needs_fill() || rows == 1 || rows * weight.cols() < kSmallInput;
   const Product product{input, task, fast ? kernels.fast : kernels.exact, fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles,

@@ -59,14 +59,15 @@ struct LinearTask {
   Epilogue out;
   int64_t row_begin = 0, row_end = 0;
   int64_t tile_begin = 0, tile_end = 0;
-  uint8_t* scratch = nullptr;  // kLinearScratch bytes, aligned to 64
+  bool follows_streams = false;  // follows_streams() of target.h
+  uint8_t* scratch = nullptr;    // kLinearScratch bytes, aligned to 64
 };
 
 /// Rows whose sums a task keeps at once; a task with more walks the weights again for the next rows.
 inline constexpr int64_t kRowBlock = 256;
 /// Inputs in one panel of decoded weights: small enough that a panel stays in the first-level cache.
 inline constexpr int64_t kFloatChunk = 128;
-inline constexpr int64_t kCodeChunk = 512;
+inline constexpr int64_t kCodeChunk = 640;
 /// Most tiles a kernel works on at once.
 inline constexpr int kMaxVectors = 3;
 /// Sums, decoded fp32 weights, unpacked codes with their scales and shifts.

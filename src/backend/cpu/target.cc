@@ -152,4 +152,13 @@ const Target& choose_target(std::string_view name) {
   fail(ErrorKind::kUsage, where, "got '{}', expected one of {}", wanted, fmt::join(names, ", "));
 }
 
+bool follows_streams() {
+#if defined(__x86_64__)
+  static const bool amd = __builtin_cpu_is("amd") != 0;
+  return amd;
+#else
+  return false;
+#endif
+}
+
 }  // namespace citius::cpu

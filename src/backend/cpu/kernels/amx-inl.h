@@ -396,14 +396,13 @@ inline void amx_unpacked_groups(const LinearTask& t) {
   for_panels<GroupTile<F>::kMostVectors>(t, [&](const Panel& p) {
     const AmxRowTiles tiles(p.rows);
     amx_shape(tiles.height, F::kGroup < kAmxBytes ? F::kGroup : kAmxBytes, true);
-    for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
-      const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
+    for_code_chunks<F>(t.w.cols, [&](int64_t k, int64_t count) {
       const CodeChunk chunk = unpack_chunk<F, /*kSigned=*/true>(t, scratch, p, k, count);
       const int64_t packed = count / kBlock * kBlockBytes<F>, groups = count / F::kGroup, places = tiles.count * p.vectors;
       const CodeRows rows = code_rows<F>(t.a, p.row, k / 4, k / (F::kGroup < 32 ? 32 : F::kGroup), k / F::kGroup);
       const Work work{&t, p, tiles, &scratch, rows, k + count == t.w.cols, &chunk, Ahead::step_bytes(packed, groups * places)};
       dispatch_rows<AmxGroups<Work>, kAmxRows>(tiles.height, work, places, groups, k == 0);
-    }
+    });
   });
 }
 

@@ -79,8 +79,8 @@ struct GroupSum {
 /// Asks for weights before they are needed: from `from` on, in each of some tiles, so many bytes in every step of a kernel.
 class Ahead {
  public:
-  /// How far ahead of what it reads a kernel asks that streams one tile after the other.
-  static constexpr int64_t kBytes = 8192;
+  /// How far ahead of what it reads a kernel asks that streams one tile after the other; and where the core follows the stream by itself.
+  static constexpr int64_t kBytes = 8192, kFollowedBytes = 1024;
 
   /// Of a step, in fixed point. A division: once a task, not once a tile.
   static int64_t step_bytes(int64_t bytes, int64_t steps) { return (bytes * kOne + steps - 1) / steps; }
@@ -243,6 +243,15 @@ struct GroupStream {
 template <typename F>
 inline constexpr bool kAsTheyLie = F::kBits == 8 && F::kLookup == nullptr;
 
+/// How far ahead a kernel asks that works on the tiles of a panel one after the other. Where the machine follows streams and a row or two
+/// of codes as they lie leave it room to, it is shown one stream: the scales of a tile are read before its codes, a byte a line.
+template <typename F>
+inline int64_t stream_ahead(const LinearTask& t, const Panel& p, const uint8_t* tile) {
+  if (!kAsTheyLie<F> || !t.follows_streams || p.rows > 2) return Ahead::kBytes;
+  for (int64_t i = 0; i < t.w.codes_offset; i += 64) static_cast<void>(*const_cast<const volatile uint8_t*>(tile + i));
+  return Ahead::kFollowedBytes;
+}
+
 /// Scales, and codes where they are packed, of a panel's tiles for the inputs [k, k + count). Where kSigned, all codes, without offset.
 template <typename F, bool kSigned = false>
 inline CodeChunk unpack_chunk(const LinearTask& t, const Scratch& scratch, const Panel& p, int64_t k, int64_t count) {
@@ -294,18 +303,35 @@ inline void stream_rows(const LinearTask& t, const Panel& p, int64_t step_bytes,
   constexpr int kRows = GroupStream<F>::kMostRows;
   const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
   const int64_t blocks = t.w.cols / kBlock;
+  const uint8_t* next = tile + stream_ahead<F>(t, p, tile);
   for_streamed_row_tiles(t, p, kRows, sums, [&](int64_t r, int64_t mr) {
-    dispatch_rows<GroupStream<F>, kRows>(mr, tile, t.w.codes_offset, blocks,
-                                         share_of_next(p, r, kRows, tile + Ahead::kBytes, t.w.tile_bytes, step_bytes),
+    dispatch_rows<GroupStream<F>, kRows>(mr, tile, t.w.codes_offset, blocks, share_of_next(p, r, kRows, next, t.w.tile_bytes, step_bytes),
                                          code_rows<F>(t.a, p.row + r, 0, 0, 0), sums);
   });
+}
+
+/// Calls body(k, count) for chunks of at most kCodeChunk inputs, of about one length: little would often be left for the last one, and a
+/// panel is walked anew for each.
+template <typename F, typename Body>
+inline void for_code_chunks(int64_t cols, const Body& body) {
+  constexpr int64_t kGrain = F::kGroup < kBlock ? kBlock : F::kGroup;
+  const int64_t chunks = (cols + kCodeChunk - 1) / kCodeChunk, most = (cols + chunks * kGrain - 1) / (chunks * kGrain) * kGrain;
+  for (int64_t k = 0; k < cols; k += most) body(k, cols - k < most ? cols - k : most);
+}
+
+/// Asks for the scales of the next panel, all at once: they are read before its codes, which each tile of rows asks for a share of.
+inline void prefetch_next_scales(const LinearTask& t, const Panel& p) {
+  const uint8_t* next = t.w.data + (p.tile + p.vectors) * t.w.tile_bytes;
+  for (int64_t v = 0; v < p.vectors; ++v) {
+    for (int64_t i = 0; i < t.w.codes_offset; i += 64) prefetch_l2(next + v * t.w.tile_bytes + i);
+  }
 }
 
 /// A panel by some rows, unpacked to memory once for all of them.
 template <typename F>
 inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& scratch) {
-  for (int64_t k = 0; k < t.w.cols; k += kCodeChunk) {
-    const int64_t count = t.w.cols - k < kCodeChunk ? t.w.cols - k : kCodeChunk;
+  prefetch_next_scales(t, p);
+  for_code_chunks<F>(t.w.cols, [&](int64_t k, int64_t count) {
     const CodeChunk chunk = unpack_chunk<F>(t, scratch, p, k, count);
     const int64_t packed = count / kBlock * kBlockBytes<F>, groups = count / F::kGroup;
     const int64_t step_bytes = Ahead::step_bytes(packed, groups);
@@ -315,7 +341,7 @@ inline void unpacked_rows(const LinearTask& t, const Panel& p, const Scratch& sc
                                                                      share_of_next(p, r, kGroupRows, chunk.next, packed, step_bytes), a,
                                                                      groups, k == 0, scratch.sums + r * kSumStride);
     });
-  }
+  });
 }
 
 /// Formats with scales per group of inputs.
@@ -373,7 +399,7 @@ inline void row_panels(const LinearTask& t) {
   const int64_t step_bytes = Ahead::step_bytes(t.w.tile_bytes, (steps + RowTile<F>::kAskSteps - 1) / RowTile<F>::kAskSteps);
   for_panels<kVectors>(t, [&](const Panel& p) {
     const uint8_t* tile = t.w.data + p.tile * t.w.tile_bytes;
-    const uint8_t* next = tile + (kVectors == 1 ? Ahead::kBytes : kVectors * t.w.tile_bytes);
+    const uint8_t* next = tile + (kVectors == 1 ? stream_ahead<F>(t, p, tile) : kVectors * t.w.tile_bytes);
     for_streamed_row_tiles(t, p, kInt8Rows, scratch.sums, [&](int64_t r, int64_t mr) {
       dispatch<RowTile<F>, kInt8Rows, kVectors>(mr, p.vectors, tile, t.w.tile_bytes, steps,
                                                 share_of_next(p, r, kInt8Rows, next, t.w.tile_bytes, step_bytes),
