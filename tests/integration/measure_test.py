@@ -149,7 +149,8 @@ def check_rows(rows, expected, kv_type="f32"):
     for row in rows:
         rate = row["sequences_per_s" if row["kind"] == "encode" else "tokens_per_s"]
         assert 0 < row["p25"] <= rate <= row["p75"]
-        assert {"share_of_bandwidth", "share_of_peak"} <= row.keys() and row["kv_type"] == kv_type, row
+        assert row["share_of_bandwidth"] > 0 and row["share_of_peak"] > 0 and row["kv_type"] == kv_type, row
+        assert row["read_bytes_per_s"] > 0 and 0 < row["plain_read_bytes_per_s"] <= row["best_read_bytes_per_s"], row
 
 
 def test_bench():
