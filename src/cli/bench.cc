@@ -35,7 +35,7 @@ struct Row {
   std::vector<Round> rounds;
   double units = 0;
   Work work;
-  Limits limits;
+  double peak_operations_per_s = 0;
 };
 
 Checkpoint open_for_bench(const std::string& path) {
@@ -104,12 +104,22 @@ json::object row_json(const Row& row) {
   object["p75"] = row.units / quantile(seconds, 0.25);
   object["latency_ms"] =
       json::object{{"p50", quantile(latencies, 0.5)}, {"p90", quantile(latencies, 0.9)}, {"p99", quantile(latencies, 0.99)}};
-  const auto share = [&](double done, double limit) { return limit > 0 ? json::value(done / middle / limit) : json::value(nullptr); };
-  object["share_of_bandwidth"] = share(row.work.bytes, row.limits.bytes_per_s);
-  object["share_of_peak"] = share(row.work.operations, row.limits.operations_per_s);
+  const auto known = [](double rate) { return rate > 0 ? json::value(rate) : json::value(nullptr); };
+  const std::optional<double> of_reads = share_of_reads(row.rounds, row.work.bytes);
+  const ReadLimit reads = middle_reads(row.rounds);
+  object["share_of_bandwidth"] = of_reads ? json::value(*of_reads) : json::value(nullptr);
+  object["read_bytes_per_s"] = row.work.bytes / middle;
+  object["best_read_bytes_per_s"] = known(reads.best);
+  object["plain_read_bytes_per_s"] = known(reads.plain);
+  object["share_of_peak"] =
+      row.peak_operations_per_s > 0 ? json::value(row.work.operations / middle / row.peak_operations_per_s) : json::value(nullptr);
   object["repeats"] = row.rounds.size();
   return object;
 }
+
+// Of the table: header and rows.
+constexpr std::string_view kColumns =
+    "{:<7} {:>5} {:>6} {:>7}  {:<10} {:<4} {:>8} {:<5} {:>8} {:>8} {:>8} {:>8} {:>8} {:>5} {:>5} {:>21}\n";
 
 std::string row_text(const json::object& row) {
   const bool encode = row.if_contains("sequences_per_s") != nullptr;
@@ -117,15 +127,21 @@ std::string row_text(const json::object& row) {
     const json::value& value = row.at(key);
     return value.is_number() ? fmt::format("{:.0f} %", 100 * value.to_number<double>()) : std::string("-");
   };
+  const auto gb = [&](const char* key) {
+    const json::value& value = row.at(key);
+    return value.is_number() ? fmt::format("{:.1f}", value.to_number<double>() / 1e9) : std::string("-");
+  };
+  const auto number = [](const char* key, const json::object& of, int digits) {
+    return fmt::format("{:.{}f}", of.at(key).to_number<double>(), digits);
+  };
   const json::object& latency = row.at("latency_ms").as_object();
-  return fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:<5} {:>10.1f} {:<11} {:>9.1f} {:>9.1f} {:>9.3f} {:>9.3f} {:>9.3f} {:>6} {:>6}\n",
-                     std::string_view(row.at("kind").as_string()), row.at("batch").to_number<int64_t>(),
+  return fmt::format(kColumns, std::string_view(row.at("kind").as_string()), row.at("batch").to_number<int64_t>(),
                      row.at("length").to_number<int64_t>(), row.at("threads").to_number<int>(),
                      std::string_view(row.at("format").as_string()), std::string_view(row.at("kv_type").as_string()),
-                     row.at(encode ? "sequences_per_s" : "tokens_per_s").to_number<double>(), encode ? "sequences/s" : "tokens/s",
-                     row.at("p25").to_number<double>(), row.at("p75").to_number<double>(), latency.at("p50").to_number<double>(),
-                     latency.at("p90").to_number<double>(), latency.at("p99").to_number<double>(), percent("share_of_bandwidth"),
-                     percent("share_of_peak"));
+                     number(encode ? "sequences_per_s" : "tokens_per_s", row, 1), encode ? "seq/s" : "tok/s", number("p25", row, 1),
+                     number("p75", row, 1), number("p50", latency, 3), number("p90", latency, 3), number("p99", latency, 3),
+                     percent("share_of_peak"), percent("share_of_bandwidth"),
+                     fmt::format("{} of {} ({})", gb("read_bytes_per_s"), gb("best_read_bytes_per_s"), gb("plain_read_bytes_per_s")));
 }
 
 void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& facts, const std::function<void(json::object)>& give) {
@@ -144,6 +160,7 @@ void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& f
     }
     const json::object machine = machine_json(contestants.front()->engine);
     facts["machine"] = machine;
+    const std::unique_ptr<ReadMeter> reads = ReadMeter::make(contestants.front()->engine.backend->threads());
     for (const Workload& workload : workloads_of(args, contestants.front()->engine.model().config().causal)) {
       std::vector<std::unique_ptr<SpeedRunner>> runners;
       std::vector<SpeedRunner*> pointers;
@@ -154,21 +171,21 @@ void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& f
       SpeedOptions speed;
       speed.seconds = args.seconds;
       speed.repeats = args.repeats;
+      speed.reads = reads.get();
       const std::string step = fmt::format("{} {} x {}", kind_name(workload.kind), workload.batch, workload.length);
       auto rounds = measure_interleaved(pointers, speed, [&](double share) { progress(step, share); });
       for (size_t i = 0; i < contestants.size(); ++i) {
         const Engine& engine = contestants[i]->engine;
         give(row_json({workload, contestants[i]->format, engine.kv_type, engine.backend->threads().num_threads(), std::move(rounds[i]),
-                       runners[i]->units(), work_of(engine, workload), machine_limits(machine, engine)}));
+                       runners[i]->units(), work_of(engine, workload), machine_limits(machine, engine).operations_per_s}));
       }
     }
   }
 }
 
 void run_bench(const BenchArgs& args) {
-  const std::string header =
-      fmt::format("{:<8} {:>5} {:>6} {:>7}  {:<10} {:<5} {:>10} {:<11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6} {:>6}\n", "kind", "batch",
-                  "length", "threads", "format", "kv", "median", "", "p25", "p75", "p50 ms", "p90 ms", "p99 ms", "band.", "peak");
+  const std::string header = fmt::format(kColumns, "kind", "batch", "length", "threads", "format", "kv", "median", "", "p25", "p75",
+                                         "p50 ms", "p90 ms", "p99 ms", "peak", "band.", "GB/s of best (plain)");
   StepProgress progress;
   const json::array rows = report_rows(args, header, row_text, progress,
                                        [&](json::object& facts, const auto& give) { measure_rows(args, progress, facts, give); });

@@ -167,7 +167,11 @@ Load trace_load(const ScenarioArgs& args, int64_t requests, int64_t context) {
   const double scale = length_scale(trace, context), speedup = args.speedup.value_or(1);
   Load load;
   load.name = fmt::format("x{:.4g}", scale);
-  load.json = {{"trace", args.trace}, {"trace_digest", sha256_file(args.trace)}, {"length_scale", scale}, {"speedup", speedup}};
+  load.json = {{"trace", args.trace},
+               {"trace_digest", sha256_file(args.trace)},
+               {"trace_requests", count_requests_of(args.trace)},
+               {"length_scale", scale},
+               {"speedup", speedup}};
   load.requests = scale_trace(trace, scale, speedup);
   return load;
 }
@@ -361,6 +365,16 @@ std::string row_text(const json::object& row) {
                      percentiles("tpot_ms"), percentiles("e2el_ms"));
 }
 
+// How much of a trace was replayed.
+std::string trace_text(const json::object& row) {
+  const json::object& load = row.at("load").as_object();
+  const json::value* all = load.if_contains("trace_requests");
+  if (all == nullptr) return "";
+  const auto used = row.at("requests").to_number<int64_t>(), held = all->to_number<int64_t>();
+  const char* more = used < held ? "the first {} of the {} requests of the trace (--requests)" : "{} of {} requests of the trace, all";
+  return fmt::format("  {}\n", fmt::format(fmt::runtime(more), used, held));
+}
+
 std::string limits_text(const json::object& row) {
   const json::value* limits = row.if_contains("limits");
   if (limits == nullptr) return "";
@@ -448,7 +462,7 @@ void run_scenarios(const BenchArgs& args) {
                   "TTFT p50/p90/p99 ms", "TPOT ms", "E2EL ms");
   StepProgress progress;
   const json::array rows = report_rows(
-      args, header, [](const json::object& row) { return row_text(row) + limits_text(row); }, progress,
+      args, header, [](const json::object& row) { return row_text(row) + trace_text(row) + limits_text(row); }, progress,
       [&](json::object& facts, const auto& give) { run_engines(args, progress, facts, give); });
   if (!args.scenario.limits.any()) return;
   const auto missed = std::count_if(rows.begin(), rows.end(), [](const json::value& row) { return !row.at("limits_kept").as_bool(); });

@@ -15,6 +15,7 @@
 #include "backend/backend.h"
 #include "backend/probe.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "base/signal.h"
 
@@ -124,35 +125,13 @@ void find_accelerators(MachineInfo& machine) {
   }
 }
 
+int64_t last_cache_bytes(const MachineInfo& machine) {
+  return machine.caches.empty() ? 0 : machine.caches.back().bytes * machine.caches.back().count;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
-
-// Memory of whole pages, each first touched by the thread that will read it; over several NUMA nodes spread as weights are, so that
-// this is what decode can reach.
-class ReadBuffer {
- public:
-  ReadBuffer(ThreadPool& pool, int64_t bytes) : part_(bytes / pool.num_threads() / kPage * kPage) {
-    if (part_ < kPage) fail(ErrorKind::kUsage, "doctor", "the read buffer is too small, got {} bytes", bytes);
-    // Large pages, as packed weights have: with small ones the walks through the page table are part of what is measured.
-    const int64_t size = (part_ * pool.num_threads() + 2 * kPage + kLargePage - 1) / kLargePage * kLargePage;
-    data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kLargePage, static_cast<size_t>(size))));
-    if (!data_) fail(ErrorKind::kResource, "doctor", "no memory for a read buffer of {} bytes", bytes);
-    ::madvise(data_.get(), static_cast<size_t>(size), MADV_HUGEPAGE);
-    pool.run([&](int thread, int) { std::fill_n(data_.get() + thread * part_, part_, static_cast<uint8_t>(thread + 1)); });
-  }
-  const uint8_t* part(int thread) const { return data_.get() + thread * part_; }
-  int64_t part_bytes() const { return part_; }
-
- private:
-  static constexpr int64_t kPage = 4096;
-  static constexpr int64_t kLargePage = int64_t{2} << 20;
-  struct Free {
-    void operator()(uint8_t* data) const { std::free(data); }
-  };
-  int64_t part_;
-  std::unique_ptr<uint8_t, Free> data_;
-};
 
 // Runs `body` on all threads again and again for `seconds`, `next` between the rounds; the best rate of `work` per second.
 template <typename F, typename Next>
@@ -193,28 +172,68 @@ MachineInfo describe_machine() {
   return machine;
 }
 
+// Memory of whole pages, each first touched by the thread that will read it; over several NUMA nodes spread as weights are, so that this is
+// what decode can reach.
+class ReadMeter::Buffer {
+ public:
+  Buffer(ThreadPool& pool, int64_t bytes) : part_(bytes / pool.num_threads() / kPage * kPage) {
+    if (part_ < kPage) fail(ErrorKind::kUsage, "doctor", "the read buffer is too small, got {} bytes", bytes);
+    // Large pages, as packed weights have: with small ones the walks through the page table are part of what is measured.
+    const int64_t size = (part_ * pool.num_threads() + 2 * kPage + kLargePage - 1) / kLargePage * kLargePage;
+    data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kLargePage, static_cast<size_t>(size))));
+    if (!data_) fail(ErrorKind::kResource, "doctor", "no memory for a read buffer of {} bytes", bytes);
+    ::madvise(data_.get(), static_cast<size_t>(size), MADV_HUGEPAGE);
+    pool.run([&](int thread, int) { std::fill_n(data_.get() + thread * part_, part_, static_cast<uint8_t>(thread + 1)); });
+  }
+  const uint8_t* part(int thread) const { return data_.get() + thread * part_; }
+  int64_t part_bytes() const { return part_; }
+
+ private:
+  static constexpr int64_t kPage = 4096;
+  static constexpr int64_t kLargePage = int64_t{2} << 20;
+  struct Free {
+    void operator()(uint8_t* data) const { std::free(data); }
+  };
+  int64_t part_;
+  std::unique_ptr<uint8_t, Free> data_;
+};
+
+ReadMeter::ReadMeter(ThreadPool& pool, int64_t buffer_bytes) : pool_(pool), buffer_(std::make_unique<Buffer>(pool, buffer_bytes)) {}
+ReadMeter::~ReadMeter() = default;
+
+std::unique_ptr<ReadMeter> ReadMeter::make(ThreadPool& pool) {
+  constexpr int64_t kLeast = int64_t{16} << 20, kUnknownCache = int64_t{64} << 20, kMost = int64_t{1} << 30;
+  const int64_t cache = last_cache_bytes(describe_machine());
+  const int64_t bytes = std::min({4 * (cache > 0 ? cache : kUnknownCache), kMost, available_memory() / 4});
+  return bytes < kLeast ? nullptr : std::make_unique<ReadMeter>(pool, bytes);
+}
+
+std::vector<ReadRate> ReadMeter::measure(double seconds) {
+  std::vector<ReadRate> rates;
+  std::vector<uint32_t> sinks(static_cast<size_t>(pool_.num_threads()) * 16);
+  // A round walks on by 8 MiB a thread, a fraction of a millisecond: on a busy machine some rounds are not interrupted.
+  const int64_t step = std::min(buffer_->part_bytes(), int64_t{8} << 20);
+  const double work = static_cast<double>(step) * pool_.num_threads();
+  for (const ReadProbe& probe : probe_kernels().reads) {
+    const double rate = best_rate(
+        pool_, seconds, work,
+        [&](int thread, int) { sinks[static_cast<size_t>(thread) * 16] = probe.run(buffer_->part(thread) + at_, step); },
+        [&] { at_ = at_ + 2 * step <= buffer_->part_bytes() ? at_ + step : 0; });
+    rates.push_back({probe.name, rate / 1e9});
+  }
+  return rates;
+}
+
 MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes) {
   if (buffer_bytes == 0) {
     const MachineInfo machine = describe_machine();
-    const int64_t last_cache = machine.caches.empty() ? 0 : machine.caches.back().bytes * machine.caches.back().count;
-    buffer_bytes = std::clamp(4 * last_cache, int64_t{256} << 20, int64_t{1} << 30);
+    buffer_bytes = std::clamp(4 * last_cache_bytes(machine), int64_t{256} << 20, int64_t{1} << 30);
     buffer_bytes = std::min(buffer_bytes, std::max(int64_t{16} << 20, machine.available_bytes / 4));
   }
-  const ReadBuffer buffer(pool, buffer_bytes);
   MachineRates rates;
   rates.threads = pool.num_threads();
-  std::vector<uint32_t> sinks(static_cast<size_t>(pool.num_threads()) * 16);
-  // A round walks on by 8 MiB a thread, a fraction of a millisecond: on a busy machine some rounds are not interrupted.
-  const int64_t step = std::min(buffer.part_bytes(), int64_t{8} << 20);
-  const double work = static_cast<double>(step) * pool.num_threads();
-  int64_t at = 0;
-  for (const ReadProbe& probe : probe_kernels().reads) {
-    const double rate = best_rate(
-        pool, seconds, work, [&](int thread, int) { sinks[static_cast<size_t>(thread) * 16] = probe.run(buffer.part(thread) + at, step); },
-        [&] { at = at + 2 * step <= buffer.part_bytes() ? at + step : 0; });
-    rates.reads.push_back({probe.name, rate / 1e9});
-    rates.read_gb_per_s = std::max(rates.read_gb_per_s, rate / 1e9);
-  }
+  rates.reads = ReadMeter(pool, buffer_bytes).measure(seconds);
+  for (const ReadRate& read : rates.reads) rates.read_gb_per_s = std::max(rates.read_gb_per_s, read.gb_per_s);
   return rates;
 }
 

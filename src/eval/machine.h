@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +57,24 @@ struct MachineRates {
   double fp32_gflops = 0;
   std::optional<double> bf16_gflops;  // none where the machine has no such instruction
   double int8_gops = 0;
+};
+
+/// Reads memory on the pool's threads, again and again from one buffer.
+class ReadMeter {
+ public:
+  /// With a buffer that leaves the caches, no larger, and takes a quarter of the memory that is left at most: null where that is too
+  /// little.
+  static std::unique_ptr<ReadMeter> make(ThreadPool& pool);
+  ReadMeter(ThreadPool& pool, int64_t buffer_bytes);
+  ~ReadMeter();
+  /// Every variant, each tried for `seconds`: the best rate of parts that take a fraction of a millisecond.
+  std::vector<ReadRate> measure(double seconds);
+
+ private:
+  class Buffer;
+  ThreadPool& pool_;
+  std::unique_ptr<const Buffer> buffer_;
+  int64_t at_ = 0;  // where every thread goes on
 };
 
 /// Best read variant on the pool's threads: each is tried for `seconds`. `buffer_bytes` 0 takes four times the last cache,

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "metrics/statistics.h"
 #include "runtime/generator.h"
 
 namespace citius {
@@ -117,6 +118,43 @@ class EncoderRunner : public SpeedRunner {
   std::vector<std::vector<EncoderInput>> inputs_;
 };
 
+// What memory gives now, or gave a moment ago.
+class ReadsBeside {
+ public:
+  explicit ReadsBeside(ReadMeter* meter) : meter_(meter) {}
+
+  ReadLimit now() {
+    if (meter_ == nullptr || now_seconds() - when_ < kFresh) return last_;
+    const double begin = now_seconds();
+    last_ = {};
+    for (const ReadRate& read : meter_->measure(kSeconds)) {
+      const double rate = read.gb_per_s * 1e9;
+      if (last_.best == 0) last_.plain = rate;  // the first variant
+      last_.best = std::max(last_.best, rate);
+    }
+    when_ = now_seconds();
+    spent_ += when_ - begin;
+    return last_;
+  }
+  /// Seconds that it took.
+  double spent() const { return spent_; }
+
+ private:
+  static constexpr double kSeconds = 0.005;  // for each variant
+  static constexpr double kFresh = 0.25;     // so that rounds of a millisecond are not mostly this
+  ReadMeter* meter_;
+  ReadLimit last_;
+  double when_ = -1, spent_ = 0;
+};
+
+Round run_beside(SpeedRunner& runner, ReadsBeside& reads) {
+  const ReadLimit before = reads.now();
+  Round round = runner.run();
+  const ReadLimit after = reads.now();
+  round.reads = {std::max(before.plain, after.plain), std::max(before.best, after.best)};
+  return round;
+}
+
 }  // namespace
 
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
@@ -172,14 +210,16 @@ std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const
                                                     const OnProgress& progress) {
   std::vector<std::vector<Round>> rounds(contestants.size());
   for (SpeedRunner* contestant : contestants) contestant->run();
+  ReadsBeside reads(options.reads);
   const double begin = now_seconds(), budget = options.seconds * static_cast<double>(contestants.size());
-  for (int64_t round = 0; round < options.repeats || now_seconds() - begin < budget; ++round) {
+  const auto spent = [&] { return now_seconds() - begin - reads.spent(); };
+  for (int64_t round = 0; round < options.repeats || spent() < budget; ++round) {
     for (size_t i = 0; i < contestants.size(); ++i) {
       const size_t who = (i + static_cast<size_t>(round)) % contestants.size();
-      rounds[who].push_back(contestants[who]->run());
+      rounds[who].push_back(run_beside(*contestants[who], reads));
     }
     if (progress) {
-      const double by_time = (now_seconds() - begin) / std::max(budget, 1e-9);
+      const double by_time = spent() / std::max(budget, 1e-9);
       progress(std::min({1.0, by_time, static_cast<double>(round + 1) / static_cast<double>(options.repeats)}));
     }
   }
@@ -190,6 +230,23 @@ std::vector<double> round_seconds(std::span<const Round> rounds) {
   std::vector<double> seconds;
   for (const Round& round : rounds) seconds.push_back(round.seconds);
   return seconds;
+}
+
+std::optional<double> share_of_reads(std::span<const Round> rounds, double bytes) {
+  std::vector<double> shares;
+  for (const Round& round : rounds) {
+    if (round.reads.best > 0) shares.push_back(bytes / round.seconds / round.reads.best);
+  }
+  return shares.empty() ? std::nullopt : std::optional(median(shares));
+}
+
+ReadLimit middle_reads(std::span<const Round> rounds) {
+  std::vector<double> plain, best;
+  for (const Round& round : rounds) {
+    plain.push_back(round.reads.plain);
+    best.push_back(round.reads.best);
+  }
+  return {median(plain), median(best)};
 }
 
 std::vector<double> latencies_ms(std::span<const Round> rounds) {

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "eval/language_model.h"
+#include "eval/machine.h"
 #include "runtime/encoder.h"
 
 namespace citius {
@@ -34,9 +36,16 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream
 /// Throws Error{kUsage} where the model does not take sequences of so many tokens.
 void check_length(const Engine& engine, int64_t tokens);
 
+/// What memory gave while something was measured, in bytes a second; 0 where it was not asked.
+struct ReadLimit {
+  double plain = 0;  // by plain loads
+  double best = 0;   // in the best way
+};
+
 /// What one round took.
 struct Round {
   double seconds = 0;
+  ReadLimit reads;                // the larger of just before and just after
   std::vector<double> latencies;  // seconds of every step: a decoded token (of the whole batch), a prefill, an encoded batch
 };
 
@@ -59,6 +68,8 @@ class SpeedRunner {
 struct SpeedOptions {
   double seconds = 2;   // time to spend on each contestant, at least
   int64_t repeats = 5;  // rounds of each, at least
+  // Asked around every round, which takes no part in `seconds`: memory of virtual machines is twice as fast from one second to the next.
+  ReadMeter* reads = nullptr;
 };
 
 /// The rounds of every contestant in the order they were run; after one unmeasured round of each. All have the same
@@ -68,6 +79,10 @@ std::vector<std::vector<Round>> measure_interleaved(std::span<SpeedRunner* const
 
 /// Seconds of every round.
 std::vector<double> round_seconds(std::span<const Round> rounds);
+/// The median over the rounds of the share of the best read rate beside it that a round of so many bytes reached; nullopt without one.
+std::optional<double> share_of_reads(std::span<const Round> rounds, double bytes);
+/// Medians over the rounds.
+ReadLimit middle_reads(std::span<const Round> rounds);
 /// All latencies of all rounds in milliseconds.
 std::vector<double> latencies_ms(std::span<const Round> rounds);
 

@@ -59,6 +59,8 @@ std::optional<double> parse_time(std::string_view text) {
   return static_cast<double>(days * 86400 + *hour * 3600 + *minute * 60 + *second) + fraction;
 }
 
+constexpr std::string_view kAzureHeader = "TIMESTAMP,ContextTokens,GeneratedTokens";
+
 void check_tokens(int64_t tokens, const char* what, const std::string& where) {
   if (tokens < 1 || tokens > kMostTokens) fail_input(where, "got {} {}, expected 1 to {}", tokens, what, kMostTokens);
 }
@@ -98,13 +100,12 @@ std::string line_of(const std::string& where, int64_t number) { return fmt::form
 }  // namespace
 
 std::vector<TraceEntry> parse_azure_trace(std::string_view text, const std::string& where, int64_t limit) {
-  constexpr std::string_view kHeader = "TIMESTAMP,ContextTokens,GeneratedTokens";
   TraceBuilder builder(where, limit);
   bool header = false;
   each_line(text, [&](int64_t number, std::string_view line) {
     const std::string place = line_of(where, number);
     if (!header) {
-      if (line != kHeader) fail_input(place, "got '{}', expected the header {}", line.substr(0, 100), kHeader);
+      if (line != kAzureHeader) fail_input(place, "got '{}', expected the header {}", line.substr(0, 100), kAzureHeader);
       header = true;
       return true;
     }
@@ -153,6 +154,17 @@ std::vector<TraceEntry> read_trace(const std::string& path, int64_t limit) {
   const MappedFile file(path);
   return ending == ".csv" ? parse_azure_trace(file.text(), path, limit) : parse_mooncake_trace(file.text(), path, limit);
 }
+
+int64_t count_requests(std::string_view text) {
+  int64_t requests = 0;
+  each_line(text, [&](int64_t, std::string_view line) {
+    requests += line == kAzureHeader ? 0 : 1;
+    return true;
+  });
+  return requests;
+}
+
+int64_t count_requests_of(const std::string& path) { return count_requests(MappedFile(path).text()); }
 
 double length_scale(const std::vector<TraceEntry>& trace, int64_t context) {
   int64_t longest = 1;

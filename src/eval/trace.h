@@ -25,6 +25,10 @@ std::vector<TraceEntry> parse_mooncake_trace(std::string_view text, const std::s
 /// By the file's ending: .csv or .jsonl.
 std::vector<TraceEntry> read_trace(const std::string& path, int64_t limit = 0);
 
+/// How many requests a trace of either form holds, by its lines: those that are not empty, without a header. None is checked.
+int64_t count_requests(std::string_view text);
+int64_t count_requests_of(const std::string& path);
+
 /// The factor (1 at most) by which lengths must be multiplied so that the longest prompt with its reply has `context` tokens.
 double length_scale(const std::vector<TraceEntry>& trace, int64_t context);
 

@@ -27,6 +27,17 @@ TEST(Machine, GainsByMeasuredRates) {
   EXPECT_EQ(advise({}, rates)[1].find("bf16 is fast"), 0U);
 }
 
+TEST(ReadMeter, EveryVariantTimeAndAgain) {
+  ThreadPool pool(2);
+  ReadMeter meter(pool, int64_t{1} << 20);
+  for (int turn = 0; turn < 2; ++turn) {
+    const std::vector<ReadRate> rates = meter.measure(0.001);
+    ASSERT_EQ(rates.size(), 5);
+    EXPECT_EQ(rates[0].variant, "plain");
+    for (const ReadRate& rate : rates) EXPECT_GT(rate.gb_per_s, 0) << rate.variant;
+  }
+}
+
 TEST(MachineRates, AllThreadsDoNoLessThanOne) {
   MachineRates one{1, {{"a", 5}, {"b", 9}}, 9, 100, 50, 200};
   MachineRates all{4, {{"a", 8}, {"b", 7}}, 8, 90, 60, 150};

@@ -57,6 +57,12 @@ TEST(AzureTrace, DamageIsRefusedWithItsLine) {
   EXPECT_THAT(error_of([&] { parse_azure_trace("", "x.csv"); }), HasSubstr("no requests"));
 }
 
+TEST(Trace, RequestsAreCountedByLines) {
+  EXPECT_EQ(count_requests("\xEF\xBB\xBF" + kHeader + "2023-11-16 18:15:46.68,374,44\r\n\nnonsense\n2023-11-16 18:15:47,7,1"), 3);
+  EXPECT_EQ(count_requests("{}\n\n{}\n"), 2);
+  EXPECT_EQ(count_requests(""), 0);
+}
+
 TEST(MooncakeTrace, MillisecondsLengthsAndBlocks) {
   const auto trace = parse_mooncake_trace(R"({"timestamp": 27000, "input_length": 513, "output_length": 5, "hash_ids": [0, 1]}
 {"timestamp": 30500, "input_length": 512, "output_length": 7, "hash_ids": [0], "more": "keys"}

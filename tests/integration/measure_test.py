@@ -149,7 +149,8 @@ def check_rows(rows, expected, kv_type="f32"):
     for row in rows:
         rate = row["sequences_per_s" if row["kind"] == "encode" else "tokens_per_s"]
         assert 0 < row["p25"] <= rate <= row["p75"]
-        assert {"share_of_bandwidth", "share_of_peak"} <= row.keys() and row["kv_type"] == kv_type, row
+        assert row["share_of_bandwidth"] > 0 and row["share_of_peak"] > 0 and row["kv_type"] == kv_type, row
+        assert row["read_bytes_per_s"] > 0 and 0 < row["plain_read_bytes_per_s"] <= row["best_read_bytes_per_s"], row
 
 
 def test_bench():
@@ -266,7 +267,9 @@ def test_azure_trace():
     lines_header = "TIMESTAMP,ContextTokens,GeneratedTokens"
     trace.write_text("\n".join([lines_header, *lines]) + "\n")
     row = scenario_row(LLAMA, "trace", "--trace", trace, requests=4, prompt_tokens=20 + 30 + 40 + 50, reply_tokens=4 + 5 + 6 + 7)
-    assert row["load"]["length_scale"] == 1, row
+    assert row["load"]["length_scale"] == 1 and row["load"]["trace_requests"] == 4, row
+    for requests, told in ((3, "the first 3 of the 4 requests"), (1000, "4 of 4 requests of the trace, all")):
+        assert told in run("bench", LLAMA, "--scenario", "trace", "--trace", trace, "--requests", requests).stdout
     # All at once, so that the last answer is long in coming after the last question.
     trace.write_text("\n".join([lines_header, *[f"2023-11-16 18:15:46.500000{i},20,4" for i in range(3)]]) + "\n")
     flags = ["bench", LLAMA, "--scenario", "trace", "--trace", trace, "--e2el-ms"]

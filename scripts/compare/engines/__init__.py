@@ -146,10 +146,14 @@ def token_ids(name, texts):
     return [tokenizer.encode(text).ids for text in texts]
 
 
-def quality(engine, cell):
-    """Mean cosine of an engine's vectors to those of citius in exact fp32."""
+def cosine(name, vectors):
+    """Mean cosine of vectors(texts) to those of citius in exact fp32."""
     import numpy
     texts = sentences()[1]
     from engines import citius
-    exact = make(derived(cell["model"], "-vectors.npy"), lambda path: citius.embed(cell["model"], texts, path, "--compute", "exact"))
-    return float(numpy.sum(numpy.load(exact) * engine.vectors(cell, texts), axis=1).mean())
+    exact = make(derived(name, "-vectors.npy"), lambda path: citius.embed(name, texts, path, "--compute", "exact"))
+    return float(numpy.sum(numpy.load(exact) * vectors(texts), axis=1).mean())
+
+
+def quality(engine, cell):
+    return cosine(cell["model"], lambda texts: engine.vectors(cell, texts))
