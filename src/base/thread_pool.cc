@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -181,20 +179,24 @@ void ThreadPool::barrier() {
 
 namespace {
 
-// Cores that the cgroup's CPU quota allows, or a large number where there is none.
-int cgroup_cores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (file >> quota >> period && quota != "max" && period > 0) {
-    return std::max(1, static_cast<int>(std::floor(std::atof(quota.c_str()) / period)));
+// Hardware threads that this process may run on. The kernel refuses a set that is smaller than its own.
+int usable_processors() {
+  for (int size = CPU_SETSIZE; size <= (1 << 20); size *= 2) {
+    cpu_set_t* set = CPU_ALLOC(static_cast<size_t>(size));
+    if (set == nullptr) break;
+    const size_t bytes = CPU_ALLOC_SIZE(static_cast<size_t>(size));
+    const bool read = sched_getaffinity(0, bytes, set) == 0;
+    const bool too_small = !read && errno == EINVAL;
+    const int count = read ? CPU_COUNT_S(bytes, set) : 1;
+    CPU_FREE(set);
+    if (!too_small) return std::max(1, count);
   }
-  return 1 << 20;
+  return 1;
 }
 
 }  // namespace
 
-int default_num_threads() {
+int default_num_threads(const CgroupFiles& cgroups) {
   if (const char* text = std::getenv("CITIUS_THREADS"); text != nullptr && *text != '\0') {
     char* end = nullptr;
     const long value = std::strtol(text, &end, 10);
@@ -203,11 +205,10 @@ int default_num_threads() {
     }
     return static_cast<int>(value);
   }
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = 1;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = CPU_COUNT(&set);
-  return std::max(1, std::min(cores, cgroup_cores()));
+  const int processors = usable_processors();
+  const auto quota = cgroup_cpus(cgroups);
+  // Rounded down: threads that wait for one another by spinning would use up what is left of the last processor's time.
+  return quota && *quota < processors ? std::max(1, static_cast<int>(*quota)) : processors;
 }
 
 }  // namespace citius

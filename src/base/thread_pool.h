@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/cgroup.h"
+
 namespace citius {
 
 /// Non-owning reference to a callable `void(int thread, int num_threads)`; nothing is allocated.
@@ -105,8 +107,9 @@ class ThreadPool {
   std::unique_ptr<State> state_;
 };
 
-/// Threads to use where nobody says: CITIUS_THREADS, or the cores this process may run on (affinity and cgroup quota).
-int default_num_threads();
+/// Threads to use where nobody says: CITIUS_THREADS, or the hardware threads this process may run on, but no more than the cgroups' quota
+/// of processor time. Throws Error{kUsage} where CITIUS_THREADS is no number from 1 to 1024.
+int default_num_threads(const CgroupFiles& cgroups = {});
 
 /// Sets flush-to-zero and denormals-are-zero for the current thread while it lives.
 class FlushDenormals {
