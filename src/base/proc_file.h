@@ -8,8 +8,8 @@
 
 namespace citius {
 
-/// The number in a file of one number; nullopt where it is absent, holds a word ("max"), or a negative number or one near 2^63, which is how
-/// the kernel says unlimited.
+/// The number in a file of one number; nullopt where it is absent, holds a word ("max"), or a negative number or one near 2^63, which is
+/// how the kernel says unlimited.
 std::optional<int64_t> number_in(const std::filesystem::path& path);
 
 /// The number after `key` in a file of "key number" lines; 0 where there is none.

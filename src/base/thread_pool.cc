@@ -1,14 +1,16 @@
 #include "base/thread_pool.h"
 
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
+#include <climits>
 #include <cstdlib>
 #include <exception>
-#include <mutex>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -35,6 +37,13 @@ void pause_cpu() {
 // About 50 microseconds of pauses on current x86 cores: longer than the serial gaps between the ops of one token,
 // shorter than anything a user would notice as wasted power.
 constexpr int kSpins = 2000;
+
+// Not std::atomic's wait(), which yields before it sleeps: a thread that yielded on a busy machine runs later than one that was woken
+// (loops of four threads on two cores took twice as long).
+void futex(std::atomic<uint32_t>& number, int operation, uint32_t value) {
+  static_assert(sizeof(number) == sizeof(uint32_t) && std::atomic<uint32_t>::is_always_lock_free);
+  ::syscall(SYS_futex, &number, operation, value, nullptr, nullptr, 0);
+}
 
 // For what other threads are about to do. One may have lost its core: after a while the scheduler may run it here.
 template <typename Condition>
@@ -69,8 +78,8 @@ FlushDenormals::~FlushDenormals() {
 }
 
 struct ThreadPool::State {
-  // `epoch` is bumped to start a loop; each worker that takes part decrements `pending` when done.
-  alignas(64) std::atomic<uint64_t> epoch{0};
+  // `epoch` is bumped to start a loop; each worker decrements `pending` when done. 32 bits, which is what the system can wait for.
+  alignas(64) std::atomic<uint32_t> epoch{0};
   alignas(64) std::atomic<int> pending{0};
   // Of barrier(): the last of `arrived` begins the next round.
   alignas(64) std::atomic<int> arrived{0};
@@ -79,34 +88,32 @@ struct ThreadPool::State {
   std::atomic<bool> stop{false};
   const ParallelBody* body = nullptr;
   int active = 0;
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::exception_ptr error;
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;  // of the first thread that failed
   std::vector<std::thread> threads;
 
   void call(int thread) {
     try {
       (*body)(thread, active);
     } catch (...) {
-      std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
+      if (!failed.exchange(true)) error = std::current_exception();
     }
   }
 
-  void wait_for_epoch(uint64_t seen) {
+  void wait_for_epoch(uint32_t seen) {
     for (int spin = 0; spin < kSpins; ++spin) {
       if (epoch.load(std::memory_order_acquire) != seen) return;
       pause_cpu();
     }
-    std::unique_lock lock(mutex);
+    // Either publish() sees this sleeper, or this thread sees the new epoch and does not fall asleep.
     sleepers.fetch_add(1);
-    wake.wait(lock, [&] { return epoch.load() != seen; });
+    while (epoch.load() == seen) futex(epoch, FUTEX_WAIT_PRIVATE, seen);
     sleepers.fetch_sub(1);
   }
 
   void work(int thread) {
     FlushDenormals flush;
-    uint64_t seen = 0;
+    uint32_t seen = 0;
     for (;;) {
       wait_for_epoch(seen);
       seen = epoch.load(std::memory_order_acquire);
@@ -125,10 +132,7 @@ struct ThreadPool::State {
 
   void publish() {
     epoch.fetch_add(1);
-    if (sleepers.load() > 0) {
-      std::lock_guard lock(mutex);
-      wake.notify_all();
-    }
+    if (sleepers.load() > 0) futex(epoch, FUTEX_WAKE_PRIVATE, INT_MAX);
   }
 };
 
@@ -148,6 +152,8 @@ ThreadPool::ThreadPool(int num_threads)
 
 ThreadPool::~ThreadPool() { state_->join(); }
 
+uint32_t ThreadPool::num_shared_loops() const { return state_->epoch.load(std::memory_order_relaxed); }
+
 void ThreadPool::run(ParallelBody body) { run_some(num_threads_, body); }
 
 void ThreadPool::run_some(int num_threads, ParallelBody body) {
@@ -163,7 +169,7 @@ void ThreadPool::run_some(int num_threads, ParallelBody body) {
   state.publish();
   state.call(0);
   spin_until([&] { return state.pending.load(std::memory_order_acquire) == 0; });
-  if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
+  if (state.failed.exchange(false)) std::rethrow_exception(std::exchange(state.error, nullptr));
 }
 
 void ThreadPool::barrier() {

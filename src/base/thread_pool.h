@@ -1,5 +1,6 @@
-// A persistent pool of threads for data-parallel loops. The caller takes part. Workers spin briefly for the next loop and
-// then sleep, because the loops of a small model follow one another within microseconds.
+// A persistent pool of threads for data-parallel loops. The caller takes part. Workers spin briefly for the next loop, because
+// the loops of a small model follow one another within microseconds, and then sleep. Nobody ever takes a lock: loops begin and
+// end by atomic numbers, and a worker that slept is woken by a system call.
 #pragma once
 
 #include <atomic>
@@ -35,6 +36,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int num_threads() const { return num_threads_; }
+  /// Loops so far that were not for the calling thread alone; modulo 2^32.
+  uint32_t num_shared_loops() const;
 
   /// Runs body(thread, num_threads) once on every thread and returns when all are done. An exception of any thread is
   /// rethrown here (the first one). One loop at a time: calls must not nest nor come from two threads at once.
