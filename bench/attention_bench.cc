@@ -87,18 +87,18 @@ void kv_write(benchmark::State& state, const Scenario& s, const std::string& isa
 }  // namespace
 
 void register_benchmarks() {
-  const int most = default_num_threads();
+  std::vector<int> threads = {1};
+  if (const int most = default_num_threads(); most > 1) threads.push_back(most);
   for (const std::string& isa : available_isas()) {
     for (const Scenario& s : kScenarios) {
       for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
-        for (const int threads : {1, most}) {
-          if (threads == most && most == 1) continue;
-          const std::string tail = fmt::format("{}/{}/{}/threads:{}", s.name, isa, kv_type_info(type).name, threads);
+        for (const int count : threads) {
+          const std::string tail = fmt::format("{}/{}/{}/threads:{}", s.name, isa, kv_type_info(type).name, count);
           benchmark::RegisterBenchmark(("attention/" + tail).c_str(), [=](benchmark::State& state) {
-            attention(state, s, isa, type, threads);
+            attention(state, s, isa, type, count);
           })->UseRealTime();
           benchmark::RegisterBenchmark(("kv_write/" + tail).c_str(), [=](benchmark::State& state) {
-            kv_write(state, s, isa, type, threads);
+            kv_write(state, s, isa, type, count);
           })->UseRealTime();
         }
       }

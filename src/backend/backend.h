@@ -33,14 +33,16 @@ class Backend {
   virtual std::string isa() const = 0;
   /// The threads that ops run on; loading uses them too.
   virtual ThreadPool& threads() = 0;
+  /// How many threads ops are cut for.
+  virtual int num_threads() { return threads().num_threads(); }
 
   /// Packs one weight whose rows are the rows of `parts`, one after the other. All parts have one format and one number of
   /// columns. The parts may be dropped afterwards.
   virtual std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) = 0;
   /// Names how pack() lays weights out; whatever changes that changes the name. Empty where nothing can be adopted.
   virtual std::string packing() const { return {}; }
-  /// The weight whose packed() bytes, of this packing, `owner` keeps at `packed` (aligned to 64 bytes, not copied). Null where
-  /// their number is not that of such a weight.
+  /// The weight whose packed() bytes, of this packing, `owner` keeps at `packed` (not copied). Null where they are
+  /// not aligned to 64 bytes, or are not as many as such a weight has, or pack() would refuse its size.
   virtual std::unique_ptr<PackedWeight> adopt(const MatrixSize&, std::span<const std::byte>, std::shared_ptr<const void>) {
     return nullptr;
   }
@@ -63,7 +65,7 @@ class Backend {
 
 struct BackendOptions {
   int num_threads = 0;  // 0: default_num_threads()
-  std::string isa;      // empty: CITIUS_ISA, or the best this machine has
+  std::string isa;      // empty: CITIUS_ISA, or the best this machine has; "ref" computes the same with any
 };
 
 /// Makes the backend of this name: "cpu", "ref", or "plan", which computes nothing and counts what "cpu" would need. Throws Error{kUsage}

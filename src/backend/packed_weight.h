@@ -33,7 +33,8 @@ class PackedWeight {
   virtual size_t bytes() const = 0;
   /// What Backend::adopt() of the same packing makes the weight of again. Empty where the backend keeps nothing.
   virtual std::span<const std::byte> packed() const { return {}; }
-  /// Decodes row `row` to fp32 [cols], bit-identical to decode_row of the encoded weight. Thread-safe.
+  /// Decodes row `row` to fp32 [cols], bit-identical to decode_row of the encoded weight, but that denormals are zero where they are
+  /// flushed (in loops of a ThreadPool). Thread-safe.
   virtual void decode(int64_t row, float* out) const = 0;
 
  protected:

@@ -3,22 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <string_view>
 
 namespace citius {
-
-/// What a cgroup allows, and what of it is taken by anything but reclaimable file pages. Bytes.
-struct CgroupMemory {
-  int64_t limit = 0;
-  int64_t used = 0;
-};
-
-/// The tightest memory limit of the cgroups (version 2 or 1) that this process is in; nullopt where none has one.
-/// `root` and `self` are the mounted hierarchy and the list of this process's groups.
-std::optional<CgroupMemory> cgroup_memory(const std::filesystem::path& root = "/sys/fs/cgroup",
-                                          const std::filesystem::path& self = "/proc/self/cgroup");
 
 /// Bytes that can still be taken without being killed: the least of what the system has available, what the cgroup
 /// leaves and what RLIMIT_AS and RLIMIT_DATA leave.

@@ -1,16 +1,16 @@
 #include "base/thread_pool.h"
 
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <condition_variable>
+#include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <mutex>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -37,6 +37,13 @@ void pause_cpu() {
 // About 50 microseconds of pauses on current x86 cores: longer than the serial gaps between the ops of one token,
 // shorter than anything a user would notice as wasted power.
 constexpr int kSpins = 2000;
+
+// Not std::atomic's wait(), which yields before it sleeps: a thread that yielded on a busy machine runs later than one that was woken
+// (loops of four threads on two cores took twice as long).
+void futex(std::atomic<uint32_t>& number, int operation, uint32_t value) {
+  static_assert(sizeof(number) == sizeof(uint32_t) && std::atomic<uint32_t>::is_always_lock_free);
+  ::syscall(SYS_futex, &number, operation, value, nullptr, nullptr, 0);
+}
 
 // For what other threads are about to do. One may have lost its core: after a while the scheduler may run it here.
 template <typename Condition>
@@ -71,8 +78,8 @@ FlushDenormals::~FlushDenormals() {
 }
 
 struct ThreadPool::State {
-  // `epoch` is bumped to start a loop; each worker that takes part decrements `pending` when done.
-  alignas(64) std::atomic<uint64_t> epoch{0};
+  // `epoch` is bumped to start a loop; each worker decrements `pending` when done. 32 bits, which is what the system can wait for.
+  alignas(64) std::atomic<uint32_t> epoch{0};
   alignas(64) std::atomic<int> pending{0};
   // Of barrier(): the last of `arrived` begins the next round.
   alignas(64) std::atomic<int> arrived{0};
@@ -81,34 +88,32 @@ struct ThreadPool::State {
   std::atomic<bool> stop{false};
   const ParallelBody* body = nullptr;
   int active = 0;
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::exception_ptr error;
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;  // of the first thread that failed
   std::vector<std::thread> threads;
 
   void call(int thread) {
     try {
       (*body)(thread, active);
     } catch (...) {
-      std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
+      if (!failed.exchange(true)) error = std::current_exception();
     }
   }
 
-  void wait_for_epoch(uint64_t seen) {
+  void wait_for_epoch(uint32_t seen) {
     for (int spin = 0; spin < kSpins; ++spin) {
       if (epoch.load(std::memory_order_acquire) != seen) return;
       pause_cpu();
     }
-    std::unique_lock lock(mutex);
+    // Either publish() sees this sleeper, or this thread sees the new epoch and does not fall asleep.
     sleepers.fetch_add(1);
-    wake.wait(lock, [&] { return epoch.load() != seen; });
+    while (epoch.load() == seen) futex(epoch, FUTEX_WAIT_PRIVATE, seen);
     sleepers.fetch_sub(1);
   }
 
   void work(int thread) {
     FlushDenormals flush;
-    uint64_t seen = 0;
+    uint32_t seen = 0;
     for (;;) {
       wait_for_epoch(seen);
       seen = epoch.load(std::memory_order_acquire);
@@ -127,10 +132,7 @@ struct ThreadPool::State {
 
   void publish() {
     epoch.fetch_add(1);
-    if (sleepers.load() > 0) {
-      std::lock_guard lock(mutex);
-      wake.notify_all();
-    }
+    if (sleepers.load() > 0) futex(epoch, FUTEX_WAKE_PRIVATE, INT_MAX);
   }
 };
 
@@ -150,6 +152,8 @@ ThreadPool::ThreadPool(int num_threads)
 
 ThreadPool::~ThreadPool() { state_->join(); }
 
+uint32_t ThreadPool::num_shared_loops() const { return state_->epoch.load(std::memory_order_relaxed); }
+
 void ThreadPool::run(ParallelBody body) { run_some(num_threads_, body); }
 
 void ThreadPool::run_some(int num_threads, ParallelBody body) {
@@ -165,7 +169,7 @@ void ThreadPool::run_some(int num_threads, ParallelBody body) {
   state.publish();
   state.call(0);
   spin_until([&] { return state.pending.load(std::memory_order_acquire) == 0; });
-  if (state.error) std::rethrow_exception(std::exchange(state.error, nullptr));
+  if (state.failed.exchange(false)) std::rethrow_exception(std::exchange(state.error, nullptr));
 }
 
 void ThreadPool::barrier() {
@@ -181,20 +185,24 @@ void ThreadPool::barrier() {
 
 namespace {
 
-// Cores that the cgroup's CPU quota allows, or a large number where there is none.
-int cgroup_cores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (file >> quota >> period && quota != "max" && period > 0) {
-    return std::max(1, static_cast<int>(std::floor(std::atof(quota.c_str()) / period)));
+// Hardware threads that this process may run on. The kernel refuses a set that is smaller than its own.
+int usable_processors() {
+  for (int size = CPU_SETSIZE; size <= (1 << 20); size *= 2) {
+    cpu_set_t* set = CPU_ALLOC(static_cast<size_t>(size));
+    if (set == nullptr) break;
+    const size_t bytes = CPU_ALLOC_SIZE(static_cast<size_t>(size));
+    const bool read = sched_getaffinity(0, bytes, set) == 0;
+    const bool too_small = !read && errno == EINVAL;
+    const int count = read ? CPU_COUNT_S(bytes, set) : 1;
+    CPU_FREE(set);
+    if (!too_small) return std::max(1, count);
   }
-  return 1 << 20;
+  return 1;
 }
 
 }  // namespace
 
-int default_num_threads() {
+int default_num_threads(const CgroupFiles& cgroups) {
   if (const char* text = std::getenv("CITIUS_THREADS"); text != nullptr && *text != '\0') {
     char* end = nullptr;
     const long value = std::strtol(text, &end, 10);
@@ -203,11 +211,10 @@ int default_num_threads() {
     }
     return static_cast<int>(value);
   }
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int cores = 1;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) cores = CPU_COUNT(&set);
-  return std::max(1, std::min(cores, cgroup_cores()));
+  const int processors = usable_processors();
+  const auto quota = cgroup_cpus(cgroups);
+  // Rounded down: threads that wait for one another by spinning would use up what is left of the last processor's time.
+  return quota && *quota < processors ? std::max(1, static_cast<int>(*quota)) : processors;
 }
 
 }  // namespace citius

@@ -1,5 +1,6 @@
-// A persistent pool of threads for data-parallel loops. The caller takes part. Workers spin briefly for the next loop and
-// then sleep, because the loops of a small model follow one another within microseconds.
+// A persistent pool of threads for data-parallel loops. The caller takes part. Workers spin briefly for the next loop, because
+// the loops of a small model follow one another within microseconds, and then sleep. Nobody ever takes a lock: loops begin and
+// end by atomic numbers, and a worker that slept is woken by a system call.
 #pragma once
 
 #include <atomic>
@@ -7,6 +8,8 @@
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include "base/cgroup.h"
 
 namespace citius {
 
@@ -33,6 +36,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int num_threads() const { return num_threads_; }
+  /// Loops so far that were not for the calling thread alone; modulo 2^32.
+  uint32_t num_shared_loops() const;
 
   /// Runs body(thread, num_threads) once on every thread and returns when all are done. An exception of any thread is
   /// rethrown here (the first one). One loop at a time: calls must not nest nor come from two threads at once.
@@ -105,8 +110,9 @@ class ThreadPool {
   std::unique_ptr<State> state_;
 };
 
-/// Threads to use where nobody says: CITIUS_THREADS, or the cores this process may run on (affinity and cgroup quota).
-int default_num_threads();
+/// Threads to use where nobody says: CITIUS_THREADS, or the hardware threads this process may run on, but no more than the cgroups' quota
+/// of processor time. Throws Error{kUsage} where CITIUS_THREADS is no number from 1 to 1024.
+int default_num_threads(const CgroupFiles& cgroups = {});
 
 /// Sets flush-to-zero and denormals-are-zero for the current thread while it lives.
 class FlushDenormals {

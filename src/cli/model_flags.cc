@@ -60,7 +60,7 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")
       ->check(CLI::IsMember({"cpu", "ref"}))
       ->capture_default_str();
-  app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the cores this process may use)")
+  app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the hardware threads this process may use)")
       ->check(CLI::Range(1, 1024))
       ->each([](const std::string& text) {
         const int cores = default_num_threads();

@@ -64,7 +64,7 @@ class DecoderServer : public ModelServer {
     std::vector<size_t> got;
     for (size_t begin = 0; begin < rows.size(); begin += Generator::kLogitRows) {
       const size_t end = std::min(rows.size(), begin + Generator::kLogitRows);
-      const std::vector<int32_t> tokens = decoder_.most_likely(decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin)));
+      const std::span<const int32_t> tokens = decoder_.most_likely(decoder_.logits(hidden, std::span(rows).subspan(begin, end - begin)));
       for (size_t i = begin; i < end; ++i) got.push_back(accept(choosing[i], tokens[i - begin]));
     }
     return got;

@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "backend/backend.h"
 #include "backend/probe.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/progress.h"
@@ -69,14 +69,8 @@ void read_limits(MachineInfo& machine) {
   machine.usable_threads = default_num_threads();
   machine.memory_bytes = meminfo_bytes("MemTotal");
   machine.available_bytes = meminfo_bytes("MemAvailable");
-  std::istringstream quota(first_line("/sys/fs/cgroup/cpu.max"));
-  std::string share;
-  double period = 0;
-  if (quota >> share >> period && share != "max" && period > 0) machine.cpu_quota = std::stod(share) / period;
-  const std::string limit = first_line("/sys/fs/cgroup/memory.max");
-  if (!limit.empty() && limit.find_first_not_of("0123456789") == std::string::npos && limit.size() < 19) {
-    machine.memory_limit_bytes = std::stoll(limit);
-  }
+  machine.cpu_quota = cgroup_cpus();
+  if (const auto memory = cgroup_memory()) machine.memory_limit_bytes = memory->limit;
 }
 
 struct PciVendor {

@@ -31,14 +31,14 @@ struct MachineInfo {
   std::string cpu;
   int sockets = 0, cores = 0, hardware_threads = 0, numa_nodes = 0;
   MemoryPolicy memory_policy;       // by which memory is placed on the nodes
-  int usable_threads = 0;           // affinity and cgroup quota respected
-  std::optional<double> cpu_quota;  // cores that the cgroup allows
+  int usable_threads = 0;           // affinity and the cgroups' quota respected
+  std::optional<double> cpu_quota;  // processors that the cgroups allow
   std::vector<CacheLevel> caches;   // data caches, level 1 first
   std::vector<std::string> isas;    // instruction sets with kernels that run here, best first
   std::string isa;                  // the one in use
   int64_t memory_bytes = 0;
   int64_t available_bytes = 0;
-  std::optional<int64_t> memory_limit_bytes;  // of the cgroup
+  std::optional<int64_t> memory_limit_bytes;  // of the cgroups
   std::vector<Accelerator> accelerators;
 };
 

@@ -144,7 +144,7 @@ MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch) {
   // A decoder keeps all sequences and feeds a chunk of them at a time, an encoder takes as many whole sequences as fill a batch.
   const bool causal = model.config().causal;
   const int64_t at_once =
-      causal ? batch : std::min(batch, std::max<int64_t>(1, Encoder::kTokensPerThread * engine.backend->threads().num_threads() / context));
+      causal ? batch : std::min(batch, std::max<int64_t>(1, Encoder::kTokensPerThread * engine.backend->num_threads() / context));
   const int64_t tokens = causal ? std::min(GeneratorOptions().prefill_chunk, batch * context) : at_once * context;
   MemoryPlan plan;
   plan.weight_bytes = static_cast<double>(engine.loaded.load.packed_bytes);

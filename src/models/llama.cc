@@ -69,7 +69,7 @@ class Llama : public Model {
       const Layer& layer = layers_[i];
       const TensorView attended =
           layer.attention.forward(ctx, layer.attention_norm.input(x), attention_batch, kv.layer(static_cast<int64_t>(i)), x);
-      const std::vector<TensorView> gate_up = layer.gate_up.forward(ctx, layer.mlp_norm.input(attended));
+      const nn::LinearGroup::Views gate_up = layer.gate_up.forward(ctx, layer.mlp_norm.input(attended));
       layer.down.forward_into(ctx, {gate_up[0], gate_up[1], activation_}, next, attended);
       x = next;
       observe(static_cast<int>(i) + 1);

@@ -15,10 +15,13 @@ std::vector<LinearSpec> qkv_specs(const AttentionConfig& config, const std::stri
 TensorView Attention::forward(const ForwardContext& ctx, const LinearInput& x, const AttentionBatch& batch, KvLayer& kv,
                               const TensorView& residual) const {
   const int64_t T = x.x.rows(), H = config.heads, K = config.kv_heads, D = config.head_dim;
-  std::vector<TensorView> parts = qkv.forward(ctx, x);
+  LinearGroup::Views parts = qkv.forward(ctx, x);
   if (parts.size() == 1) {  // stored as one matrix
     const TensorView fused = parts[0];
-    parts = {fused.slice_columns(0, H * D), fused.slice_columns(H * D, (H + K) * D), fused.slice_columns((H + K) * D, (H + 2 * K) * D)};
+    parts = {};
+    parts.add(fused.slice_columns(0, H * D));
+    parts.add(fused.slice_columns(H * D, (H + K) * D));
+    parts.add(fused.slice_columns((H + K) * D, (H + 2 * K) * D));
   }
   const TensorView q = parts[0].reshape({T, H, D}), k = parts[1].reshape({T, K, D}), v = parts[2].reshape({T, K, D});
   if (q_norm) q_norm.forward_into(ctx, q, q);

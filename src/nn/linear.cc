@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/check.h"
+
 namespace citius::nn {
 namespace {
 
@@ -54,6 +56,7 @@ void Linear::forward_into(const ForwardContext& ctx, const LinearInput& x, const
 }
 
 LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs) {
+  CHECK(specs.size() <= kMostParts);
   LinearGroup group;
   std::vector<PendingMatrix> parts;
   std::vector<float> bias;
@@ -85,14 +88,14 @@ LinearGroup LinearGroup::load(LoadContext& load, const WeightSource& source, con
   return group;
 }
 
-std::vector<TensorView> LinearGroup::forward(const ForwardContext& ctx, const LinearInput& x) const {
-  std::vector<TensorView> views;
+LinearGroup::Views LinearGroup::forward(const ForwardContext& ctx, const LinearInput& x) const {
+  Views views;
   const LinearInput input = products_.size() > 1 ? ops::evaluate(ctx, x) : x;  // computed once for all
   for (size_t i = 0; i < products_.size(); ++i) {
     const TensorView y = products_[i].forward(ctx, input);
     int64_t begin = 0;
     for (int64_t width : widths_[i]) {
-      views.push_back(y.slice_columns(begin, begin + width));
+      views.add(y.slice_columns(begin, begin + width));
       begin += width;
     }
   }

@@ -1,6 +1,7 @@
 // Linear layers. One weight, or several that share their input and are packed as one product where their formats agree.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,11 +54,28 @@ class Linear {
 /// Weights with a common input (Q, K, V; gate and up). Those of one format become one product.
 class LinearGroup {
  public:
+  static constexpr size_t kMostParts = 3;
+  /// One view for each spec, in order.
+  class Views {
+   public:
+    const TensorView& operator[](size_t i) const { return views_[i]; }
+    size_t size() const { return size_; }
+    void add(const TensorView& view) {
+      CHECK(size_ < kMostParts);
+      views_[size_++] = view;
+    }
+
+   private:
+    std::array<TensorView, kMostParts> views_;
+    size_t size_ = 0;
+  };
+
   LinearGroup() = default;
+  /// At most kMostParts specs.
   static LinearGroup load(LoadContext& load, const WeightSource& source, const std::vector<LinearSpec>& specs, int64_t inputs);
 
-  /// x [T, K] → one view [T, N_i] for each spec, in order; views of one product share a stride.
-  std::vector<TensorView> forward(const ForwardContext& ctx, const LinearInput& x) const;
+  /// x [T, K] → views [T, N_i]; those of one product share a stride.
+  Views forward(const ForwardContext& ctx, const LinearInput& x) const;
 
  private:
   std::vector<Linear> products_;

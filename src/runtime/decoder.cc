@@ -36,14 +36,18 @@ void Decoder::make_room(int64_t num_blocks) {
   blocks_ = KvBlocks(num_blocks);
 }
 
+size_t Decoder::most_blocks() const { return static_cast<size_t>(std::min(blocks_for(max_length()), blocks_.num_blocks())); }
+
 int32_t Decoder::create() {
-  sequences_[next_sequence_];
+  sequences_[next_sequence_].blocks.reserve(most_blocks());
   return next_sequence_++;
 }
 
 int32_t Decoder::fork(int32_t sequence) {
   const Sequence& from = sequences_.at(sequence);
-  Sequence to = from;
+  Sequence to;
+  to.blocks.reserve(most_blocks());
+  to = from;
   const bool partial = from.length % kKvBlock != 0;
   if (partial) {
     to.blocks.back() = blocks_.take();
@@ -88,34 +92,35 @@ void Decoder::reserve(std::span<const Step> steps) {
 
 TensorView Decoder::forward(std::span<const Step> steps, const Observer* observer) {
   reserve(steps);
-  std::vector<Placed> parts;
+  placed_.clear();
   for (const Step& step : steps) {
     Sequence& sequence = sequences_.at(step.sequence);
-    parts.push_back({step.tokens, sequence.length, sequence.blocks});
+    placed_.push_back({step.tokens, sequence.length, sequence.blocks});
     sequence.length += static_cast<int64_t>(step.tokens.size());
   }
-  return forward(parts, observer);
+  return forward(placed_, observer);
 }
 
 TensorView Decoder::forward(std::span<const Placed> parts, const Observer* observer) {
-  std::vector<int32_t> tokens, positions;
-  std::vector<SequenceSpan> spans;
+  tokens_.clear();
+  positions_.clear();
+  spans_.clear();
   for (const Placed& part : parts) {
     const int64_t length = part.past + static_cast<int64_t>(part.tokens.size());
     check(part.tokens, length);
     CHECK(std::ssize(part.blocks) >= blocks_for(length));
     SequenceSpan span;
-    span.begin = static_cast<int32_t>(tokens.size());
+    span.begin = static_cast<int32_t>(tokens_.size());
     span.past = static_cast<int32_t>(part.past);
     span.blocks = part.blocks.data();
-    tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
-    for (int64_t position = part.past; position < length; ++position) positions.push_back(static_cast<int32_t>(position));
-    span.end = static_cast<int32_t>(tokens.size());
-    spans.push_back(span);
+    tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
+    for (int64_t position = part.past; position < length; ++position) positions_.push_back(static_cast<int32_t>(position));
+    span.end = static_cast<int32_t>(tokens_.size());
+    spans_.push_back(span);
   }
   Arena::Scope scope(arena_);  // given back at once: results stay readable until the next forward
   const ForwardContext ctx{*engine_.backend, arena_, engine_.options.compute, observer};
-  return engine_.model().forward(ctx, {tokens, positions, {}, spans}, kv_);
+  return engine_.model().forward(ctx, {tokens_, positions_, {}, spans_}, kv_);
 }
 
 TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> rows) {
@@ -127,19 +132,19 @@ TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> ro
   }
   const TensorView result = head_.forward(ctx, chosen);
   engine_.backend->threads().parallel_for(result.rows(), 1, [&](int64_t begin, int64_t end) {
-    require_finite(result.slice_rows(begin, end), engine_.checkpoint.path.string(), "logits");
+    require_finite(result.slice_rows(begin, end), engine_.checkpoint.path.native(), "logits");
   });
   return result;
 }
 
-std::vector<int32_t> Decoder::most_likely(const TensorView& logits) const {
-  std::vector<int32_t> tokens(static_cast<size_t>(logits.rows()));
+std::span<const int32_t> Decoder::most_likely(const TensorView& logits) {
+  most_likely_.resize(static_cast<size_t>(logits.rows()));
   engine_.backend->threads().parallel_for(logits.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      tokens[static_cast<size_t>(i)] = static_cast<int32_t>(argmax({logits.row(i), static_cast<size_t>(logits.shape[1])}));
+      most_likely_[static_cast<size_t>(i)] = static_cast<int32_t>(argmax({logits.row(i), static_cast<size_t>(logits.shape[1])}));
     }
   });
-  return tokens;
+  return most_likely_;
 }
 
 }  // namespace citius

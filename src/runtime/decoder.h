@@ -13,6 +13,7 @@
 
 namespace citius {
 
+/// Once steps of a size were run, further ones of it allocate nothing: forward(), logits() and most_likely().
 class Decoder {
  public:
   /// Room for `kv_tokens` tokens in all (rounded up to whole blocks a sequence). Loads the language-model head. Throws
@@ -52,8 +53,8 @@ class Decoder {
   /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits(). Throws
   /// Error{kFailed} where they are not finite.
   TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);
-  /// The token with the largest logit of every row, the first of several.
-  std::vector<int32_t> most_likely(const TensorView& logits) const;
+  /// The token with the largest logit of every row, the first of several. Valid until the next call.
+  std::span<const int32_t> most_likely(const TensorView& logits);
 
   int64_t vocab_size() const { return head_.vocab_size(); }
   size_t kv_bytes() const { return kv_.bytes(); }
@@ -65,6 +66,8 @@ class Decoder {
     int64_t length = 0;
   };
   nn::KvCache make_cache(int64_t num_blocks) const;
+  /// That a sequence can come to have.
+  size_t most_blocks() const;
   void check(std::span<const int32_t> tokens, int64_t length) const;
   void reserve(std::span<const Step> steps);
 
@@ -76,6 +79,11 @@ class Decoder {
   Arena logits_arena_;
   std::map<int32_t, Sequence> sequences_;
   int32_t next_sequence_ = 0;
+  // Of the step at hand.
+  std::vector<Placed> placed_;
+  std::vector<int32_t> tokens_, positions_;
+  std::vector<SequenceSpan> spans_;
+  std::vector<int32_t> most_likely_;
 };
 
 }  // namespace citius

@@ -5,7 +5,7 @@
 namespace citius {
 
 Encoder::Encoder(Engine& engine, int64_t batch_tokens)
-    : engine_(engine), batch_tokens_(batch_tokens > 0 ? batch_tokens : kTokensPerThread * engine.backend->threads().num_threads()) {}
+    : engine_(engine), batch_tokens_(batch_tokens > 0 ? batch_tokens : kTokensPerThread * engine.backend->num_threads()) {}
 
 void Encoder::check(const EncoderInput& input) const {
   const ModelConfig& config = engine_.model().config();

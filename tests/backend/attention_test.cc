@@ -62,8 +62,9 @@ struct Problem {
         const int64_t count = std::clamp<int64_t>(length - done, 0, chunk > 0 ? chunk : length);
         const auto begin = static_cast<int32_t>(rows.size());
         for (int64_t t = 0; t < count; ++t) rows.push_back(start + done + t);
-        if (count > 0) {
-          spans.push_back({begin, static_cast<int32_t>(rows.size()), static_cast<int32_t>(done), tables[i].data()});
+        if (count > 0 || empty) {
+          const auto past = static_cast<int32_t>(std::min(done, length));
+          spans.push_back({begin, static_cast<int32_t>(rows.size()), past, tables[i].data()});
         }
         start += length;
       }
@@ -162,6 +163,7 @@ struct Problem {
   std::vector<uint8_t> memory;
   std::vector<float> cosines, sines;
   KvLayer kv;
+  bool empty = false;     // sequences without new tokens are named too
   bool separate = false;  // rotates, writes and attends by one op each
 };
 
@@ -303,6 +305,30 @@ TEST_P(AttentionTest, LongDecodeGivesTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST_P(AttentionTest, SequencesWithoutNewTokensChangeNothing) {
+  for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
+    Problem problem({.H = 4, .K = 2, .D = 16, .rotary = 16, .type = type, .lengths = {0, 5, 0, 70, 0}});
+    for (const int64_t chunk : {0, 1, 7}) {
+      problem.empty = false;
+      const TestTensor want = problem.run(*cpu(1), chunk);
+      problem.empty = true;
+      for (const int threads : {1, 2}) EXPECT_TRUE(same_bits(problem.run(*cpu(threads), chunk), want)) << chunk << " threads " << threads;
+    }
+    TestTensor none({0, 4, 16});
+    problem.step(*cpu(), {}, {}, none);
+  }
+}
+
+TEST_P(AttentionTest, FewTokensStayOnOneThread) {
+  const auto backend = cpu(2);
+  for (const auto& [length, shared] : {std::pair<int64_t, bool>{3, false}, {200, true}}) {
+    Problem problem({.H = 2, .K = 2, .D = 32, .lengths = {length}});
+    const uint32_t before = backend->threads().num_shared_loops();
+    problem.run(*backend);
+    EXPECT_EQ(backend->threads().num_shared_loops() > before, shared) << length;
+  }
+}
+
 TEST_P(AttentionTest, EnormousScoresGiveFiniteResults) {
   for (const KvType type : {KvType::kF32, KvType::kBF16, KvType::kInt8}) {
     for (const int64_t D : {64, 80}) {
@@ -430,6 +456,14 @@ TEST_P(AttentionTest, Int8HasTheNearestCodesAndWhatIsNoNumberStaysSo) {
       }
     }
   }
+}
+
+// What would be read or written beside the memory it is meant for, or mean nothing.
+TEST_P(AttentionTest, RefusesArgumentsThatMeanNothing) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(Problem({.D = 4, .rotary = 6, .lengths = {3}}).run(*cpu(1)), "rotary");
+  EXPECT_DEATH(Problem({.window = -1, .lengths = {3}}).run(*cpu(1)), "window");
+  EXPECT_DEATH(Problem({.softcap = -1, .lengths = {3}}).run(*cpu(1)), "softcap");
 }
 
 }  // namespace

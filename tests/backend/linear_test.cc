@@ -11,233 +11,14 @@
 #include <random>
 #include <vector>
 
-#include "backend/cpu/linear.h"
 #include "backend/cpu/op_tasks.h"
-#include "tensor/float_types.h"
+#include "backend/linear_test_util.h"
+#include "base/error.h"
 
 namespace citius::cpu {
 namespace {
 
-struct Case {
-  int64_t rows, outputs, inputs;
-};
-
-std::vector<float> random_floats(int64_t count, uint32_t seed, float spread = 1.0f) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, spread);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
-// Where a block of the format keeps its f16 scales; random bits elsewhere make every code and 6-bit scale occur.
-std::vector<size_t> half_offsets(Format format) {
-  switch (format) {
-    case Format::kQ2K: return {80, 82};
-    case Format::kQ3K: return {108};
-    case Format::kQ6K: return {208};
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ4K:
-    case Format::kQ5K: return {0, 2};
-    case Format::kMXFP4: return {};
-    default: return {0};
-  }
-}
-
-// Random valid bytes of a matrix.
-std::vector<std::byte> random_matrix(Format format, int64_t rows, int64_t cols, uint32_t seed) {
-  std::mt19937 random(seed);
-  const size_t row_bytes = format_row_bytes(format, cols);
-  std::vector<std::byte> bytes(static_cast<size_t>(rows) * row_bytes);
-  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
-  std::uniform_real_distribution<float> scale(-0.05f, 0.05f);
-  for (int64_t r = 0; r < rows; ++r) {
-    std::byte* row = bytes.data() + static_cast<size_t>(r) * row_bytes;
-    if (format_is_float(format)) {
-      for (int64_t k = 0; k < cols; ++k) {
-        const float value = scale(random);
-        const uint16_t half = format == Format::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
-        if (format == Format::kF32) {
-          std::memcpy(row + k * 4, &value, 4);
-        } else {
-          std::memcpy(row + k * 2, &half, 2);
-        }
-      }
-    } else if (format_is_per_row(format)) {
-      const float value = scale(random);
-      std::memcpy(row, &value, 4);
-      for (size_t i = 4; format == Format::kInt7 && i < row_bytes; ++i) row[i] = static_cast<std::byte>(random() % 127 - 63);
-    } else {
-      const size_t block_bytes = format_row_bytes(format, format_block_elements(format));
-      for (size_t at = 0; at < row_bytes; at += block_bytes) {
-        for (const size_t offset : half_offsets(format)) {
-          const uint16_t half = f32_to_f16(scale(random));
-          std::memcpy(row + at + offset, &half, 2);
-        }
-        if (format == Format::kMXFP4) row[at] = static_cast<std::byte>(110 + random() % 20);
-        if (format == Format::kInt4ZG32 || format == Format::kInt4ZG64 || format == Format::kInt4ZG128) {
-          row[at + 2] = static_cast<std::byte>(random() % 16);
-        }
-      }
-    }
-  }
-  return bytes;
-}
-
-OwnedMatrix owned(Format format, int64_t rows, int64_t cols, const std::vector<std::byte>& bytes) {
-  return {{format, rows, cols, bytes.data()}, nullptr};
-}
-
-struct Part {
-  size_t from, to;
-};
-
-// The bytes of a block that hold codes, and nothing else.
-Part code_bytes(Format format) {
-  const size_t size = format_row_bytes(format, format_block_elements(format));
-  switch (format) {
-    case Format::kInt8:
-    case Format::kInt7: return {4, size};
-    case Format::kInt4ZG32:
-    case Format::kInt4ZG64:
-    case Format::kInt4ZG128: return {3, size};
-    case Format::kQ4_1:
-    case Format::kQ5_1: return {4, size};
-    case Format::kQ2K: return {16, 80};
-    case Format::kQ3K: return {0, 96};
-    case Format::kQ4K:
-    case Format::kQ5K: return {16, size};
-    case Format::kQ6K: return {0, 192};
-    case Format::kIQ4XS: return {8, size};
-    case Format::kMXFP4: return {1, size};
-    default: return {2, size};
-  }
-}
-
-// The same matrix with every byte of its codes replaced.
-std::vector<std::byte> with_codes(Format format, std::vector<std::byte> bytes, int64_t rows, int64_t cols, std::byte code) {
-  const Part part = code_bytes(format);
-  const size_t row_bytes = format_row_bytes(format, cols);
-  if (format == Format::kInt7) code = static_cast<std::byte>(std::clamp(static_cast<int>(static_cast<int8_t>(code)), -63, 63));
-  const size_t block = format_is_per_row(format) ? row_bytes : format_row_bytes(format, format_block_elements(format));
-  const size_t end = format_is_per_row(format) ? row_bytes : part.to;
-  for (size_t at = 0; at < row_bytes * static_cast<size_t>(rows); at += block) {
-    for (size_t i = part.from; i < end; ++i) bytes[at + i] = code;
-  }
-  return bytes;
-}
-
-bool has_mins(Format format) {
-  switch (format) {
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ2K:
-    case Format::kQ4K:
-    case Format::kQ5K: return true;
-    default: return false;
-  }
-}
-
-std::vector<float> decoded(Format format, const std::vector<std::byte>& bytes, int64_t rows, int64_t cols) {
-  std::vector<float> weights(static_cast<size_t>(rows * cols));
-  const EncodedMatrix matrix{format, rows, cols, bytes.data()};
-  for (int64_t n = 0; n < rows; ++n) decode_row(format, matrix.row(n), cols, weights.data() + n * cols);
-  return weights;
-}
-
-struct Fixture {
-  Format format;
-  int64_t N, K;
-  std::vector<std::byte> bytes;
-  std::vector<float> weights;  // [N, K]
-  std::vector<float> mins;     // what is left of each weight where its code is 0; empty for formats without mins
-
-  Fixture(Format f, int64_t outputs, int64_t inputs, uint32_t seed)
-      : Fixture(f, outputs, inputs, random_matrix(f, outputs, inputs, seed)) {}
-  Fixture(Format f, int64_t outputs, int64_t inputs, std::vector<std::byte> matrix)
-      : format(f), N(outputs), K(inputs), bytes(std::move(matrix)), weights(decoded(f, bytes, N, K)) {
-    if (has_mins(f)) mins = decoded(f, with_codes(f, bytes, N, K, std::byte{0}), N, K);
-  }
-  std::unique_ptr<PackedWeight> pack(CpuLinear& linear) const {
-    const OwnedMatrix part = owned(format, N, K, bytes);
-    return linear.pack({&part, 1});
-  }
-};
-
-std::vector<float> multiply(CpuLinear& linear, const PackedWeight& weight, const std::vector<float>& x, int64_t T, Compute compute) {
-  std::vector<float> xs = x;
-  std::vector<float> y(static_cast<size_t>(T * weight.rows()), -1.0f);
-  LinearArgs args;
-  args.input = TensorView(xs.data(), DType::kF32, {T, weight.cols()});
-  args.y = TensorView(y.data(), DType::kF32, {T, weight.rows()});
-  args.weight = &weight;
-  args.compute = compute;
-  linear.run(args);
-  return y;
-}
-
-// x as the fast mode of the format sees it.
-std::vector<double> prepared(const std::vector<float>& x, int64_t T, int64_t K, Format format, Compute compute) {
-  const ActivationFormat activation = compute == Compute::kFast ? format_activation(format) : ActivationFormat::kF32;
-  std::vector<double> out(x.begin(), x.end());
-  if (activation == ActivationFormat::kBF16) {
-    for (size_t i = 0; i < x.size(); ++i) out[i] = bf16_to_f32(f32_to_bf16(x[i]));
-  } else if (activation != ActivationFormat::kF32) {
-    const int64_t group = activation == ActivationFormat::kInt8PerToken ? K : static_cast<int64_t>(activation);
-    for (int64_t begin = 0; begin < T * K; begin += group) {
-      float most = 0;
-      for (int64_t i = begin; i < begin + group; ++i) most = std::max(most, std::fabs(x[static_cast<size_t>(i)]));
-      for (int64_t i = begin; i < begin + group && most > 0; ++i) {
-        const float q = std::nearbyint(x[static_cast<size_t>(i)] * (127.0f / most));
-        out[static_cast<size_t>(i)] = double{q} * double{most / 127.0f};
-      }
-    }
-  }
-  return out;
-}
-
-// Every fp32 step rounds by at most half a unit of the sum of magnitudes so far, and each scale product and conversion by
-// one more: (K + 8) · 2^-24 · Σ |x · w| bounds the sum whatever the grouping. Formats with mins are sums of two parts that
-// may cancel: there |w| is |scale · code| + |min|.
-void expect_near(const Fixture& f, const std::vector<float>& x, int64_t T, Compute compute, const std::vector<float>& y) {
-  const std::vector<double> in = prepared(x, T, f.K, f.format, compute);
-  for (int64_t t = 0; t < T; ++t) {
-    for (int64_t n = 0; n < f.N; ++n) {
-      double sum = 0, magnitude = 0;
-      for (int64_t k = 0; k < f.K; ++k) {
-        const auto at = static_cast<size_t>(n * f.K + k);
-        const double input = in[static_cast<size_t>(t * f.K + k)], weight = f.weights[at];
-        sum += input * weight;
-        const double min = f.mins.empty() ? 0.0 : f.mins[at];
-        magnitude += std::fabs(input) * (std::fabs(weight - min) + std::fabs(min));
-      }
-      const double tolerance = static_cast<double>(f.K + 8) * 0x1p-24 * magnitude + 1e-30;
-      ASSERT_NEAR(y[static_cast<size_t>(t * f.N + n)], sum, tolerance)
-          << format_name(f.format) << " token " << t << " output " << n << " of " << f.N << " x " << f.K;
-    }
-  }
-}
-
-class LinearTest : public testing::TestWithParam<std::string> {
- protected:
-  ThreadPool one_{1}, three_{3};
-  const Target& target_ = choose_target(GetParam());
-  CpuLinear linear_{one_, target_}, threaded_{three_, target_};
-};
-
-std::vector<std::string> isas() {
-  std::vector<std::string> names;
-  for (const Target& target : available_targets()) names.emplace_back(target.name);
-  return names;
-}
-
 INSTANTIATE_TEST_SUITE_P(Isa, LinearTest, testing::ValuesIn(isas()), [](const auto& param) { return param.param; });
-
-int64_t odd_width(Format format, int64_t blocks) {
-  const int64_t block = format_block_elements(format);
-  return block == 1 ? blocks * 37 : block * blocks;
-}
 
 // Sums inside a group are integers that must fit their registers even if every code and every activation is the largest.
 TEST_P(LinearTest, LargestCodesDoNotOverflow) {
@@ -258,6 +39,61 @@ TEST_P(LinearTest, LargestCodesDoNotOverflow) {
       }
     }
   }
+}
+
+// The most inputs that an int32 accumulator takes: 128 · 127 · 2^17 is just below 2^31.
+TEST_P(LinearTest, WidestWeightDoesNotOverflow) {
+  for (const Format format : {Format::kInt8, Format::kInt7}) {
+    for (const int64_t K : {kMaxCols, kMaxCols - 1}) {
+      const int64_t N = 3;
+      const std::vector<std::byte> any = random_matrix(format, N, K, 3);
+      for (const int code : {0x7f, 0x80}) {
+        const Fixture f(format, N, K, with_codes(format, any, N, K, static_cast<std::byte>(code)));
+        const auto weight = f.pack(linear_);
+        const int64_t value = format == Format::kInt7 ? (code == 0x7f ? 63 : -63) : static_cast<int8_t>(code);
+        for (const int64_t T : {1, 12}) {
+          for (const float sign : {1.0f, -1.0f}) {
+            const std::vector<float> x(static_cast<size_t>(T * K), sign);
+            const std::vector<float> y = multiply(linear_, *weight, x, T, Compute::kFast);
+            const auto sum = static_cast<float>(value * 127 * K * static_cast<int64_t>(sign));
+            for (int64_t i = 0; i < T * N; ++i) {
+              float scale = 0;
+              std::memcpy(&scale, f.bytes.data() + static_cast<size_t>(i % N) * format_row_bytes(format, K), 4);
+              ASSERT_EQ(y[static_cast<size_t>(i)], sum * (scale * (1.0f / 127.0f))) << format_name(format) << " " << K << " " << code;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, RefusesWeightsThatAreTooWide) {
+  const int64_t N = 16, K = kMaxCols + 32;
+  const std::vector<std::byte> bytes = random_matrix(Format::kInt8, N, K, 1);
+  const OwnedMatrix part = owned(Format::kInt8, N, K, bytes);
+  EXPECT_THROW(linear_.pack({&part, 1}), Error);
+  AlignedBuffer memory(packed_bytes(Format::kInt8, N, K));
+  const std::span<const std::byte> packed(reinterpret_cast<const std::byte*>(memory.data()), memory.bytes());
+  EXPECT_EQ(linear_.adopt({Format::kInt8, N, K}, packed, nullptr), nullptr);
+}
+
+TEST_P(LinearTest, AdoptsOnlyWhatPackCouldHaveGiven) {
+  const Fixture f(Format::kQ8_0, 20, 64, 1);
+  const auto weight = f.pack(linear_);
+  const MatrixSize size{Format::kQ8_0, 20, 64};
+  const size_t bytes = weight->packed().size();
+  AlignedBuffer memory(bytes + 64);
+  std::memcpy(memory.data(), weight->packed().data(), bytes);
+  const std::span<const std::byte> all(reinterpret_cast<const std::byte*>(memory.data()), bytes + 64);
+  const auto same = linear_.adopt(size, all.first(bytes), nullptr);
+  ASSERT_NE(same, nullptr);
+  const std::vector<float> x = random_floats(64, 2);
+  EXPECT_EQ(multiply(linear_, *same, x, 1, Compute::kFast), multiply(linear_, *weight, x, 1, Compute::kFast));
+  EXPECT_EQ(linear_.adopt(size, all.first(bytes - 1), nullptr), nullptr);
+  EXPECT_EQ(linear_.adopt(size, all.subspan(4, bytes), nullptr), nullptr);  // not aligned
+  EXPECT_EQ(linear_.adopt({Format::kQ8_0, 20, 0}, all.first(0), nullptr), nullptr);
+  EXPECT_EQ(linear_.adopt({Format::kQ8_0, -16, 64}, all.first(bytes), nullptr), nullptr);
 }
 
 TEST_P(LinearTest, MatchesDoubleSums) {
@@ -298,32 +134,72 @@ TEST_P(LinearTest, SameBitsForAnyNumberOfRowsAndThreads) {
       }
       for (const int64_t T : counts) {
         const std::vector<float> some(x.begin(), x.begin() + T * f.K);
-        for (CpuLinear* linear : {&linear_, &threaded_}) {
-          if (linear == &threaded_ && T > 1 && T % 16 != 1 && T < 100) continue;
+        for (CpuLinear* linear : {&linear_, &halved_, &threaded_}) {
+          if (linear != &linear_ && T > 1 && T % 16 != 1 && T < 100) continue;
           const std::vector<float> y = multiply(*linear, *weight, some, T, compute);
-          ASSERT_EQ(std::memcmp(y.data(), single.data(), y.size() * 4), 0)
-              << format_name(format) << " with " << T << " rows, " << (linear == &linear_ ? "one thread" : "three threads");
+          ASSERT_EQ(std::memcmp(y.data(), single.data(), y.size() * 4), 0) << format_name(format) << " with " << T << " rows, "
+                                                                           << (linear == &linear_   ? 1
+                                                                               : linear == &halved_ ? 2
+                                                                                                    : 3)
+                                                                           << " threads";
         }
       }
     }
   }
 }
 
-// So few outputs that threads divide the rows: parts that do not begin with the first.
+// So few outputs that threads divide the rows: parts that do not begin with the first, of two tiles and of one.
 TEST_P(LinearTest, SameBitsForPartsOfRows) {
   for (const Format format : all_formats()) {
-    const Fixture f(format, 20, odd_width(format, format_block_elements(format) < 256 ? 5 : 3), 3);
-    const auto weight = f.pack(linear_);
-    for (const int64_t T : {64, 75, 95}) {
-      const std::vector<float> x = random_floats(T * f.K, 11);
-      const std::vector<float> y = multiply(threaded_, *weight, x, T, Compute::kFast);
-      for (int64_t t = 0; t < T; ++t) {
-        const std::vector<float> row(x.begin() + t * f.K, x.begin() + (t + 1) * f.K);
-        const std::vector<float> single = multiply(linear_, *weight, row, 1, Compute::kFast);
-        ASSERT_EQ(std::memcmp(y.data() + t * f.N, single.data(), single.size() * 4), 0)
-            << format_name(format) << " row " << t << " of " << T;
+    for (const int64_t N : {20, 9}) {
+      const Fixture f(format, N, odd_width(format, format_block_elements(format) < 256 ? 5 : 3), 3);
+      const auto weight = f.pack(linear_);
+      for (const int64_t T : {64, 75, 95}) {
+        const std::vector<float> x = random_floats(T * f.K, 11);
+        std::vector<float> want;
+        for (int64_t t = 0; t < T; ++t) {
+          const std::vector<float> row(x.begin() + t * f.K, x.begin() + (t + 1) * f.K);
+          const std::vector<float> single = multiply(linear_, *weight, row, 1, Compute::kFast);
+          want.insert(want.end(), single.begin(), single.end());
+        }
+        for (CpuLinear* linear : {&halved_, &threaded_}) {
+          const std::vector<float> y = multiply(*linear, *weight, x, T, Compute::kFast);
+          ASSERT_EQ(std::memcmp(y.data(), want.data(), want.size() * 4), 0) << format_name(format) << " with " << T << " rows of " << N;
+        }
       }
     }
+  }
+}
+
+// Threads are woken where there is enough to do for two: many outputs, or many rows however few the outputs.
+TEST_P(LinearTest, SmallProductsStayOnOneThread) {
+  struct Product {
+    int64_t rows, outputs, inputs;
+    bool shared;
+  };
+  for (const Product& p : {Product{1, 32, 256, false},
+                           {1, 9, 8192, false},
+                           {1, 256, 256, true},
+                           {63, 9, 4096, false},
+                           {64, 9, 256, true},
+                           {512, 16, 64, true},
+                           {64, 9, 32, false}}) {
+    for (const Format format : {Format::kF32, Format::kInt8, Format::kQ8_0}) {
+      const Fixture f(format, p.outputs, p.inputs, 1);
+      const auto weight = f.pack(linear_);
+      const std::vector<float> x = random_floats(p.rows * p.inputs, 2);
+      const uint32_t before = two_.num_shared_loops();
+      multiply(halved_, *weight, x, p.rows, Compute::kFast);
+      EXPECT_EQ(two_.num_shared_loops() > before, p.shared) << p.rows << " rows of " << p.outputs << " x " << p.inputs;
+    }
+  }
+}
+
+TEST_P(LinearTest, NoRowsAndNoOutputs) {
+  for (const Format format : {Format::kF32, Format::kInt8, Format::kQ8_0}) {
+    const Fixture f(format, 20, 64, 1), none(format, 0, 64, 1);
+    EXPECT_TRUE(multiply(halved_, *f.pack(linear_), {}, 0, Compute::kFast).empty());
+    EXPECT_TRUE(multiply(halved_, *none.pack(linear_), random_floats(3 * 64, 2), 3, Compute::kFast).empty());
   }
 }
 
@@ -475,71 +351,6 @@ TEST_P(LinearTest, ZeroAndNanInputs) {
         for (int64_t n = 0; n < 33; ++n) {
           const float value = y[static_cast<size_t>(t * 33 + n)];
           ASSERT_TRUE(t == 1 ? std::isnan(value) : value == 0.0f) << format_name(format) << " token " << t << " of " << T;
-        }
-      }
-    }
-  }
-}
-
-const Target* target_named(std::string_view name) {
-  for (const Target& target : available_targets()) {
-    if (target.name == name) return &target;
-  }
-  return nullptr;
-}
-
-// Sums of integers are exact whichever instructions add them.
-TEST(Amx, IntegersHaveTheBitsOfTheVectorKernels) {
-  const Target *amx = target_named("avx512_amx"), *vectors = target_named("avx512_bf16");
-  if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
-  ThreadPool pool(1);
-  CpuLinear by_registers(pool, *amx), by_vectors(pool, *vectors);
-  for (const Format format : all_formats()) {
-    if (format_activation(format) == ActivationFormat::kF32 || format_activation(format) == ActivationFormat::kBF16) continue;
-    for (const int64_t blocks : {1, 2, 3, 5, 37}) {
-      if (format_block_elements(format) == 256 && blocks > 3) continue;
-      const Fixture f(format, 83, odd_width(format, blocks), 3);
-      const auto weight = f.pack(by_registers), same = f.pack(by_vectors);
-      for (const int64_t T : {3, 5, 8, 9, 16, 17, 31, 33, 47, 64, 300}) {
-        const std::vector<float> x = random_floats(T * f.K, 5);
-        const std::vector<float> y = multiply(by_registers, *weight, x, T, Compute::kFast);
-        const std::vector<float> want = multiply(by_vectors, *same, x, T, Compute::kFast);
-        ASSERT_EQ(std::memcmp(y.data(), want.data(), y.size() * 4), 0) << format_name(format) << " " << f.K << " with " << T << " rows";
-      }
-    }
-  }
-}
-
-// contract/linear.h: in every 32 inputs the first and the second numbers of the pairs by themselves, what is left pair by pair.
-TEST(Amx, Bf16IsSummedAsTheContractTells) {
-  const Target* amx = target_named("avx512_amx");
-  if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
-  ThreadPool pool(1);
-  CpuLinear linear(pool, *amx);
-  for (const int64_t K : {31, 32, 63, 77, 1024}) {
-    const Fixture f(Format::kBF16, 35, K, 9);
-    const auto weight = f.pack(linear);
-    for (const int64_t T : {1, 20, 70}) {
-      const std::vector<float> x = random_floats(T * K, 13);
-      const std::vector<float> y = multiply(linear, *weight, x, T, Compute::kFast);
-      const auto product = [&](int64_t t, int64_t n, int64_t k, float sum) {
-        if (k >= K) return sum;
-        return std::fma(bf16_to_f32(f32_to_bf16(x[static_cast<size_t>(t * K + k)])), f.weights[static_cast<size_t>(n * K + k)], sum);
-      };
-      for (int64_t t = 0; t < T; ++t) {
-        for (int64_t n = 0; n < f.N; ++n) {
-          float sum = 0;
-          int64_t k = 0;
-          for (; k + 32 <= K; k += 32) {
-            float first = 0, second = 0;
-            for (int64_t i = k; i < k + 32; i += 2) {
-              first = product(t, n, i, first);
-              second = product(t, n, i + 1, second);
-            }
-            sum += first + second;
-          }
-          for (; k < K; k += 2) sum = product(t, n, k, product(t, n, k + 1, sum));
-          ASSERT_EQ(y[static_cast<size_t>(t * f.N + n)], sum) << "K " << K << " token " << t << " output " << n;
         }
       }
     }

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace citius {
@@ -19,6 +21,34 @@ TEST(ThreadPool, EveryIndexOnceForManyLoops) {
     });
     for (int hit : hits) ASSERT_EQ(hit, 1);
   }
+}
+
+// After pauses in which workers fall asleep, and after such in which some just do.
+TEST(ThreadPool, WakesWorkersThatSleep) {
+  for (const int threads : {2, 4}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 300; ++round) {
+      std::this_thread::sleep_for(std::chrono::microseconds(round % 3 * 60));
+      std::atomic<int> calls{0};
+      pool.run([&](int, int) { ++calls; });
+      ASSERT_EQ(calls, threads);
+    }
+  }
+}
+
+TEST(ThreadPool, LoopsOfLessThanTwoGrainsStayOnTheCallingThread) {
+  ThreadPool pool(2);
+  const auto shared = [&](int64_t count) {
+    const uint32_t before = pool.num_shared_loops();
+    pool.parallel_for(count, 10, [](int64_t, int64_t) {});
+    return pool.num_shared_loops() != before;
+  };
+  EXPECT_FALSE(shared(0));
+  EXPECT_FALSE(shared(10));
+  EXPECT_TRUE(shared(11));
+  ThreadPool alone(1);
+  alone.run([](int, int) {});
+  EXPECT_EQ(alone.num_shared_loops(), 0U);
 }
 
 TEST(ThreadPool, SharesOutEveryIndexOnce) {

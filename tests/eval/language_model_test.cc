@@ -75,7 +75,7 @@ TEST(LanguageModel, TheMostLikelyTokenOfEveryRow) {
   const TensorView hidden = decoder.forward({&step, 1});
   for (const std::vector<int64_t>& rows : {std::vector<int64_t>{69}, {0, 69}, {3, 1, 40, 41, 2}}) {
     const TensorView logits = decoder.logits(hidden, rows);
-    const std::vector<int32_t> tokens = decoder.most_likely(logits);
+    const std::span<const int32_t> tokens = decoder.most_likely(logits);
     ASSERT_EQ(tokens.size(), rows.size());
     for (size_t i = 0; i < rows.size(); ++i) {
       const float* row = logits.row(static_cast<int64_t>(i));
@@ -83,7 +83,8 @@ TEST(LanguageModel, TheMostLikelyTokenOfEveryRow) {
     }
   }
   std::vector<float> equal(8, 1.0f);  // the first of equal ones
-  EXPECT_EQ(decoder.most_likely(TensorView(equal.data(), DType::kF32, {2, 4})), (std::vector<int32_t>{0, 0}));
+  const std::span<const int32_t> first = decoder.most_likely(TensorView(equal.data(), DType::kF32, {2, 4}));
+  EXPECT_EQ(std::vector<int32_t>(first.begin(), first.end()), (std::vector<int32_t>{0, 0}));
 }
 
 TEST(Quality, AModelAgreesWithItselfAndNotWithAnother) {

@@ -99,8 +99,8 @@ struct AttentionArgs {
   KvLayer* kv = nullptr;
   float scale = 1;  // more than 0
   bool causal = false;
-  int64_t window = 0;
-  float softcap = 0;
+  int64_t window = 0;           // 0: none
+  float softcap = 0;            // 0: none
   const float* bias = nullptr;  // [H, 2R + 1] or null
   int64_t bias_radius = 0;      // R
   TensorView out;

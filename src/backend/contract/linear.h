@@ -35,8 +35,10 @@ struct LinearInput {
 ///     summed by themselves: acc += a + b, a = fma(x[2i], w[2i], a) and b = fma(x[2i+1], w[2i+1], b) over ascending i from 0.
 ///   int8 activations, fast: x is quantized per token or per group of inputs (scale = max|x| / 127, q = round to nearest
 ///     even of x · (127 / max|x|), all zero where max|x| is 0); inside the smaller of activation group and weight group the
-///     sum of integer products is exact in int32; then acc = fma(float(sum), w_scale · x_scale, acc), groups ascending.
-///     Formats with an offset (w = scale · q + min) add acc = fma(float(Σ q_x), min · x_scale, acc) after it.
+///     sum S of the products of q and the weights' codes is exact in int32; then acc = fma(float(S), w_scale · x_scale, acc), groups
+///     ascending. Scales of two factors (w_scale = d · scale, min = -dmin · min) are products rounded to fp32 by themselves.
+///     Formats with a zero (w = scale · (code - zero)): S - zero · Σ q takes the place of S, an integer that fp32 holds.
+///     Formats with a minimum (w = scale · code + min): acc = fma(float(Σ q) · x_scale, min, acc) follows, its product rounded by itself.
 struct LinearArgs {
   LinearInput input;                     // x [T, K]
   const PackedWeight* weight = nullptr;  // [N, K]

@@ -213,7 +213,9 @@ void CpuBackend::attention(const AttentionArgs& args) {
   const int64_t H = args.q.shape[1], D = kv.head_dim;
   CHECK(args.q.shape.rank() == 3 && args.q.shape[2] == D && H % kv.heads == 0 && args.out.shape == args.q.shape);
   CHECK(args.k.shape == args.v.shape && (!args.k || (args.k.shape == Shape{args.q.rows(), kv.heads, D})));
-  CHECK(args.scale > 0);
+  CHECK(args.scale > 0 && args.window >= 0 && args.softcap >= 0);
+  const int64_t rotary = args.rope ? args.rope->rotary : 0;
+  CHECK(rotary >= 0 && rotary % 2 == 0 && rotary <= D);
   check_sequences(args.sequences, args.num_sequences, kv, args.q.rows());
   if (trace_.on()) {
     trace_.print("attention {} [{}, {}, {}]{}{}: {}", kv_type_info(kv.type).name, H, kv.heads, D, args.rope ? " with rope" : "",

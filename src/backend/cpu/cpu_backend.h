@@ -3,9 +3,9 @@
 #pragma once
 
 #include "backend/backend.h"
-#include "backend/cpu/dispatch_trace.h"
 #include "backend/cpu/linear.h"
 #include "backend/cpu/target.h"
+#include "backend/dispatch_trace.h"
 #include "base/thread_pool.h"
 
 namespace citius::cpu {

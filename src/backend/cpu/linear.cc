@@ -47,7 +47,9 @@ std::unique_ptr<PackedWeight> CpuLinear::pack(std::span<const OwnedMatrix> parts
 
 std::unique_ptr<PackedWeight> CpuLinear::adopt(const MatrixSize& size, std::span<const std::byte> packed,
                                                std::shared_ptr<const void> owner) {
-  if (size.cols < 1 || packed.size() != packed_bytes(size.format, size.rows, size.cols)) return nullptr;
+  if (size.rows < 0 || size.cols < 1 || size.cols > kMaxCols) return nullptr;
+  if (reinterpret_cast<uintptr_t>(packed.data()) % kTileAlignment != 0) return nullptr;
+  if (packed.size() != packed_bytes(size.format, size.rows, size.cols)) return nullptr;
   return std::make_unique<PackedTiles>(size, *target_.linear, reinterpret_cast<const uint8_t*>(packed.data()), std::move(owner));
 }
 
@@ -101,7 +103,8 @@ void CpuLinear::run(const LinearArgs& args) {
   const Product product{input, task, fast ? kernels.fast : kernels.exact, fast ? kernels.panel_tiles : target_.linear->exact_panel_tiles,
                         fill_first};
   FlushDenormals flush;
-  const bool alone = pool_.num_threads() == 1 || task.tile_end == 1 || rows * weight.rows() * weight.cols() < kSmallProduct;
+  const bool alone =
+      pool_.num_threads() == 1 || (task.tile_end == 1 && rows < kManyRows) || rows * weight.rows() * weight.cols() < kSmallProduct;
   if (alone || fill_first) input.fill(0, rows, 0);
   if (alone) {
     product.kernel(task);

@@ -11,10 +11,6 @@
 namespace citius::cpu {
 namespace {
 
-constexpr int64_t kAlign = 64;
-// The int32 accumulator of int8 rows holds 128 · 127 · K.
-constexpr int64_t kMaxCols = int64_t{1} << 17;
-
 int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 void put_byte(uint8_t* out, const uint8_t* full, int plane) {
@@ -99,11 +95,11 @@ void pack_floats(const std::byte* const* rows, int64_t cols, int64_t pair, T* ou
 TileLayout tile_layout(Format format, int64_t cols) {
   switch (format) {
     case Format::kF32: return {cols * kTile * 4, 0};
-    case Format::kF16: return {round_up(cols * kTile * 2, kAlign), 0};
+    case Format::kF16: return {round_up(cols * kTile * 2, kTileAlignment), 0};
     case Format::kBF16: return {round_up(cols, 2) * kTile * 2, 0};
     default: break;
   }
-  const int64_t scales = round_up(scale_bytes(format, cols), kAlign);
+  const int64_t scales = round_up(scale_bytes(format, cols), kTileAlignment);
   return {scales + round_up(cols, kBlock) / kBlock * code_bits(format) * 64, scales};
 }
 

@@ -21,6 +21,11 @@ TileLayout tile_layout(Format format, int64_t cols);
 /// Names the layout of this file and of linear_kernels.h, which is the same for every instruction set: to be changed with it.
 inline constexpr const char* kPacking = "tiles16.1";
 
+/// Most inputs of a weight: the int32 accumulator of int8 rows holds 128 · 127 · K.
+inline constexpr int64_t kMaxCols = int64_t{1} << 17;
+/// What tiles are aligned to, in bytes.
+inline constexpr int64_t kTileAlignment = 64;
+
 /// Bytes of a packed matrix.
 size_t packed_bytes(Format format, int64_t rows, int64_t cols);
 

@@ -19,7 +19,7 @@ class PlannedWeight final : public PackedWeight {
 }  // namespace
 
 PlanBackend::PlanBackend(const BackendOptions& options)
-    : target_(choose_target(options.isa)), pool_(options.num_threads > 0 ? options.num_threads : default_num_threads()) {}
+    : target_(choose_target(options.isa)), num_threads_(options.num_threads > 0 ? options.num_threads : default_num_threads()) {}
 
 const FormatKernels& PlanBackend::kernels(const PackedWeight& weight) const {
   return target_.linear->formats[static_cast<size_t>(weight.format())];
@@ -35,17 +35,17 @@ KernelChoice PlanBackend::explain(const PackedWeight& weight, Compute compute) c
 }
 
 size_t PlanBackend::workspace_bytes() const {
-  return activation_bytes_ + row_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * pool_.num_threads());
+  return activation_bytes_ + row_bytes_ + attention_bytes_ + static_cast<size_t>(kLinearScratch * num_threads_);
 }
 
 void PlanBackend::linear(const LinearArgs& args) {
   const ActivationPlan plan = args.compute == Compute::kFast ? kernels(*args.weight).plan : ActivationPlan{};
   activation_bytes_ = std::max(activation_bytes_, PreparedInput::bytes(args.input, plan));
-  row_bytes_ = std::max(row_bytes_, PreparedInput::row_bytes(args.input, plan, pool_.num_threads()));
+  row_bytes_ = std::max(row_bytes_, PreparedInput::row_bytes(args.input, plan, num_threads_));
 }
 
 void PlanBackend::attention(const AttentionArgs& args) {
-  attention_bytes_ = std::max(attention_bytes_, plan_attention(args, pool_.num_threads()).bytes(pool_.num_threads()));
+  attention_bytes_ = std::max(attention_bytes_, plan_attention(args, num_threads_).bytes(num_threads_));
 }
 
 }  // namespace citius::cpu

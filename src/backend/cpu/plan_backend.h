@@ -14,7 +14,9 @@ class PlanBackend final : public Backend {
 
   std::string name() const override { return "plan"; }
   std::string isa() const override { return std::string(target_.name); }
+  /// One, as there is nothing to compute.
   ThreadPool& threads() override { return pool_; }
+  int num_threads() override { return num_threads_; }
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override;
   bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
@@ -33,7 +35,8 @@ class PlanBackend final : public Backend {
   const FormatKernels& kernels(const PackedWeight& weight) const;
 
   const Target& target_;
-  ThreadPool pool_;
+  const int num_threads_;
+  ThreadPool pool_{1};
   size_t activation_bytes_ = 0;
   size_t row_bytes_ = 0;
   size_t attention_bytes_ = 0;

@@ -42,7 +42,8 @@ void CpuBackend::add(const AddArgs& args) {
 }
 
 void CpuBackend::rope(const RopeArgs& args) {
-  CHECK(args.x && args.x.shape.rank() == 3 && args.rotation.rotary % 2 == 0 && args.rotation.rotary <= args.x.shape[2]);
+  CHECK(args.x && args.x.shape.rank() == 3 && args.rotation.rotary >= 0 && args.rotation.rotary % 2 == 0 &&
+        args.rotation.rotary <= args.x.shape[2]);
   if (trace_.on()) trace_.print("rope: {}", target_.name);
   run_rows(pool_, args.x, rope_task(args.x, args.rotation), target_.ops->rope);
 }

@@ -41,16 +41,31 @@ uint64_t enabled_state() {
   return (uint64_t{high} << 32) | low;
 }
 
+constexpr int kTileData = 18;  // XFEATURE_XTILEDATA
+
+// Whether Linux lets programs ask for the tile registers of AMX.
+bool offers_amx() {
+#if defined(__linux__)
+  constexpr int kSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
+  uint64_t features = 0;
+  return syscall(SYS_arch_prctl, kSupported, &features) == 0 && (features >> kTileData & 1) != 0;
+#else
+  return false;
+#endif
+}
+
 // Linux saves the tile registers of AMX only for a process that asks to use them, all its threads and children from then on. They need 8 KB
-// more on a signal's stack then, so that sigaltstack() refuses small ones.
+// more on a signal's stack then, so that sigaltstack() refuses small ones: who uses other instructions does not ask.
 bool permit_amx() {
 #if defined(__linux__)
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 #else
   return false;
 #endif
 }
+
+bool permitted(std::string_view isa) { return isa != "avx512_amx" || permit_amx(); }
 
 // An instruction set counts when the processor has it and the system saves its registers (XCR0).
 CpuBits read_cpu() {
@@ -71,7 +86,7 @@ CpuBits read_cpu() {
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return bits;
   bits.avx_vnni = bits.avx2 && (a & (1u << 4)) != 0;
   bits.avx512_bf16 = bits.avx512_vnni && (a & (1u << 5)) != 0;
-  bits.avx512_amx = bits.avx512_bf16 && amx && permit_amx();
+  bits.avx512_amx = bits.avx512_bf16 && amx && offers_amx();
   return bits;
 }
 
@@ -88,6 +103,8 @@ bool machine_has(std::string_view isa) {
 
 #elif defined(__aarch64__)
 
+bool permitted(std::string_view) { return true; }
+
 bool machine_has(std::string_view isa) {
   static const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   constexpr unsigned long kBf16 = HWCAP2_I8MM | HWCAP2_BF16;
@@ -98,6 +115,8 @@ bool machine_has(std::string_view isa) {
 }
 
 #else
+
+bool permitted(std::string_view) { return true; }
 
 bool machine_has(std::string_view isa) { return isa == "portable"; }
 
@@ -124,6 +143,13 @@ std::vector<Target> find_targets() {
   return targets;
 }
 
+const Target& best_target() {
+  for (const Target& target : available_targets()) {
+    if (permitted(target.name)) return target;
+  }
+  return available_targets().back();  // not reached: `portable` asks for nothing
+}
+
 }  // namespace
 
 const std::vector<Target>& available_targets() {
@@ -135,12 +161,12 @@ const Target& choose_target(std::string_view name) {
   std::string_view wanted = name;
   if (wanted.empty()) {
     const char* forced = std::getenv("CITIUS_ISA");
-    if (forced == nullptr || *forced == '\0') return available_targets().front();
+    if (forced == nullptr || *forced == '\0') return best_target();
     wanted = forced;
   }
   std::vector<std::string_view> names;
   for (const Target& target : available_targets()) {
-    if (target.name == wanted) return target;
+    if (target.name == wanted && permitted(wanted)) return target;
     names.push_back(target.name);
   }
   const std::string_view where = name.empty() ? "CITIUS_ISA" : "isa";

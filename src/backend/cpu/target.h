@@ -30,7 +30,8 @@ struct Target {
   const OpKernels* ops = nullptr;
 };
 
-/// Those that this machine can run, best first. Never empty: `portable` runs everywhere.
+/// Those that this machine can run, best first. Never empty: `portable` runs everywhere. To be run, a target is to be had of
+/// choose_target(), which asks the system for registers that it gives only to who asks.
 const std::vector<Target>& available_targets();
 /// The target of this name; where empty, of CITIUS_ISA; where that is unset, the best. Throws Error{kUsage} for an unknown
 /// name or one this machine cannot run.

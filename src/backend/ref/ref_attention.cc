@@ -139,6 +139,7 @@ std::vector<const SequenceSpan*> owners(const SequenceSpan* sequences, int64_t c
 }  // namespace
 
 void RefBackend::kv_write(const KvWriteArgs& args) {
+  trace("kv_write");
   KvLayer& kv = *args.kv;
   const auto owner = owners(args.sequences, args.num_sequences, args.k.rows());
   threads_.parallel_for(args.k.rows(), 1, [&](int64_t begin, int64_t end) {
@@ -155,6 +156,7 @@ void RefBackend::kv_write(const KvWriteArgs& args) {
 }
 
 void RefBackend::attention(const AttentionArgs& args) {
+  trace("attention");
   if (args.rope) rope({args.q, *args.rope});
   if (args.rope && args.k) rope({args.k, *args.rope});
   if (args.k) kv_write({args.k, args.v, args.sequences, args.num_sequences, args.kv});

@@ -37,6 +37,7 @@ double activate(ActivationKind kind, double x) {
 }
 
 void RefBackend::norm(const NormArgs& args) {
+  trace("norm");
   const Rows rows(args.x);
   const auto C = static_cast<double>(rows.channels);
   threads_.parallel_for(rows.count, 1, [&](int64_t begin, int64_t end) {
@@ -61,6 +62,7 @@ void RefBackend::norm(const NormArgs& args) {
 }
 
 void RefBackend::gated(const GatedArgs& args) {
+  trace("gated");
   threads_.parallel_for(args.gate.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* gate = args.gate.row(t);
@@ -74,6 +76,7 @@ void RefBackend::gated(const GatedArgs& args) {
 }
 
 void RefBackend::add(const AddArgs& args) {
+  trace("add");
   threads_.parallel_for(args.a.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* a = args.a.row(t);
@@ -85,6 +88,7 @@ void RefBackend::add(const AddArgs& args) {
 }
 
 void RefBackend::rope(const RopeArgs& args) {
+  trace("rope");
   const Rotation& by = args.rotation;
   const int64_t H = args.x.shape[1], D = args.x.shape[2], half = by.rotary / 2;
   threads_.parallel_for(args.x.rows(), 1, [&](int64_t begin, int64_t end) {

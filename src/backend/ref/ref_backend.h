@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend/backend.h"
+#include "backend/dispatch_trace.h"
 
 namespace citius::ref {
 
@@ -27,7 +28,12 @@ class RefBackend : public Backend {
   void attention(const AttentionArgs& args) override;
 
  private:
+  void trace(const char* op) {
+    if (trace_.on()) trace_.print("{}: scalar reference", op);
+  }
+
   ThreadPool threads_;
+  DispatchTrace trace_;
 };
 
 /// The activation in double.

@@ -82,6 +82,7 @@ std::unique_ptr<PackedWeight> RefBackend::pack(std::span<const OwnedMatrix> part
 KernelChoice RefBackend::explain(const PackedWeight&, Compute) const { return {"reference", {}}; }
 
 void RefBackend::linear(const LinearArgs& args) {
+  trace("linear");
   const PackedWeight& weight = *args.weight;
   const int64_t T = args.input.x.rows(), N = weight.rows(), K = weight.cols();
   TensorView x = args.input.x;

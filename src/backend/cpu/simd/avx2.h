@@ -62,7 +62,6 @@ inline F32x16 operator*(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo),
 inline F32x16 operator/(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
 inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) { return {_mm256_fnmadd_ps(a.lo, b.lo, c.lo), _mm256_fnmadd_ps(a.hi, b.hi, c.hi)}; }
-inline F32x16 sqrt(F32x16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 inline F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 inline F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 inline F32x16 abs(F32x16 a) {
@@ -78,7 +77,6 @@ inline Mask16 compare(F32x16 a, F32x16 b) {
   return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, kPredicate)), _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, kPredicate))};
 }
 inline Mask16 less(F32x16 a, F32x16 b) { return compare<_CMP_LT_OQ>(a, b); }
-inline Mask16 less_equal(F32x16 a, F32x16 b) { return compare<_CMP_LE_OQ>(a, b); }
 inline Mask16 unordered(F32x16 a) { return compare<_CMP_UNORD_Q>(a, a); }
 inline F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(m.lo)), _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(m.hi))};
@@ -118,7 +116,6 @@ inline I32x16 to_i32(F32x16 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_
 inline F32x16 as_f32(I32x16 a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
 inline I32x16 as_i32(F32x16 a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
 
-inline I32x16 load_u16(const uint16_t* p) { return {_mm256_cvtepu16_epi32(load_128(p)), _mm256_cvtepu16_epi32(load_128(p + 8))}; }
 inline I32x16 load_u8_to_i32(const uint8_t* p) {
   const __m128i bytes = load_128(p);
   return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};

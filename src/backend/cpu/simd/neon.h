@@ -85,13 +85,9 @@ inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
 inline F32x16 fnma(F32x16 x, F32x16 y, F32x16 z) {
   return {vfmsq_f32(z.a, x.a, y.a), vfmsq_f32(z.b, x.b, y.b), vfmsq_f32(z.c, x.c, y.c), vfmsq_f32(z.d, x.d, y.d)};
 }
-inline F32x16 sqrt(F32x16 x) { return {vsqrtq_f32(x.a), vsqrtq_f32(x.b), vsqrtq_f32(x.c), vsqrtq_f32(x.d)}; }
 inline F32x16 abs(F32x16 x) { return {vabsq_f32(x.a), vabsq_f32(x.b), vabsq_f32(x.c), vabsq_f32(x.d)}; }
 inline F32x16 round_even(F32x16 x) { return {vrndnq_f32(x.a), vrndnq_f32(x.b), vrndnq_f32(x.c), vrndnq_f32(x.d)}; }
 inline Mask16 less(F32x16 x, F32x16 y) { return {vcltq_f32(x.a, y.a), vcltq_f32(x.b, y.b), vcltq_f32(x.c, y.c), vcltq_f32(x.d, y.d)}; }
-inline Mask16 less_equal(F32x16 x, F32x16 y) {
-  return {vcleq_f32(x.a, y.a), vcleq_f32(x.b, y.b), vcleq_f32(x.c, y.c), vcleq_f32(x.d, y.d)};
-}
 inline uint32x4_t is_nan(float32x4_t x) { return vmvnq_u32(vceqq_f32(x, x)); }
 inline Mask16 unordered(F32x16 x) { return {is_nan(x.a), is_nan(x.b), is_nan(x.c), is_nan(x.d)}; }
 inline F32x16 select(Mask16 m, F32x16 x, F32x16 y) {
@@ -147,10 +143,6 @@ inline I32x16 as_i32(F32x16 x) {
 
 inline int32x4_t widen_low(uint16x8_t x) { return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(x))); }
 inline int32x4_t widen_high(uint16x8_t x) { return vreinterpretq_s32_u32(vmovl_high_u16(x)); }
-inline I32x16 load_u16(const uint16_t* p) {
-  const uint16x8_t low = vld1q_u16(p), high = vld1q_u16(p + 8);
-  return {widen_low(low), widen_high(low), widen_low(high), widen_high(high)};
-}
 inline I32x16 load_u8_to_i32(const uint8_t* p) {
   const uint8x16_t bytes = vld1q_u8(p);
   const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_high_u8(bytes);

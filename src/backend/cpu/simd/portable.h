@@ -76,10 +76,6 @@ inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
 #endif
 }
 inline F32x16 fnma(F32x16 a, F32x16 b, F32x16 c) { return fma({-a.v}, b, c); }
-inline F32x16 sqrt(F32x16 a) {
-  for (int i = 0; i < 16; ++i) a.v[i] = __builtin_sqrtf(a.v[i]);
-  return a;
-}
 
 inline I32x16 zero_i32() { return {IntVector{}}; }
 inline I32x16 set_i32(int32_t x) { return {IntVector{} + x}; }
@@ -108,7 +104,6 @@ inline I32x16 shift_right(I32x16 a) {
 inline I32x16 select(Mask16 m, I32x16 a, I32x16 b) { return {(a.v & m.v) | (b.v & ~m.v)}; }
 inline F32x16 select(Mask16 m, F32x16 a, F32x16 b) { return as_f32(select(m, as_i32(a), as_i32(b))); }
 inline Mask16 less(F32x16 a, F32x16 b) { return {a.v < b.v}; }
-inline Mask16 less_equal(F32x16 a, F32x16 b) { return {a.v <= b.v}; }
 inline Mask16 unordered(F32x16 a) { return {a.v != a.v}; }
 inline Mask16 less(I32x16 a, I32x16 b) { return {a.v < b.v}; }
 inline Mask16 equal(I32x16 a, I32x16 b) { return {a.v == b.v}; }

@@ -1,11 +1,11 @@
-#include "backend/cpu/dispatch_trace.h"
+#include "backend/dispatch_trace.h"
 
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/error.h"
 
-namespace citius::cpu {
+namespace citius {
 
 DispatchTrace::DispatchTrace() {
   const char* text = std::getenv("CITIUS_TRACE");
@@ -25,4 +25,4 @@ void DispatchTrace::print_once(std::string line) {
   std::fputs(line.c_str(), stderr);
 }
 
-}  // namespace citius::cpu
+}  // namespace citius

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace citius::cpu {
+namespace citius {
 
 class DispatchTrace {
  public:
@@ -28,4 +28,4 @@ class DispatchTrace {
   std::set<std::string> printed_;
 };
 
-}  // namespace citius::cpu
+}  // namespace citius
