@@ -38,11 +38,13 @@ void for_each_group(const CgroupFiles& files, std::string_view controller, const
   }
 }
 
+// File pages are given back before anyone is killed, active ones too: a mapped model is among them after a few starts. Pages of shared
+// memory and locked ones are in neither list.
 struct Names {
-  const char *limit, *usage, *reclaimable;
+  const char *limit, *usage, *active_files, *inactive_files;
 };
-constexpr Names kVersion1 = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "};
-constexpr Names kVersion2 = {"memory.max", "memory.current", "inactive_file "};
+constexpr Names kVersion1 = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_active_file ", "total_inactive_file "};
+constexpr Names kVersion2 = {"memory.max", "memory.current", "active_file ", "inactive_file "};
 
 // Processors that one group's quota allows.
 std::optional<double> cpus_of(const fs::path& folder, int version) {
@@ -66,7 +68,9 @@ std::optional<CgroupMemory> cgroup_memory(const CgroupFiles& files) {
     const Names& names = version == 2 ? kVersion2 : kVersion1;
     const auto limit = number_in(folder / names.limit);
     if (!limit) return;
-    const int64_t used = number_in(folder / names.usage).value_or(0) - number_after(folder / "memory.stat", names.reclaimable);
+    const fs::path stat = folder / "memory.stat";
+    const int64_t reclaimable = number_after(stat, names.active_files) + number_after(stat, names.inactive_files);
+    const int64_t used = number_in(folder / names.usage).value_or(0) - reclaimable;
     const CgroupMemory memory{*limit, std::max<int64_t>(0, used)};
     if (!found || memory.limit - memory.used < found->limit - found->used) found = memory;
   });

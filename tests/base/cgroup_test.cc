@@ -38,7 +38,7 @@ TEST_F(CgroupTest, TightestMemoryOfVersion2) {
   EXPECT_FALSE(memory());
   put("outer/memory.max", "1000\n");
   put("outer/memory.current", "700\n");
-  put("outer/memory.stat", "anon 500\nfile 200\ninactive_file 150\n");
+  put("outer/memory.stat", "anon 450\nfile 250\nshmem 60\ninactive_anon 510\ninactive_file 110\nactive_file 40\nunevictable 40\n");
   put("memory.max", "5000\n");
   put("memory.current", "700\n");
   ASSERT_TRUE(memory());
@@ -54,6 +54,8 @@ TEST_F(CgroupTest, MemoryOfVersion1) {
   put("memory/a/memory.usage_in_bytes", "400\n");
   ASSERT_TRUE(memory());
   EXPECT_EQ(memory()->limit - memory()->used, 600);
+  put("memory/a/memory.stat", "inactive_file 1\nactive_file 2\ntotal_inactive_file 100\ntotal_active_file 250\n");
+  EXPECT_EQ(memory()->used, 50);
 }
 
 TEST_F(CgroupTest, TightestQuotaOfVersion2) {
