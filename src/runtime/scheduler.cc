@@ -45,14 +45,14 @@ void Scheduler::cancel(Id id) {
 
 std::vector<Scheduler::Id> Scheduler::take_dropped() { return std::exchange(dropped_, {}); }
 
+// One order for all, waiting or running, which time does not change: whoever goes first now is never made to wait by someone it will
+// have to make way for.
 bool Scheduler::precedes(Id a, Id b) const {
-  const int32_t left = sequences_.at(a).request.priority, right = sequences_.at(b).request.priority;
+  const double left = urgency(sequences_.at(a)), right = urgency(sequences_.at(b));
   return left != right ? left > right : a < b;  // ids grow with the order of arrival
 }
 
-double Scheduler::urgency(const Sequence& sequence, double now_s) const {
-  return sequence.request.priority + (now_s - sequence.arrival_s) / options_.aging_s;
-}
+double Scheduler::urgency(const Sequence& sequence) const { return sequence.request.priority - sequence.arrival_s / options_.aging_s; }
 
 void Scheduler::drop_late(double now_s) {
   for (const auto& [id, sequence] : sequences_) {
@@ -68,7 +68,7 @@ std::span<const Scheduler::Work> Scheduler::plan(double now_s) {
   CHECK(!pending_);  // commit() before the next plan
   work_.clear();
   drop_late(now_s);
-  make_way(now_s);
+  make_way();
   int64_t budget = options_.step_tokens;
   // Replies first: each needs one token, and whoever reads them waits for it. Then what is left of prompts, then new
   // ones.
@@ -82,7 +82,7 @@ std::span<const Scheduler::Work> Scheduler::plan(double now_s) {
       }
     }
   }
-  admit(now_s, budget);
+  admit(budget);
   if (work_.empty() && !running_.empty()) {
     fail(ErrorKind::kResource, "keys and values", "all {} blocks are held elsewhere", blocks_.num_blocks());
   }
@@ -90,21 +90,34 @@ std::span<const Scheduler::Work> Scheduler::plan(double now_s) {
   return work_;
 }
 
-// A waiting sequence of higher priority than the last running one takes its place.
-void Scheduler::make_way(double now_s) {
-  while (!waiting_.empty() && !running_.empty()) {
-    const Sequence& next = at(*next_waiting(now_s));
-    const int64_t needed = blocks_for(static_cast<int64_t>(next.tokens.size()));
-    const bool fits = std::ssize(running_) < options_.max_running && has_room(needed);
-    if (fits || next.request.priority <= at(running_.back()).request.priority) return;
-    preempt(running_.back());
+// The next waiting sequence takes the place of running ones that come after it and have a lower priority, as few as make room for it;
+// where all of them would not, none goes.
+void Scheduler::make_way() {
+  if (waiting_.empty()) return;
+  const Id id = *next_waiting();
+  Sequence& next = at(id);
+  std::vector<Id> lower;  // the last first
+  for (auto place = running_.rbegin(); place != running_.rend() && precedes(id, *place); ++place) {
+    if (at(*place).request.priority < next.request.priority) lower.push_back(*place);
   }
+  if (lower.empty()) return;
+  find_beginning(next);  // keeps what it shares with others
+  const int64_t needed = blocks_for(std::ssize(next.tokens)) - std::ssize(next.blocks);
+  const auto fits = [&](size_t count) {
+    return std::ssize(running_) - static_cast<int64_t>(count) < options_.max_running && has_room(needed, std::span(lower).first(count));
+  };
+  size_t count = 0;
+  if (fits(lower.size())) {
+    while (!fits(count)) ++count;
+  }
+  release_blocks(next);
+  for (size_t i = 0; i < count; ++i) preempt(lower[i]);
 }
 
-void Scheduler::admit(double now_s, int64_t budget) {
+void Scheduler::admit(int64_t budget) {
   std::vector<Id> later;  // no more than could run: a long queue is not searched through
   while (budget > 0 && !waiting_.empty() && std::ssize(running_) + std::ssize(later) < options_.max_running) {
-    const auto place = next_waiting(now_s);
+    const auto place = next_waiting();
     const Id id = *place;
     const Beginning beginning = begin(id);
     if (beginning == Beginning::kNoRoom) break;  // not overtaken by smaller ones: it would wait for ever
@@ -119,36 +132,47 @@ void Scheduler::admit(double now_s, int64_t budget) {
   waiting_.insert(waiting_.end(), later.begin(), later.end());
 }
 
-// Whether a sequence that needs so many blocks may begin: every running one is left a block to grow.
-// Whoever runs and does not have all its blocks yet may take one more soon.
-bool Scheduler::has_room(int64_t num_blocks) const {
-  const auto growing = std::count_if(running_.begin(), running_.end(), [&](Id id) {
-    const SequenceRequest& request = sequences_.at(id).request;
-    return std::ssize(sequences_.at(id).blocks) < blocks_for(std::ssize(request.prompt) + request.max_tokens);
-  });
-  return running_.empty() || num_blocks + growing <= blocks_.num_free();
+// Whether a sequence that needs so many blocks may begin, once those of `without` have ended: every other running one is left the blocks
+// of what is known of it, and one to grow.
+bool Scheduler::has_room(int64_t num_blocks, std::span<const Id> without) const {
+  int64_t free = blocks_.num_free(), others = 0;
+  std::map<int32_t, int32_t> given;  // references to a block that go
+  for (Id id : running_) {
+    const Sequence& sequence = sequences_.at(id);
+    if (std::find(without.begin(), without.end(), id) != without.end()) {
+      for (int32_t block : sequence.blocks) free += ++given[block] == blocks_.references(block) ? 1 : 0;
+      continue;
+    }
+    const int64_t most = blocks_for(std::ssize(sequence.request.prompt) + sequence.request.max_tokens);
+    free -= std::min(most, blocks_for(std::ssize(sequence.tokens)) + 1) - std::ssize(sequence.blocks);
+    ++others;
+  }
+  return others == 0 || num_blocks <= free;
+}
+
+// Gives the sequence the blocks that are known of its beginning. The last token always passes through the model: its logits are wanted.
+void Scheduler::find_beginning(Sequence& sequence) {
+  CHECK(sequence.blocks.empty() && sequence.fed == 0);
+  if (!options_.reuse_prefixes || !sequence.request.reuse_prefix) return;
+  while (sequence.fed + kKvBlock < std::ssize(sequence.tokens)) {
+    const auto tokens = std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
+    const auto found = blocks_.find(sequence.content, tokens);
+    if (!found) break;
+    sequence.blocks.push_back(found->block);
+    sequence.content = found->content;
+    sequence.fed += kKvBlock;
+    ++sequence.published;
+  }
 }
 
 // Takes what is known of the sequence's beginning, unless this step computes more of it or the rest would not find room.
 Scheduler::Beginning Scheduler::begin(Id id) {
   Sequence& sequence = at(id);
-  CHECK(sequence.blocks.empty() && sequence.fed == 0);
   const auto length = static_cast<int64_t>(sequence.tokens.size());
-  if (options_.reuse_prefixes && sequence.request.reuse_prefix) {
-    // The last token always passes through the model: its logits are wanted.
-    while (sequence.fed + kKvBlock < length) {
-      const auto tokens = std::span(sequence.tokens).subspan(static_cast<size_t>(sequence.fed), static_cast<size_t>(kKvBlock));
-      const auto found = blocks_.find(sequence.content, tokens);
-      if (!found) break;
-      sequence.blocks.push_back(found->block);
-      sequence.content = found->content;
-      sequence.fed += kKvBlock;
-      ++sequence.published;
-    }
-    if (shares_step(sequence)) {
-      release_blocks(sequence);
-      return Beginning::kNextStep;
-    }
+  find_beginning(sequence);
+  if (options_.reuse_prefixes && sequence.request.reuse_prefix && shares_step(sequence)) {
+    release_blocks(sequence);
+    return Beginning::kNextStep;
   }
   const int64_t needed = blocks_for(length) - std::ssize(sequence.blocks);
   if (!has_room(needed)) {
@@ -225,11 +249,8 @@ void Scheduler::release_blocks(Sequence& sequence) {
   sequence.content = KvBlocks::kRoot;
 }
 
-std::vector<Scheduler::Id>::iterator Scheduler::next_waiting(double now_s) {
-  return std::min_element(waiting_.begin(), waiting_.end(), [&](Id a, Id b) {
-    const double left = urgency(at(a), now_s), right = urgency(at(b), now_s);
-    return left != right ? left > right : a < b;
-  });
+std::vector<Scheduler::Id>::iterator Scheduler::next_waiting() {
+  return std::min_element(waiting_.begin(), waiting_.end(), [&](Id a, Id b) { return precedes(a, b); });
 }
 
 void Scheduler::commit() {

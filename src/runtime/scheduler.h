@@ -22,13 +22,13 @@ struct SchedulerOptions {
   int64_t step_tokens = 512;  // tokens of one step at most, at least max_running
   int64_t max_running = 256;  // sequences that hold blocks at once
   bool reuse_prefixes = true;
-  double aging_s = 10;  // waiting this long counts as one step of priority, so that nobody waits for ever
+  double aging_s = 10;  // coming this much earlier counts as one step of priority, so that nobody waits for ever
 };
 
 struct SequenceRequest {
   std::vector<int32_t> prompt;                                  // at least one token
   int64_t max_tokens = 0;                                       // of the reply
-  int32_t priority = 0;                                         // higher goes first; equals go in the order they came
+  int32_t priority = 0;                                         // higher goes first (but see aging_s); equals in the order they came
   double deadline_s = std::numeric_limits<double>::infinity();  // on the clock of plan(); then it is dropped
   bool reuse_prefix = true;  // false where every prompt token must pass through the model (its scores are wanted)
 };
@@ -92,12 +92,13 @@ class Scheduler {
 
   Sequence& at(Id id) { return sequences_.at(id); }
   bool precedes(Id a, Id b) const;
-  double urgency(const Sequence& sequence, double now_s) const;
+  double urgency(const Sequence& sequence) const;
   void drop_late(double now_s);
-  void make_way(double now_s);
-  void admit(double now_s, int64_t budget);
-  bool has_room(int64_t num_blocks) const;
+  void make_way();
+  void admit(int64_t budget);
+  bool has_room(int64_t num_blocks, std::span<const Id> without = {}) const;
   enum class Beginning { kDone, kNextStep, kNoRoom };
+  void find_beginning(Sequence& sequence);
   Beginning begin(Id id);
   bool shares_step(const Sequence& sequence) const;
   int64_t schedule(Id id, int64_t budget);
@@ -105,7 +106,7 @@ class Scheduler {
   bool preempt_after(Id id);
   void preempt(Id id);
   void release_blocks(Sequence& sequence);
-  std::vector<Id>::iterator next_waiting(double now_s);
+  std::vector<Id>::iterator next_waiting();
 
   KvBlocks& blocks_;
   SchedulerOptions options_;

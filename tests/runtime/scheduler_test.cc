@@ -286,6 +286,105 @@ TEST(Scheduler, NobodyWaitsForEver) {
   EXPECT_TRUE(served);
 }
 
+// Feeds plans until nobody is left, at most `steps`; each sequence ends with its first token. The ids in the order they ended.
+std::vector<Id> run_to_end(Scheduler& scheduler, double now_s, double step_s, int64_t steps) {
+  std::vector<Id> ended;
+  for (int64_t i = 0; i < steps && !scheduler.idle(); ++i, now_s += step_s) {
+    std::vector<Id> done;
+    for (const Scheduler::Work& work : scheduler.plan(now_s)) {
+      if (work.chooses) done.push_back(work.id);
+    }
+    scheduler.commit();
+    for (Id id : done) scheduler.finish(id);
+    ended.insert(ended.end(), done.begin(), done.end());
+  }
+  return ended;
+}
+
+TEST(Scheduler, WhoWaitedLongKeepsItsPlaceForAPromptOfSeveralChunks) {
+  for (const bool reuse : {false, true}) {
+    KvBlocks blocks(32);
+    SchedulerOptions options;
+    options.max_running = 1;
+    options.aging_s = 1;
+    Scheduler scheduler(blocks, options);
+    const auto request = [&](int32_t first, int32_t priority) {
+      SequenceRequest result{prompt_of(1500, first), 1, priority};
+      result.reuse_prefix = reuse;
+      return result;
+    };
+    const Id patient = scheduler.add(request(0, 0), 0);
+    const Id second = scheduler.add(request(10000, 1), 2);
+    const Id third = scheduler.add(request(20000, 1), 2);
+    EXPECT_EQ(run_to_end(scheduler, 2, 0.02, 100), (std::vector<Id>{patient, second, third}));
+    EXPECT_EQ(scheduler.counters().preemptions, 0);
+    EXPECT_EQ(scheduler.counters().tokens, 3 * 1500);
+  }
+}
+
+TEST(Scheduler, NobodyMakesWayInVain) {
+  KvBlocks blocks(32);
+  Scheduler scheduler(blocks, {});
+  const auto reply = [&](int64_t length, int32_t first, int32_t priority) {
+    SequenceRequest request{prompt_of(length, first), 20, priority};
+    return scheduler.add(request, 0);
+  };
+  const Id highest = reply(1200, 0, 2), low = reply(200, 10000, 0), lower = reply(200, 20000, 0);
+  std::map<Id, int64_t> work;
+  const auto step = [&] {
+    work.clear();
+    for (const Scheduler::Work& part : scheduler.plan(0)) work[part.id] = part.chooses;
+    scheduler.commit();
+    for (const auto& [id, chooses] : work) {
+      if (chooses) scheduler.append(id, 7);
+    }
+  };
+  for (int i = 0; i < 4; ++i) step();
+  ASSERT_EQ(work.size(), 3U);
+  const Id high = reply(1100, 30000, 1);  // does not fit beside the highest, whoever else goes
+  step();
+  EXPECT_EQ(scheduler.counters().preemptions, 0);
+  EXPECT_TRUE(work.contains(highest) && work.contains(low) && work.contains(lower));
+  scheduler.cancel(high);
+  const Id fits = reply(500, 40000, 1);  // needs the blocks of one of them
+  step();
+  EXPECT_EQ(scheduler.counters().preemptions, 1) << "as few as make room";
+  EXPECT_TRUE(work.contains(fits) && work.contains(low) && !work.contains(lower));
+}
+
+TEST(Scheduler, ChunksPrioritiesAndAgingEndInBoundedWork) {
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    const CounterRng rng(seed);
+    uint64_t draw = 0;
+    const auto random = [&](uint64_t below) { return rng.bits(draw++) % below; };
+    KvBlocks blocks(static_cast<int64_t>(24 + random(40)));
+    SchedulerOptions options;
+    options.max_running = static_cast<int64_t>(1 + random(4));
+    options.step_tokens = static_cast<int64_t>(64 + random(448));
+    options.aging_s = 0.1 * static_cast<double>(1 + random(100));
+    Scheduler scheduler(blocks, options);
+    int64_t wanted = 0;
+    size_t count = 0, ended = 0;
+    double now_s = 0;
+    for (; count < 30; ++count) {
+      SequenceRequest request{prompt_of(static_cast<int64_t>(1 + random(1500)), static_cast<int32_t>(count) * 10000), 1};
+      request.priority = static_cast<int32_t>(random(4));
+      request.reuse_prefix = random(2) != 0;
+      wanted += std::ssize(request.prompt);
+      scheduler.add(std::move(request), now_s);
+      const auto steps = static_cast<int64_t>(random(6));
+      ended += run_to_end(scheduler, now_s, 0.1, steps).size();
+      now_s += 0.1 * static_cast<double>(steps);
+    }
+    // Each arrival may make a few others begin again, and that is all.
+    ended += run_to_end(scheduler, now_s, 0.1, 3000).size();
+    ASSERT_EQ(ended, count) << "seed " << seed;
+    ASSERT_LE(scheduler.counters().preemptions, static_cast<int64_t>(2 * count)) << "seed " << seed;
+    ASSERT_LE(scheduler.counters().tokens, 2 * wanted) << "seed " << seed;
+    EXPECT_EQ(blocks.num_free(), blocks.num_blocks());
+  }
+}
+
 TEST(Scheduler, DeadlinesAndCancellation) {
   KvBlocks blocks(8);
   Scheduler scheduler(blocks, {});
