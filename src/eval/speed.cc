@@ -4,7 +4,10 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/rng.h"
+#include "base/signal.h"
+#include "eval/work.h"
 #include "metrics/statistics.h"
 #include "runtime/generator.h"
 
@@ -15,9 +18,7 @@ double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_
 
 class DecoderRunner : public SpeedRunner {
  public:
-  DecoderRunner(Engine& engine, const Workload& workload)
-      : SpeedRunner(workload), decoder_(engine, workload.batch * rounded(total(workload))) {
-    check_length(engine, total(workload_));
+  DecoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), decoder_(engine, checked_room(engine, workload)) {
     const int64_t prompt = workload_.kind == Workload::Kind::kPrefill ? workload_.length : workload_.prompt;
     for (int64_t i = 0; i < workload_.batch; ++i) {
       prompts_.push_back(random_tokens(prompt, engine.model().config().vocab_size, static_cast<uint64_t>(i)));
@@ -53,11 +54,22 @@ class DecoderRunner : public SpeedRunner {
     return workload.length + (workload.kind == Workload::Kind::kDecode ? workload.prompt : 0);
   }
 
+  // Tokens of keys and values, none of which is taken before it is known to be there.
+  static int64_t checked_room(const Engine& engine, const Workload& workload) {
+    check_length(engine, total(workload));
+    const int64_t tokens = workload.batch * rounded(total(workload));
+    const double bytes = kv_bytes_per_token(engine.model().config(), engine.kv_type) + sizeof(int32_t);
+    require_memory(fmt::format("{} sequences of {} tokens", workload.batch, total(workload)), static_cast<double>(tokens) * bytes,
+                   "ask for fewer or shorter ones");
+    return tokens;
+  }
+
   // Appends `tokens` to each sequence, in steps as large as those of a Generator, and chooses every next token greedily.
   std::vector<int32_t> step(const std::vector<int32_t>& ids, const std::vector<std::vector<int32_t>>& tokens) {
     std::vector<int32_t> next(ids.size());
     size_t i = 0;  // the sequence that comes next, `begin` tokens of which are done
     for (size_t begin = 0; i < ids.size();) {
+      check_interrupted();
       std::vector<Decoder::Step> steps;
       std::vector<int64_t> last;  // rows of the last tokens of sequences
       const size_t first = i;
@@ -87,11 +99,12 @@ class DecoderRunner : public SpeedRunner {
 class EncoderRunner : public SpeedRunner {
  public:
   EncoderRunner(Engine& engine, const Workload& workload) : SpeedRunner(workload), encoder_(engine) {
+    check_texts(engine);
     uint64_t stream = 0;
     for (const std::vector<int64_t>& batch : workload_.batches()) {
+      check_interrupted();
       texts_.emplace_back();
       for (int64_t length : batch) {
-        check_length(engine, length);
         texts_.back().push_back(random_tokens(length, engine.model().config().vocab_size, stream++));
       }
     }
@@ -105,7 +118,7 @@ class EncoderRunner : public SpeedRunner {
     Round round;
     for (const std::vector<EncoderInput>& batch : inputs_) {
       const double begin = now_seconds();
-      encoder_.run(batch, [](const ForwardContext&, size_t, const TensorView&) {});
+      encoder_.run(batch, [](const ForwardContext&, size_t, const TensorView&) { check_interrupted(); });
       round.latencies.push_back(now_seconds() - begin);
       round.seconds += round.latencies.back();
     }
@@ -113,6 +126,19 @@ class EncoderRunner : public SpeedRunner {
   }
 
  private:
+  // That the texts are of lengths which the model takes and, before any is made, that there is memory for them all.
+  void check_texts(const Engine& engine) const {
+    const bool same = workload_.lengths.empty();
+    for (int64_t length : workload_.lengths) check_length(engine, length, ErrorKind::kInput);  // those of a file
+    if (same) check_length(engine, workload_.length);
+    constexpr double kText = sizeof(int64_t) + sizeof(std::vector<int32_t>) + 16 + sizeof(EncoderInput);  // beside its tokens
+    double bytes = (same ? static_cast<double>(workload_.batch) : static_cast<double>(workload_.lengths.size())) * kText;
+    if (same) bytes += static_cast<double>(workload_.batch) * static_cast<double>(workload_.length) * sizeof(int32_t);
+    for (int64_t length : workload_.lengths) bytes += static_cast<double>(length) * sizeof(int32_t);
+    require_memory(fmt::format("the tokens of {} texts", same ? workload_.batch : std::ssize(workload_.lengths)), bytes,
+                   "lower the batch or the length");
+  }
+
   Encoder encoder_;
   std::vector<std::vector<std::vector<int32_t>>> texts_;  // [batches][sequences][tokens]
   std::vector<std::vector<EncoderInput>> inputs_;
@@ -160,16 +186,17 @@ Round run_beside(SpeedRunner& runner, ReadsBeside& reads) {
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream) {
   const CounterRng rng(/*seed=*/1, stream);
   std::vector<int32_t> tokens;
+  tokens.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     tokens.push_back(static_cast<int32_t>(rng.bits(static_cast<uint64_t>(i)) % static_cast<uint64_t>(vocab)));
   }
   return tokens;
 }
 
-void check_length(const Engine& engine, int64_t tokens) {
+void check_length(const Engine& engine, int64_t tokens, ErrorKind kind) {
   const int64_t most = engine.model().config().max_positions;
   if (tokens <= most) return;
-  fail(ErrorKind::kUsage, "bench", "got {} tokens in a sequence, expected at most {} ({})", tokens, most,
+  fail(kind, "bench", "got {} tokens in a sequence, expected at most {} ({})", tokens, most,
        engine.options.context > 0 ? "--context" : "what the model takes");
 }
 

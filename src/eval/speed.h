@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "eval/language_model.h"
 #include "eval/machine.h"
 #include "runtime/encoder.h"
@@ -33,8 +34,8 @@ std::string_view kind_name(Workload::Kind kind);  // "prefill", "decode", "encod
 /// Pseudo-random token ids; a stream always gives the same ones.
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t stream);
 
-/// Throws Error{kUsage} where the model does not take sequences of so many tokens.
-void check_length(const Engine& engine, int64_t tokens);
+/// Throws where the model does not take sequences of so many tokens.
+void check_length(const Engine& engine, int64_t tokens, ErrorKind kind = ErrorKind::kUsage);
 
 /// What memory gave while something was measured, in bytes a second; 0 where it was not asked.
 struct ReadLimit {
@@ -52,7 +53,7 @@ struct Round {
 /// Runs one workload on one engine, again and again. Tokens are pseudo-random and the same in every round.
 class SpeedRunner {
  public:
-  /// Throws Error{kInput} where the model cannot run the workload (too long, no language-model head).
+  /// Throws where the model cannot run the workload (too long, no language-model head), Error{kResource} where the memory is not to be had.
   static std::unique_ptr<SpeedRunner> make(Engine& engine, const Workload& workload);
   virtual ~SpeedRunner() = default;
   virtual Round run() = 0;
