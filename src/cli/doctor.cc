@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/log.h"
@@ -62,10 +63,14 @@ std::string rates_text(const MachineRates& one, const MachineRates& all) {
     return fmt::format("{:<28}{:>12.1f}{:>14.1f}  {}\n", name, first, second, unit);
   };
   std::string text = fmt::format("\n{:<28}{:>12}{:>14}\n", "Measured", "1 thread", fmt::format("{} threads", all.threads));
-  for (size_t i = 0; i < all.reads.size(); ++i) {
+  for (size_t i = 0; i < std::min(one.reads.size(), all.reads.size()); ++i) {
     text += line("read, " + all.reads[i].variant, one.reads[i].gb_per_s, all.reads[i].gb_per_s, "GB/s");
   }
-  text += line("read, best", one.read_gb_per_s, all.read_gb_per_s, "GB/s");
+  if (one.reads.empty() || all.reads.empty()) {
+    text += fmt::format("{:<28}{:>12}{:>14}  (too little memory is available to measure it)\n", "read, best", "-", "-");
+  } else {
+    text += line("read, best", one.read_gb_per_s, all.read_gb_per_s, "GB/s");
+  }
   text += line("FP32 peak", one.fp32_gflops, all.fp32_gflops, "GFLOP/s");
   if (all.bf16_gflops) text += line("BF16 peak", *one.bf16_gflops, *all.bf16_gflops, "GFLOP/s");
   text += line("INT8 peak", one.int8_gops, all.int8_gops, "GOP/s");

@@ -68,7 +68,7 @@ void read_topology(MachineInfo& machine) {
 void read_limits(MachineInfo& machine) {
   machine.usable_threads = default_num_threads();
   machine.memory_bytes = meminfo_bytes("MemTotal");
-  machine.available_bytes = meminfo_bytes("MemAvailable");
+  machine.available_bytes = available_memory();
   machine.cpu_quota = cgroup_cpus();
   if (const auto memory = cgroup_memory()) machine.memory_limit_bytes = memory->limit;
 }
@@ -196,10 +196,10 @@ ReadMeter::ReadMeter(ThreadPool& pool, int64_t buffer_bytes) : pool_(pool), buff
 ReadMeter::~ReadMeter() = default;
 
 std::unique_ptr<ReadMeter> ReadMeter::make(ThreadPool& pool) {
-  constexpr int64_t kLeast = int64_t{16} << 20, kUnknownCache = int64_t{64} << 20, kMost = int64_t{1} << 30;
+  constexpr int64_t kUnknownCache = int64_t{64} << 20, kMost = int64_t{1} << 30;
   const int64_t cache = last_cache_bytes(describe_machine());
   const int64_t bytes = std::min({4 * (cache > 0 ? cache : kUnknownCache), kMost, available_memory() / 4});
-  return bytes < kLeast ? nullptr : std::make_unique<ReadMeter>(pool, bytes);
+  return bytes < kLeastBytes ? nullptr : std::make_unique<ReadMeter>(pool, bytes);
 }
 
 std::vector<ReadRate> ReadMeter::measure(double seconds) {
@@ -219,13 +219,14 @@ std::vector<ReadRate> ReadMeter::measure(double seconds) {
 }
 
 MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes) {
+  MachineRates rates;
+  rates.threads = pool.num_threads();
   if (buffer_bytes == 0) {
     const MachineInfo machine = describe_machine();
     buffer_bytes = std::clamp(4 * last_cache_bytes(machine), int64_t{256} << 20, int64_t{1} << 30);
-    buffer_bytes = std::min(buffer_bytes, std::max(int64_t{16} << 20, machine.available_bytes / 4));
+    buffer_bytes = std::min(buffer_bytes, machine.available_bytes / 4);
+    if (buffer_bytes < ReadMeter::kLeastBytes) return rates;
   }
-  MachineRates rates;
-  rates.threads = pool.num_threads();
   rates.reads = ReadMeter(pool, buffer_bytes).measure(seconds);
   for (const ReadRate& read : rates.reads) rates.read_gb_per_s = std::max(rates.read_gb_per_s, read.gb_per_s);
   return rates;
@@ -248,7 +249,9 @@ bool gains_arithmetic(const MachineRates& rates, ActivationFormat activation) {
 }
 
 MachineRates at_least(MachineRates all, const MachineRates& one) {
-  for (size_t i = 0; i < all.reads.size(); ++i) all.reads[i].gb_per_s = std::max(all.reads[i].gb_per_s, one.reads[i].gb_per_s);
+  if (all.reads.empty()) all.reads = one.reads;
+  for (size_t i = 0; i < std::min(all.reads.size(), one.reads.size()); ++i)
+    all.reads[i].gb_per_s = std::max(all.reads[i].gb_per_s, one.reads[i].gb_per_s);
   all.read_gb_per_s = std::max(all.read_gb_per_s, one.read_gb_per_s);
   all.fp32_gflops = std::max(all.fp32_gflops, one.fp32_gflops);
   if (all.bf16_gflops) all.bf16_gflops = std::max(all.bf16_gflops, one.bf16_gflops);
@@ -282,10 +285,12 @@ std::vector<std::string> advise(const MachineInfo& machine, const MachineRates& 
             ? fmt::format("bf16 saves memory, not arithmetic: its own instruction gives {:.0f} GFLOP/s here", *rates.bf16_gflops)
             : "bf16 saves memory, not arithmetic: this processor has no bf16 dot product, two FP32 operations do it");
   }
-  advice.push_back(
-      fmt::format("Generating for one user reads every weight once a token: {:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in "
-                  "int8-g32, {:.0f} in int4-g32; fewer bits are faster",
-                  rates.read_gb_per_s, rates.read_gb_per_s / 4, rates.read_gb_per_s / 1.0625, rates.read_gb_per_s / 0.5625));
+  const std::string reads = "Generating for one user reads every weight once a token: ";
+  advice.push_back(rates.reads.empty() ? reads + "fewer bits are faster; the rate of reads is unknown, too little memory is available"
+                                       : fmt::format("{}{:.0f} GB/s allow a 1B model {:.0f} tokens/s in f32, {:.0f} in int8-g32, {:.0f} in "
+                                                     "int4-g32; fewer bits are faster",
+                                                     reads, rates.read_gb_per_s, rates.read_gb_per_s / 4, rates.read_gb_per_s / 1.0625,
+                                                     rates.read_gb_per_s / 0.5625));
   return advice;
 }
 
@@ -320,7 +325,7 @@ json::object to_json(const MachineRates& rates) {
   json::array reads;
   for (const ReadRate& read : rates.reads) reads.push_back({{"variant", read.variant}, {"gb_per_s", read.gb_per_s}});
   return {{"threads", rates.threads},
-          {"read_gb_per_s", rates.read_gb_per_s},
+          {"read_gb_per_s", rates.reads.empty() ? json::value(nullptr) : json::value(rates.read_gb_per_s)},
           {"reads", reads},
           {"fp32_gflop_per_s", rates.fp32_gflops},
           {"bf16_gflop_per_s", rates.bf16_gflops ? json::value(*rates.bf16_gflops) : json::value(nullptr)},

@@ -37,7 +37,7 @@ struct MachineInfo {
   std::vector<std::string> isas;    // instruction sets with kernels that run here, best first
   std::string isa;                  // the one in use
   int64_t memory_bytes = 0;
-  int64_t available_bytes = 0;
+  int64_t available_bytes = 0;                // available_memory()
   std::optional<int64_t> memory_limit_bytes;  // of the cgroups
   std::vector<Accelerator> accelerators;
 };
@@ -52,7 +52,7 @@ struct ReadRate {
 
 struct MachineRates {
   int threads = 1;
-  std::vector<ReadRate> reads;  // every variant that was tried
+  std::vector<ReadRate> reads;  // every variant that was tried; none where too little memory was available
   double read_gb_per_s = 0;     // the best of them
   double fp32_gflops = 0;
   std::optional<double> bf16_gflops;  // none where the machine has no such instruction
@@ -65,6 +65,7 @@ class ReadMeter {
   /// With a buffer that leaves the caches, no larger, and takes a quarter of the memory that is left at most: null where that is too
   /// little.
   static std::unique_ptr<ReadMeter> make(ThreadPool& pool);
+  static constexpr int64_t kLeastBytes = int64_t{16} << 20;
   ReadMeter(ThreadPool& pool, int64_t buffer_bytes);
   ~ReadMeter();
   /// Every variant, each tried for `seconds`: the best rate of parts that take a fraction of a millisecond.
@@ -78,7 +79,7 @@ class ReadMeter {
 };
 
 /// Best read variant on the pool's threads: each is tried for `seconds`. `buffer_bytes` 0 takes four times the last cache,
-/// within 256 MiB and 1 GiB and a quarter of the memory that is free.
+/// within 256 MiB and 1 GiB and a quarter of available_memory(); where that is less than 16 MiB nothing is measured.
 MachineRates measure_reads(ThreadPool& pool, double seconds, int64_t buffer_bytes = 0);
 /// Peak arithmetic rates on the pool's threads, each for `seconds`.
 void measure_peaks(ThreadPool& pool, double seconds, MachineRates& rates);

@@ -42,7 +42,7 @@ json::object machine_json(Engine& engine) {
   machine["threads"] = pool.num_threads();
   MachineRates rates = measure_reads(pool, kProbeSeconds);
   measure_peaks(pool, kProbeSeconds, rates);
-  machine["read_bytes_per_s"] = rates.read_gb_per_s * 1e9;
+  machine["read_bytes_per_s"] = rates.reads.empty() ? json::value(nullptr) : json::value(rates.read_gb_per_s * 1e9);
   json::object peaks{{"f32", rates.fp32_gflops * 1e9}, {"int8", rates.int8_gops * 1e9}};
   if (rates.bf16_gflops) peaks["bf16"] = *rates.bf16_gflops * 1e9;
   machine["peak_operations_per_s"] = std::move(peaks);

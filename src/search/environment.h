@@ -9,7 +9,8 @@
 
 namespace citius {
 
-/// Processor, cores, memory, threads and instruction set in use, measured bandwidth and peak rates.
+/// Processor, cores, memory, threads and instruction set in use, measured bandwidth (null where too little memory is left to measure
+/// it) and peak rates.
 json::object machine_json(Engine& engine);
 json::object versions_json();
 

@@ -38,6 +38,11 @@ TEST(ReadMeter, EveryVariantTimeAndAgain) {
   }
 }
 
+TEST(Machine, RatesThatAreUnknownAreNull) {
+  EXPECT_TRUE(to_json(MachineRates{}).at("read_gb_per_s").is_null());
+  EXPECT_EQ(advise({}, {}).back().find(" 0 GB/s"), std::string::npos);
+}
+
 TEST(MachineRates, AllThreadsDoNoLessThanOne) {
   MachineRates one{1, {{"a", 5}, {"b", 9}}, 9, 100, 50, 200};
   MachineRates all{4, {{"a", 8}, {"b", 7}}, 8, 90, 60, 150};
@@ -49,6 +54,9 @@ TEST(MachineRates, AllThreadsDoNoLessThanOne) {
   EXPECT_EQ(rates.fp32_gflops, 100);
   EXPECT_EQ(rates.bf16_gflops, 60);
   EXPECT_EQ(rates.int8_gops, 200);
+  one.reads.clear();  // too little memory was left to measure it
+  EXPECT_EQ(at_least(all, one).reads[0].gb_per_s, 8);
+  EXPECT_EQ(at_least(one, all).reads.size(), 2U);
   one.bf16_gflops = all.bf16_gflops = std::nullopt;
   EXPECT_FALSE(at_least(all, one).bf16_gflops);
 }

@@ -276,6 +276,20 @@ def test_memory(folder):
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         assert "does not fit" in run("info", long, "--context", 1 << 24, expect=0, limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         run("run", long, "--prompt", "a", "--max-tokens", 1, expect=0, says="--context", limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+        # Where the model itself runs, so does what measures it: with less of a buffer to read, at last with none.
+        for data, known in ((100 << 20, True), (40 << 20, False)):
+            limit = (resource.RLIMIT_DATA, (data, data))
+            rate = json.loads(run("doctor", "--seconds", 0.01, "--json", expect=0, limit=limit))["all_threads"]["read_gb_per_s"]
+            assert (rate is not None) == known, (data, rate)
+        once = ("--decode", 4, "--seconds", 0, "--repeats", 1)
+        limit = (resource.RLIMIT_DATA, (60 << 20, 60 << 20))
+        rows = json.loads(run("bench", folder / "llama", *once, "--json", expect=0, limit=limit))["rows"]
+        assert rows[0]["share_of_bandwidth"] is None and rows[0]["share_of_peak"] > 0, rows
+        # Nothing of a workload is made before it is known to fit.
+        limit = (resource.RLIMIT_AS, (1 << 30, 1 << 30))
+        run("bench", folder / "bert", "--batch", 1 << 24, "--length", 64, expect=1, says="texts", limit=limit)
+        run("bench", folder / "llama", "--batch", 1 << 24, "--decode", 2, expect=1, says="sequences", limit=limit)
+        run("bench", folder / "llama", "--prefill", 1 << 24, expect=2, says="at most", limit=limit)
         run("run", long, "--prompt", "a", "--max-tokens", 1, "--threads", 1024, expect=1, says="could start",
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         sparse = folder / "sparse.gguf"
@@ -327,6 +341,14 @@ def test_interrupts(folder):
     (folder / "prompts.txt").write_text("ab\n" * 1_000_000)
     interrupt(["run", model, "--input", folder / "prompts.txt", "--output", place / "o.jsonl"], 1.0)
     interrupt(["optimize", model, "--out", place / "package", "--max-time", 600], 1.0)
+    # Within a round of a benchmark: between the steps of a reply, and between the batches that texts are packed to.
+    config = json.loads((model / "config.json").read_text())
+    (folder / "endless.json").write_text(json.dumps({**config, "max_position_embeddings": 1 << 20}))
+    once = ["--seconds", 0, "--repeats", 1]
+    start = time.monotonic()
+    interrupt(["bench", folder / "endless.json", "--decode", 900_000, *once], 1.0)
+    interrupt(["bench", folder / "bert", "--batch", 1_000_000, "--length", 32, *once], 1.0)
+    assert time.monotonic() - start < CPU_SECONDS
     assert not (place / "o.jsonl").exists() and not (place / "package/config.json").exists(), os.listdir(place)
     # A pull, of something large enough to be under way.
     weights = folder / "sparse/model.safetensors"
