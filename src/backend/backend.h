@@ -39,6 +39,8 @@ class Backend {
   /// Packs one weight whose rows are the rows of `parts`, one after the other. All parts have one format and one number of
   /// columns. The parts may be dropped afterwards.
   virtual std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) = 0;
+  /// A weight of this size without its content, from a backend that computes nothing; null from the others, which pack().
+  virtual std::unique_ptr<PackedWeight> plan(const MatrixSize&) { return nullptr; }
   /// Names how pack() lays weights out; whatever changes that changes the name. Empty where nothing can be adopted.
   virtual std::string packing() const { return {}; }
   /// The weight whose packed() bytes, of this packing, `owner` keeps at `packed` (not copied). Null where they are

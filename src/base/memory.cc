@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <string>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
+std::atomic<int64_t> claimed{0};  // by this process
+
 int64_t left_of(int resource, const std::string& status_key) {
   rlimit limit{};
   if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnlimited;
@@ -25,10 +28,16 @@ int64_t left_of(int resource, const std::string& status_key) {
 
 }  // namespace
 
+void MemoryClaim::add(int64_t bytes) {
+  bytes_ += bytes;
+  claimed += bytes;
+}
+
 int64_t available_memory() {
   const int64_t system = number_after("/proc/meminfo", "MemAvailable:") * 1024;
   int64_t available = system > 0 ? system : kUnlimited;
-  if (const auto group = cgroup_memory()) available = std::min(available, std::max<int64_t>(0, group->limit - group->used));
+  if (const auto group = cgroup_memory()) available = std::min(available, group->limit - group->used);
+  available = std::max<int64_t>(0, available - claimed.load());
   available = std::min(available, left_of(RLIMIT_AS, "VmSize:"));
   return std::min(available, left_of(RLIMIT_DATA, "VmData:"));
 }

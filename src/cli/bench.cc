@@ -267,9 +267,7 @@ Engine open_format(const BenchArgs& args, int threads, const std::string& format
   }
   const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
   if (!target) {
-    EngineOptions quick = options;
-    quick.backend = "ref";  // keeps weights as they are
-    target = plan_target(open_engine(open_shapes(args.model), quick).model());
+    target = plan_target(open_to_plan(open_shapes(args.model), options).model());
   }
   options.policy = make_policy(plan, *target);
   return open_engine(open_for_bench(args.model), options);

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/counted.h"
+#include "cli/model_flags.h"
 #include "cli/outputs.h"
 #include "compress/format_plan.h"
 #include "eval/random_weights.h"
@@ -19,7 +20,9 @@ namespace citius::cli {
 namespace {
 
 struct InfoArgs {
-  std::string model;
+  std::string model, isa, format, compute = "fast";
+  std::optional<KvType> kv_type;
+  int num_threads = 0;
   int64_t context = 0;
   int64_t batch = 1;
   bool json = false;
@@ -34,9 +37,9 @@ struct Stored {
 std::map<std::pair<std::string, std::string>, Stored> group_weights(const Engine& engine) {
   std::map<std::pair<std::string, std::string>, Stored> groups;
   for (const WeightRecord& record : engine.loaded.load.records) {
-    Stored& stored = groups[{std::string(kind_name(place_of(record.name).kind)), std::string(format_name(record.stored))}];
+    Stored& stored = groups[{std::string(kind_name(place_of(record.name).kind)), std::string(format_name(record.format))}];
     stored.parameters += static_cast<double>(record.rows) * static_cast<double>(record.cols);
-    stored.bytes += static_cast<double>(format_row_bytes(record.stored, record.cols)) * static_cast<double>(record.rows);
+    stored.bytes += static_cast<double>(format_row_bytes(record.format, record.cols)) * static_cast<double>(record.rows);
     ++stored.matrices;
   }
   return groups;
@@ -86,6 +89,10 @@ json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bo
   const int64_t available = available_memory();
   info["memory"] = json::object{{"context", context},
                                 {"batch", args.batch},
+                                {"threads", engine.backend->num_threads()},
+                                {"kv_type", kv_type_info(engine.kv_type).name},
+                                {"compute", compute_name(engine.options.compute)},
+                                {"isa", engine.backend->isa()},
                                 {"weights_bytes", static_cast<int64_t>(plan.weight_bytes)},
                                 {"kv_bytes", static_cast<int64_t>(plan.kv_bytes)},
                                 {"workspace_bytes", static_cast<int64_t>(plan.workspace_bytes)},
@@ -125,16 +132,24 @@ std::string info_text(const json::object& info) {
 void run_info(const InfoArgs& args) {
   EngineOptions options;
   options.backend = "plan";  // packs and computes nothing
+  options.num_threads = args.num_threads;
+  options.isa = args.isa;
+  options.compute = args.compute == "exact" ? Compute::kExact : Compute::kFast;
+  options.kv_type = args.kv_type;
   Checkpoint checkpoint = open_checkpoint(resolve_model(args.model));
   const bool bare = checkpoint.weights == nullptr;
   if (bare) checkpoint.weights = zero_weights(checkpoint.config, args.model);
+  if (!args.format.empty()) {
+    const FormatPlan plan = plan_of_name(args.format);
+    options.policy = make_policy(plan, plan_target(open_to_plan(checkpoint, options).model()));
+  }
   Engine engine = open_engine(std::move(checkpoint), options);
   const ModelConfig& config = engine.model().config();
   if (args.context > config.max_positions) {
     fail(ErrorKind::kUsage, "--context", "got {}, expected at most {} (the positions that the model was made for)", args.context,
          config.max_positions);
   }
-  const int64_t context = args.context > 0 ? args.context : std::min<int64_t>(config.max_positions, 4096);
+  const int64_t context = args.context > 0 ? args.context : usual_context(config);
   const json::object info = info_json(args, engine, context, bare);
   if (args.json) return print_json(info);
   print(info_text(info));
@@ -149,6 +164,11 @@ void add_info(CLI::App& app) {
   command->add_option("--context", args->context, "Tokens of a sequence to plan for (default: what the model takes, at most 4096)")
       ->check(CLI::Range(1, 1 << 30));
   command->add_option("--batch", args->batch, "Sequences at once")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  command->add_option("--format", args->format, "Plan for weights converted while loading, as other commands do with --format");
+  add_kv_type_option(*command, args->kv_type);
+  add_threads_option(*command, args->num_threads);
+  add_compute_option(*command, args->compute);
+  command->add_option("--isa", args->isa, "Instruction set to plan for (default: the best)");
   add_json_option(*command, args->json);
   command->footer("Example: citius info model.gguf --context 2048 --batch 4");
   command->callback([args] { run_info(*args); });

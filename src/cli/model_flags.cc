@@ -55,11 +55,7 @@ CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type) {
       ->default_str("auto");
 }
 
-void ModelFlags::add_to(CLI::App& app) {
-  app.add_option("MODEL", model, "Directory, .gguf file, package, or name in the store")->required();
-  app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")
-      ->check(CLI::IsMember({"cpu", "ref"}))
-      ->capture_default_str();
+void add_threads_option(CLI::App& app, int& num_threads) {
   app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the hardware threads this process may use)")
       ->check(CLI::Range(1, 1024))
       ->each([](const std::string& text) {
@@ -67,9 +63,21 @@ void ModelFlags::add_to(CLI::App& app) {
         if (std::stoi(text) > cores)
           log_warning("--threads: got {}, but there are {} cores: more threads than that are slower", text, cores);
       });
+}
+
+void add_compute_option(CLI::App& app, std::string& compute) {
   app.add_option("--compute", compute, "fast, or exact (weights as given, fp32 activations)")
       ->check(CLI::IsMember({"fast", "exact"}))
       ->capture_default_str();
+}
+
+void ModelFlags::add_to(CLI::App& app) {
+  app.add_option("MODEL", model, "Directory, .gguf file, package, or name in the store")->required();
+  app.add_option("--backend", backend, "Backend: cpu, or ref (the slow scalar reference)")
+      ->check(CLI::IsMember({"cpu", "ref"}))
+      ->capture_default_str();
+  add_threads_option(app, num_threads);
+  add_compute_option(app, compute);
   app.add_option("--format", format, "Convert weights while loading, e.g. int8 (see `citius quantize --list`)");
   add_kv_type_option(app, kv_type);
 }
@@ -115,9 +123,7 @@ Engine ModelFlags::open(EngineOptions options) const {
   const std::filesystem::path path = resolve_model(model);
   if (!format.empty()) {
     const FormatPlan plan = plan_of_name(format);  // an unknown name is an error before anything is loaded
-    EngineOptions look = options;
-    look.backend = "ref";  // reads the weights where they are
-    options.policy = make_policy(plan, plan_target(open_engine(path, look).model()));
+    options.policy = make_policy(plan, plan_target(open_to_plan(open_checkpoint(path), options).model()));
   }
   Checkpoint checkpoint = open_checkpoint(path);
   Progress progress("weights loaded", num_matrices(checkpoint));

@@ -16,6 +16,10 @@ CLI::Validator number_range(double low, double high);
 CLI::Validator seed_range();
 /// Adds --seed.
 CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
+/// Adds --threads, which warns where there are more than cores.
+void add_threads_option(CLI::App& app, int& num_threads);
+/// Adds --compute.
+void add_compute_option(CLI::App& app, std::string& compute);
 /// Adds --kv-type.
 CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type);
 

@@ -17,17 +17,21 @@ LanguageModel::LanguageModel(Engine& engine, int64_t longest)
 HiddenRows LanguageModel::run(const ScoredSequence& sequence) {
   ComputeScope scope(engine_, compute_);
   const int32_t id = decoder_.create();
-  const Decoder::Step step{id, std::span(sequence.tokens).first(sequence.tokens.size() - 1)};
-  const TensorView hidden = decoder_.forward({&step, 1});
-  decoder_.release(id);
   HiddenRows result;
   result.rows = sequence.num_scored();
-  const auto channels = static_cast<size_t>(hidden.shape[1]);
+  const auto channels = static_cast<size_t>(engine_.model().config().hidden_size);
   result.values.resize(static_cast<size_t>(result.rows) * channels);
-  for (int64_t i = 0; i < result.rows; ++i) {
-    std::memcpy(result.values.data() + static_cast<size_t>(i) * channels, hidden.row(sequence.first_scored - 1 + i),
-                channels * sizeof(float));
+  const std::span<const int32_t> tokens = std::span(sequence.tokens).first(sequence.tokens.size() - 1);
+  for (int64_t begin = 0; begin < std::ssize(tokens); begin += Decoder::kChunk) {
+    const int64_t count = std::min(Decoder::kChunk, std::ssize(tokens) - begin);
+    const Decoder::Step step{id, tokens.subspan(static_cast<size_t>(begin), static_cast<size_t>(count))};
+    const TensorView hidden = decoder_.forward({&step, 1});  // [count, C]
+    for (int64_t i = std::max<int64_t>(0, sequence.first_scored - 1 - begin); i < count; ++i) {
+      const auto row = static_cast<size_t>(begin + i - (sequence.first_scored - 1));
+      std::memcpy(result.values.data() + row * channels, hidden.row(i), channels * sizeof(float));
+    }
   }
+  decoder_.release(id);
   return result;
 }
 

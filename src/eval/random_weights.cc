@@ -166,24 +166,18 @@ class RandomContainer : public TensorContainer {
   uint64_t seed_;
 };
 
-// All tensors share one block of zeros, of which no page is ever touched: shapes at no cost.
+// Zeros, made where they are asked for: shapes at no cost, of models too that no machine could hold.
 class ShapesOnly : public RandomContainer {
  public:
-  ShapesOnly(const Tensors& tensors, std::string where) : RandomContainer(tensors, std::move(where), 0) {
-    int64_t most = 1;
-    for (const RandomTensor& tensor : tensors) most = std::max(most, tensor.shape.num_elements());
-    zeros_ = std::shared_ptr<void>(std::calloc(static_cast<size_t>(most), sizeof(float)), std::free);
-    if (zeros_ == nullptr) fail(ErrorKind::kResource, this->where(), "no memory for {} weights", most);
-  }
+  ShapesOnly(Tensors tensors, std::string where) : RandomContainer(std::move(tensors), std::move(where), 0) {}
 
   OwnedMatrix matrix(std::string_view name) const override {
     const Shape shape = this->shape(name);
-    const int64_t rows = shape.rank() == 1 ? 1 : shape[0];
-    return {{Format::kF32, rows, shape.num_elements() / rows, static_cast<const std::byte*>(zeros_.get())}, zeros_};
+    const int64_t count = shape.num_elements(), rows = shape.rank() == 1 ? 1 : shape[0];
+    const std::shared_ptr<void> zeros(std::calloc(static_cast<size_t>(count), sizeof(float)), std::free);  // no page is touched
+    if (zeros == nullptr) fail(ErrorKind::kResource, where(), "no memory for {} weights", count);
+    return {{Format::kF32, rows, count / rows, static_cast<const std::byte*>(zeros.get())}, zeros};
   }
-
- private:
-  std::shared_ptr<void> zeros_;
 };
 
 }  // namespace

@@ -59,8 +59,9 @@ class DecoderRunner : public SpeedRunner {
     check_length(engine, total(workload));
     const int64_t tokens = workload.batch * rounded(total(workload));
     const double bytes = kv_bytes_per_token(engine.model().config(), engine.kv_type) + sizeof(int32_t);
-    require_memory(fmt::format("{} sequences of {} tokens", workload.batch, total(workload)), static_cast<double>(tokens) * bytes,
-                   "ask for fewer or shorter ones");
+    const double activations = engine.activations.of(std::min(Decoder::kChunk, tokens));
+    require_memory(fmt::format("{} sequences of {} tokens", workload.batch, total(workload)),
+                   static_cast<double>(tokens) * bytes + activations, "ask for fewer or shorter ones");
     return tokens;
   }
 

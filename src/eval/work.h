@@ -3,6 +3,7 @@
 #pragma once
 
 #include "eval/speed.h"
+#include "runtime/memory_plan.h"
 
 namespace citius {
 
@@ -18,26 +19,11 @@ struct WeightTotals {
 };
 WeightTotals weight_totals(const Engine& engine);
 
-/// Bytes of keys and values that one token adds in all layers.
-double kv_bytes_per_token(const ModelConfig& config, KvType type);
-
 /// Bytes read and operations (multiply and add are two) of one round.
 struct Work {
   double bytes = 0;
   double operations = 0;
 };
 Work work_of(const Engine& engine, const Workload& workload);
-
-/// What it takes to run `batch` sequences of `context` tokens: a decoder generates (runtime/generator.h), an encoder encodes
-/// (runtime/encoder.h).
-struct MemoryPlan {
-  double weight_bytes = 0;  // as packed
-  double kv_bytes = 0;
-  double workspace_bytes = 0;  // activations, in the form that kernels want them too, and scratch
-  double total() const { return weight_bytes + kv_bytes + workspace_bytes; }
-};
-/// The engine must be opened on the backend "plan". Loads the language-model head where there is one, which is a weight too. Not in the
-/// plan: norms, biases and rotary tables, and task heads.
-MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch);
 
 }  // namespace citius

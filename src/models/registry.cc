@@ -30,6 +30,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, Backend& backend, const Mod
                         {},
                         0,
                         options.packed_file ? options.packed_file() : nullptr,
+                        {},
                         options.progress}};
     loaded.model = architecture.load(loaded.load, checkpoint, loaded.source);
     loaded.load.progress = nullptr;

@@ -63,8 +63,11 @@ std::shared_ptr<PackedWeight> LoadContext::pack(std::span<const PendingMatrix> p
     size.rows += part.size.rows;
     name += (name.empty() ? "" : "+") + part.name;
   }
-  std::shared_ptr<PackedWeight> weight;
-  if (packed_file != nullptr) weight = packed_file->find(name, size, backend);
+  std::shared_ptr<PackedWeight> weight = backend.plan(size);
+  if (weight == nullptr && packed_file != nullptr) {
+    weight = packed_file->find(name, size, backend);
+    if (weight != nullptr) mapped.add(static_cast<int64_t>(weight->bytes()));
+  }
   if (weight == nullptr) {
     std::vector<OwnedMatrix> matrices;
     for (const PendingMatrix& part : parts) matrices.push_back(part.read());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "io/checkpoint.h"
 #include "io/weight_source.h"
@@ -46,6 +47,7 @@ struct LoadContext {
   std::vector<WeightRecord> records;
   size_t packed_bytes = 0;                  // of all weights so far, as the backend holds them
   std::shared_ptr<PackedFile> packed_file;  // where packed weights are found and kept; null: nowhere
+  MemoryClaim mapped;                       // weights that were found there
   Progress* progress = nullptr;             // told the weights found so far
 
   /// Finds a matrix, to be converted where the policy asks for it; `transposed` reads [cols, rows] (GPT-2's Conv1D).

@@ -78,7 +78,8 @@ class BeamSearch {
     std::vector<int64_t> rows;
     int64_t row = 0;
     for (const Beam& beam : beams_) {
-      steps.push_back({beam.sequence, length_ == 0 ? std::span(request_.prompt) : std::span(beam.tokens).last(1)});
+      steps.push_back(
+          {beam.sequence, length_ == 0 ? decoder_.feed_beginning(beam.sequence, request_.prompt) : std::span(beam.tokens).last(1)});
       row += std::ssize(steps.back().tokens);
       rows.push_back(row - 1);
     }

@@ -22,7 +22,9 @@ CausalLmHead load_head(Engine& engine) {
 }  // namespace
 
 Decoder::Decoder(Engine& engine, int64_t kv_tokens)
-    : engine_(engine), head_(load_head(engine)), blocks_(blocks_for(kv_tokens)), kv_(make_cache(blocks_.num_blocks())) {}
+    : engine_(engine), head_(load_head(engine)), blocks_(blocks_for(kv_tokens)), kv_(make_cache(blocks_.num_blocks())) {
+  arena_.reserve(static_cast<size_t>(engine.activations.of(std::min(kChunk, blocks_.num_blocks() * kKvBlock))));
+}
 
 nn::KvCache Decoder::make_cache(int64_t num_blocks) const {
   const ModelConfig& config = engine_.model().config();
@@ -121,6 +123,14 @@ TensorView Decoder::forward(std::span<const Placed> parts, const Observer* obser
   Arena::Scope scope(arena_);  // given back at once: results stay readable until the next forward
   const ForwardContext ctx{*engine_.backend, arena_, engine_.options.compute, observer};
   return engine_.model().forward(ctx, {tokens_, positions_, {}, spans_}, kv_);
+}
+
+std::span<const int32_t> Decoder::feed_beginning(int32_t sequence, std::span<const int32_t> tokens) {
+  for (; std::ssize(tokens) > kChunk; tokens = tokens.subspan(static_cast<size_t>(kChunk))) {
+    const Step step{sequence, tokens.first(static_cast<size_t>(kChunk))};
+    forward({&step, 1});
+  }
+  return tokens;
 }
 
 TensorView Decoder::logits(const TensorView& hidden, std::span<const int64_t> rows) {

@@ -19,6 +19,8 @@ class Decoder {
   /// Room for `kv_tokens` tokens in all (rounded up to whole blocks a sequence). Loads the language-model head. Throws
   /// Error{kResource} where the memory is not to be had.
   Decoder(Engine& engine, int64_t kv_tokens);
+  /// Tokens of one call that memory is planned for; more take more.
+  static constexpr int64_t kChunk = 512;
 
   /// New tokens of one sequence.
   struct Step {
@@ -50,6 +52,8 @@ class Decoder {
   /// beyond max_length, Error{kResource} where no block is free; then nothing has changed.
   TensorView forward(std::span<const Step> steps, const Observer* observer = nullptr);
   TensorView forward(std::span<const Placed> parts, const Observer* observer = nullptr);
+  /// Appends all of `tokens` but the last, at most kChunk, in calls of kChunk tokens. What is left, for the caller's own call.
+  std::span<const int32_t> feed_beginning(int32_t sequence, std::span<const int32_t> tokens);
   /// Logits [R, V] of chosen rows of `hidden`. Valid until the next call of forward() or of logits(). Throws
   /// Error{kFailed} where they are not finite.
   TensorView logits(const TensorView& hidden, std::span<const int64_t> rows);

@@ -5,7 +5,9 @@
 namespace citius {
 
 Encoder::Encoder(Engine& engine, int64_t batch_tokens)
-    : engine_(engine), batch_tokens_(batch_tokens > 0 ? batch_tokens : kTokensPerThread * engine.backend->num_threads()) {}
+    : engine_(engine), batch_tokens_(batch_tokens > 0 ? batch_tokens : kTokensPerThread * engine.backend->num_threads()) {
+  arena_.reserve(static_cast<size_t>(engine.activations.of(batch_tokens_)));
+}
 
 void Encoder::check(const EncoderInput& input) const {
   const ModelConfig& config = engine_.model().config();

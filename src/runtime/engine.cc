@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "io/package.h"
 #include "runtime/load_tokenizer.h"
+#include "runtime/memory_plan.h"
 #include "runtime/receipt.h"
 
 namespace citius {
@@ -37,21 +37,6 @@ void check_package(Engine& engine) {
   }
 }
 
-// Bytes of all weight matrices in the formats that `policy` gives them.
-double weight_bytes(const TensorContainer& weights, const FormatPolicy& policy) {
-  double bytes = 0;
-  for (const std::string& name : weights.names()) {
-    const Shape shape = weights.shape(name);
-    if (shape.rank() < 2) continue;
-    const Format stored = weights.format(name);
-    const WeightRecord record{name, shape[0], shape.row_elements(), stored, stored, false, {}};
-    const Format format = policy ? policy(record) : stored;
-    const int64_t block = format_block_elements(format), cols = (record.cols + block - 1) / block * block;
-    bytes += static_cast<double>(format_row_bytes(format, cols)) * static_cast<double>(record.rows);
-  }
-  return bytes;
-}
-
 KvType suitable_kv_type(const Backend& backend, const LoadedModel& loaded, Compute compute) {
   if (compute != Compute::kFast || !backend.multiplies_bf16()) return KvType::kF32;
   int64_t rounded = 0, all = 0;
@@ -71,9 +56,8 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});
   std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(checkpoint, options.cache);
   // The other backends read weights where they are stored.
-  if (checkpoint.weights != nullptr && backend->name() == "cpu") {
-    require_memory("the weights", weight_bytes(*checkpoint.weights, options.policy), "take a smaller model or format");
-  }
+  const PerTokens activations =
+      checkpoint.weights != nullptr && backend->name() == "cpu" ? require_model(checkpoint, options) : PerTokens{};
   const auto packed = [&] { return options.policy ? nullptr : options.cache.packed_file(checkpoint, backend->packing()); };
   LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute, packed, options.progress});
   const auto vocab = static_cast<int64_t>(tokenizer != nullptr ? tokenizer->vocab_size() : 0);
@@ -84,10 +68,20 @@ Engine open_engine(Checkpoint checkpoint, const EngineOptions& options) {
   }
   if (tokenizer != nullptr) tokenizer->accept_ids(static_cast<size_t>(loaded.model->config().vocab_size));
   const KvType kv_type = options.kv_type.value_or(suitable_kv_type(*backend, loaded, options.compute));
-  Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded), kv_type};
+  Engine engine{options, std::move(checkpoint), std::move(backend), std::move(tokenizer), std::move(loaded), kv_type, activations};
   engine.options.progress = nullptr;
   if (!engine.checkpoint.package.empty()) check_package(engine);
   return engine;
+}
+
+Engine open_to_plan(Checkpoint checkpoint, EngineOptions options) {
+  options.backend = "plan";
+  options.progress = nullptr;
+  options.cache = {};
+  std::unique_ptr<Backend> backend = make_backend(options.backend, {options.num_threads, options.isa});
+  LoadedModel loaded = load_model(checkpoint, *backend, {options.policy, options.context, options.compute, {}, nullptr});
+  const KvType kv_type = options.kv_type.value_or(suitable_kv_type(*backend, loaded, options.compute));
+  return {options, std::move(checkpoint), std::move(backend), nullptr, std::move(loaded), kv_type, {}};
 }
 
 }  // namespace citius

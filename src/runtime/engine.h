@@ -27,6 +27,12 @@ struct EngineOptions {
   Progress* progress = nullptr;   // told the weights read so far, while the engine is opened
 };
 
+/// Bytes that grow with the tokens of a call.
+struct PerTokens {
+  double fixed = 0, token = 0;
+  double of(int64_t tokens) const { return fixed + token * static_cast<double>(tokens); }
+};
+
 /// What works on an engine (Generator, Embedder, the tasks) keeps a reference to it: the engine must outlive them and stay where
 /// it is. One of them uses it at a time.
 struct Engine {
@@ -38,13 +44,17 @@ struct Engine {
   /// What keys and values are kept in: as the options say; otherwise bf16 where the backend multiplies that and most of the weights
   /// round activations anyway, else fp32.
   KvType kv_type = KvType::kF32;
+  PerTokens activations;  // of the body; none on the other backends than cpu
 
   const Model& model() const { return *loaded.model; }
 };
 
-/// Opens the checkpoint, makes the backend and loads the body. Throws Error.
+/// Opens the checkpoint, makes the backend and loads the body. Throws Error: Error{kResource} before anything large is taken where the
+/// model, as the options will have it run, does not fit (runtime/memory_plan.h).
 Engine open_engine(const std::filesystem::path& path, const EngineOptions& options = {});
 /// The same for a checkpoint that is open already (one with weights of its own making, for example).
 Engine open_engine(Checkpoint checkpoint, const EngineOptions& options = {});
+/// The same on the backend "plan" and without a tokenizer: no weight is read.
+Engine open_to_plan(Checkpoint checkpoint, EngineOptions options);
 
 }  // namespace citius

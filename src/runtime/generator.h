@@ -45,9 +45,9 @@ struct GenerationResult {
 using OnText = std::function<bool(size_t request, const std::string& piece)>;
 
 struct GeneratorOptions {
-  int64_t prefill_chunk = 512;  // tokens of prompts that one step takes at most
-  int64_t sequences = 1;        // of the context asked for that there shall be room for; they wait where memory has less
-  int64_t kv_tokens = 0;        // room for keys and values; 0: as `sequences` and the context say. Beam search makes more where it needs it
+  int64_t prefill_chunk = Decoder::kChunk;  // tokens of prompts that one step takes at most
+  int64_t sequences = 1;                    // of the context asked for that there shall be room for; they wait where memory has less
+  int64_t kv_tokens = 0;  // room for keys and values; 0: as `sequences` and the context say. Beam search makes more where it needs it
 };
 
 class Generator {

@@ -17,6 +17,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
+  /// One block for all that will be in use at once; nothing where there is one already. Its pages are taken as they are written.
+  void reserve(size_t bytes);
+
   /// Uninitialised memory, aligned to 64 bytes, valid until the enclosing Scope ends.
   void* alloc_bytes(size_t bytes);
   TensorView alloc(Shape shape, DType dtype = DType::kF32);
@@ -50,6 +53,7 @@ class Arena {
     std::unique_ptr<std::byte[], void (*)(std::byte*)> memory;
     size_t bytes;
   };
+  void add_block(size_t bytes);
   std::vector<Block> blocks_;
   size_t block_ = 0;   // block in use
   size_t offset_ = 0;  // first free byte in it

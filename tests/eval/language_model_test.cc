@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "eval/perplexity.h"
@@ -11,6 +12,7 @@
 #include "eval/random_weights.h"
 #include "eval/work.h"
 #include "runtime/sampler.h"
+#include "support/tiny_model.h"
 
 namespace citius {
 namespace {
@@ -42,6 +44,25 @@ std::vector<ScoredSequence> sequences() {
     result.push_back(sequence);
   }
   return result;
+}
+
+// In less memory than all at once, and the same to the bit.
+TEST(LanguageModel, FeedsLongSequencesInChunks) {
+  EngineOptions options;
+  options.num_threads = 1;
+  options.policy = [](const WeightRecord&) { return Format::kInt8; };
+  Engine engine = open_engine(test::tiny_llama(), options), apart = open_engine(test::tiny_llama(), options);
+  ScoredSequence sequence;
+  sequence.tokens = test::random_ids(1001, 96, 7);
+  sequence.first_scored = 300;
+  LanguageModel model(engine, std::ssize(sequence.tokens));
+  const HiddenRows hidden = model.run(sequence);
+  Decoder decoder(apart, std::ssize(sequence.tokens));
+  const Decoder::Step step{decoder.create(), std::span(sequence.tokens).first(1000)};
+  const TensorView whole = decoder.forward({&step, 1});
+  ASSERT_EQ(hidden.rows, 701);
+  EXPECT_EQ(std::memcmp(hidden.values.data(), whole.row(299), hidden.values.size() * sizeof(float)), 0);
+  EXPECT_LT(engine.backend->workspace_bytes(), apart.backend->workspace_bytes());
 }
 
 TEST(LanguageModel, ScoresEqualTheSumOfLogProbabilities) {

@@ -261,9 +261,21 @@ def test_memory(folder):
               "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "hidden_act": "silu"}
     large = folder / "large.json"
     large.write_text(json.dumps({**config, "num_hidden_layers": 600}))
-    run("bench", large, expect=1, says="weights would take")
+    run("bench", large, expect=1, says="would take")
     run("bench", large, "--format", "int8", expect=1, says="available")
     assert "does not fit" in run("info", large, expect=0)
+    # A configuration that no machine could hold is planned all the same, with the formats and types of what would run.
+    endless = folder / "endless_weights.json"
+    endless.write_text(json.dumps({**config, "hidden_size": 1 << 16, "intermediate_size": 1 << 18}))
+    plans = {}
+    for flags in ((), ("--format", "int4-g32"), ("--kv-type", "int8"), ("--threads", 2), ("--compute", "exact", "--isa", "portable")):
+        plans[flags] = json.loads(run("info", endless, *flags, "--json", expect=0))["memory"]
+        assert not plans[flags]["fits"], flags
+    assert plans["--format", "int4-g32"]["weights_bytes"] < 0.2 * plans[()]["weights_bytes"] > 1e12, plans
+    assert plans["--kv-type", "int8"]["kv_bytes"] < 0.3 * plans[()]["kv_bytes"] and plans["--kv-type", "int8"]["kv_type"] == "int8", plans
+    assert plans["--threads", 2]["workspace_bytes"] > plans[()]["workspace_bytes"], plans
+    assert plans["--compute", "exact", "--isa", "portable"]["isa"] == "portable", plans
+    run("info", endless, "--format", "int5", expect=2)
     memory = json.loads(run("info", large, "--json", expect=0))["memory"]
     assert not memory["fits"] and memory["total_bytes"] > memory["available_bytes"] > 0, memory
     long = make_model(folder / "long")
@@ -276,6 +288,17 @@ def test_memory(folder):
             limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         assert "does not fit" in run("info", long, "--context", 1 << 24, expect=0, limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
         run("run", long, "--prompt", "a", "--max-tokens", 1, expect=0, says="--context", limit=(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+        # What `info` says does not fit, `run` refuses, and the other way round.
+        agreed = set()
+        for context in (1 << 12, 1 << 16, 1 << 18, 1 << 20, 1 << 22):
+            limit = (resource.RLIMIT_AS, (1 << 30, 1 << 30))
+            flags = ("--context", context, "--kv-type", "f32")
+            memory = json.loads(run("info", long, *flags, "--json", expect=0, limit=limit))["memory"]
+            if 0.8 < memory["total_bytes"] / memory["available_bytes"] < 1.25:
+                continue  # the two programs have mapped other libraries and stacks
+            run("run", long, *flags, "--prompt", "a", "--max-tokens", 1, expect=0 if memory["fits"] else 1, limit=limit)
+            agreed.add(memory["fits"])
+        assert agreed == {True, False}, agreed
         # Where the model itself runs, so does what measures it: with less of a buffer to read, at last with none.
         for data, known in ((100 << 20, True), (40 << 20, False)):
             limit = (resource.RLIMIT_DATA, (data, data))

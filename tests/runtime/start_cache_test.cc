@@ -123,6 +123,12 @@ TEST_F(StartCacheTest, TheSecondStartComputesWithTheWeightsThatTheFirstKept) {
   const std::vector<fs::path> kept = packed_in(cache_);
   ASSERT_EQ(kept.size(), 1u);
   EXPECT_EQ(run(small_), packed);
+  {
+    EngineOptions options;
+    options.cache = small_;
+    const Engine engine = open_engine(model_, options);
+    EXPECT_EQ(engine.loaded.load.mapped.bytes(), static_cast<int64_t>(engine.loaded.load.packed_bytes));  // counted as taken
+  }
   // Zeros under the right seal are zeros in the model: it was not packed again.
   zero_under_seal(kept[0]);
   EXPECT_NE(run(small_), packed);

@@ -25,8 +25,9 @@ const FormatKernels& PlanBackend::kernels(const PackedWeight& weight) const {
   return target_.linear->formats[static_cast<size_t>(weight.format())];
 }
 
-std::unique_ptr<PackedWeight> PlanBackend::pack(std::span<const OwnedMatrix> parts) {
-  const MatrixSize size = size_of_parts(parts);
+std::unique_ptr<PackedWeight> PlanBackend::pack(std::span<const OwnedMatrix> parts) { return plan(size_of_parts(parts)); }
+
+std::unique_ptr<PackedWeight> PlanBackend::plan(const MatrixSize& size) {
   return std::make_unique<PlannedWeight>(size.format, size.rows, size.cols);
 }
 

@@ -19,6 +19,7 @@ class PlanBackend final : public Backend {
   int num_threads() override { return num_threads_; }
 
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override;
+  std::unique_ptr<PackedWeight> plan(const MatrixSize& size) override;
   bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override;
   size_t workspace_bytes() const override;
