@@ -110,9 +110,9 @@ PerTokens require_model(const Checkpoint& checkpoint, const EngineOptions& optio
   const int64_t least = config.causal ? std::min<int64_t>(config.max_positions, kKvBlock) : usual_context(config);
   const int64_t context = options.context > 0 ? options.context : least;
   const MemoryPlan plan = plan_memory(planned, context, /*batch=*/1);
-  require_memory(fmt::format("{} for {} tokens, in all ({}),", checkpoint.path.string(), context, plan.text()), plan.total(),
-                 config.causal && options.context > 0 ? "lower the context, or take a smaller model or format"
-                                                      : "take a smaller model or format");
+  require_memory(
+      fmt::format("{} for {} tokens, in all ({}),", checkpoint.path.string(), context, plan.text()), plan.total(),
+      config.causal && options.context > 0 ? "lower the context, or take a smaller model or format" : "take a smaller model or format");
   return plan.activations;
 }
 
