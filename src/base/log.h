@@ -10,6 +10,10 @@ namespace citius {
 
 enum class LogLevel { kNote, kWarning };
 
+/// Text of others (a file's line, a name) as it may stand in a message: control characters but tab and line feed as \xNN, which a terminal
+/// would obey.
+std::string printable(std::string_view text);
+
 /// Writes one line to standard error; a progress bar on the terminal is wiped first. Safe from any thread.
 void log_line(LogLevel level, std::string_view text);
 

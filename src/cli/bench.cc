@@ -158,8 +158,7 @@ void measure_rows(const BenchArgs& args, StepProgress& progress, json::object& f
       const std::string name = format.empty() ? given_format(engine) : format;
       contestants.push_back(std::make_unique<Contestant>(Contestant{name, std::move(engine)}));
     }
-    const json::object machine = machine_json(contestants.front()->engine);
-    facts["machine"] = machine;
+    const json::object machine = note_machine(args, contestants.front()->engine, facts);
     const std::unique_ptr<ReadMeter> reads = ReadMeter::make(contestants.front()->engine.backend->threads());
     for (const Workload& workload : workloads_of(args, contestants.front()->engine.model().config().causal)) {
       std::vector<std::unique_ptr<SpeedRunner>> runners;
@@ -252,6 +251,17 @@ json::array report_rows(const BenchArgs& args, const std::string& header, const 
   return rows;
 }
 
+json::object note_machine(const BenchArgs& args, Engine& engine, json::object& facts) {
+  json::object machine = machine_json(engine);
+  if (args.json && !facts.contains("digest")) facts["digest"] = model_digest(engine.checkpoint);
+  if (!facts.contains("machine")) {
+    facts["machine"] = machine;
+    facts["machines"] = json::array();
+  }
+  facts["machines"].as_array().push_back(machine);
+  return machine;
+}
+
 Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target) {
   EngineOptions options;
   options.isa = args.isa;
@@ -302,7 +312,10 @@ void add_bench(CLI::App& app) {
   list("--decode", args->decode, "New tokens of a sequence (decoders; default 128)");
   list("--batch", args->batch, "Sequences at once, at most that many in a scenario (default 1, in a scenario 32)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
-  command->add_option("--threads", args->threads, "Threads, one or several counts")->delimiter(',')->check(CLI::Range(1, 1024));
+  command->add_option("--threads", args->threads, "Threads, one or several counts")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->each(warn_of_threads);
   command->add_option(
       "--lengths", args->lengths_file,
       "File with a sequence length a line (encoders): a round encodes them all, --batch at once; a scenario the first --requests");

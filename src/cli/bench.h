@@ -48,6 +48,9 @@ struct Contestant {
 
 /// The numbers of a file with one a line. Throws Error{kInput} with the number of a line that is none.
 std::vector<int64_t> read_lengths(const std::string& path);
+/// The machine with this engine's threads, which becomes a fact of all rows: "machines" has one of each number of threads in their order,
+/// "machine" the first; "digest" is the model's, with --json.
+json::object note_machine(const BenchArgs& args, Engine& engine, json::object& facts);
 /// The model in `format`, as given where empty. `target` is filled by the first call and used by the next.
 Engine open_format(const BenchArgs& args, int threads, const std::string& format, std::optional<PlanTarget>& target);
 /// The format that most of the layers' weights have.

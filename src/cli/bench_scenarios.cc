@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "base/check.h"
 #include "base/digest.h"
@@ -439,14 +440,12 @@ void run_engine(const BenchArgs& args, Contestant& contestant, StepProgress& pro
 void run_engines(const BenchArgs& args, StepProgress& progress, json::object& facts, const std::function<void(json::object)>& give) {
   for (const int64_t count : args.threads.empty() ? std::vector<int64_t>{0} : args.threads) {
     std::optional<PlanTarget> target;
+    bool noted = false;
     for (const std::string& format : args.formats.empty() ? std::vector<std::string>{""} : args.formats) {
       progress("loading " + (format.empty() ? std::string("the model") : format), 0);
       Engine engine = open_format(args, static_cast<int>(count), format, target);
       Contestant contestant{format.empty() ? given_format(engine) : format, std::move(engine)};
-      if (args.json && !facts.contains("digest")) {
-        facts["digest"] = model_digest(contestant.engine.checkpoint);
-        facts["machine"] = machine_json(contestant.engine);
-      }
+      if (args.json && !std::exchange(noted, true)) note_machine(args, contestant.engine, facts);
       run_engine(args, contestant, progress, give);
     }
   }

@@ -15,6 +15,7 @@
 
 #include "base/edit_distance.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/numa.h"
 #include "base/signal.h"
 #include "base/version.h"
@@ -24,7 +25,7 @@ namespace citius {
 namespace {
 
 int say(const char* message, int code) {
-  std::fprintf(stderr, "citius: %s\n", message);
+  std::fprintf(stderr, "citius: %s\n", printable(message).c_str());
   return code;
 }
 

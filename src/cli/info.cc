@@ -96,9 +96,10 @@ json::object info_json(const InfoArgs& args, Engine& engine, int64_t context, bo
                                 {"weights_bytes", static_cast<int64_t>(plan.weight_bytes)},
                                 {"kv_bytes", static_cast<int64_t>(plan.kv_bytes)},
                                 {"workspace_bytes", static_cast<int64_t>(plan.workspace_bytes)},
+                                {"program_bytes", static_cast<int64_t>(plan.program_bytes)},
                                 {"total_bytes", static_cast<int64_t>(plan.total())},
                                 {"available_bytes", available},
-                                {"fits", plan.total() <= static_cast<double>(available)}};
+                                {"fits", plan.needed() <= static_cast<double>(available)}};
   return info;
 }
 
@@ -118,13 +119,14 @@ std::string info_text(const json::object& info) {
   }
   const json::object& memory = info.at("memory").as_object();
   const auto bytes = [&](const char* key) { return format_bytes(memory.at(key).to_number<double>()); };
-  text += fmt::format("\nmemory for {} of {}: {} (weights {}, keys and values {}, workspace {})\n",
+  text += fmt::format("\nmemory for {} of {}: {} (weights {}, keys and values {}, workspace {}, program {})\n",
                       counted(memory.at("batch").to_number<int64_t>(), "sequence", "sequences"),
                       counted(memory.at("context").to_number<int64_t>(), "token", "tokens"), bytes("total_bytes"), bytes("weights_bytes"),
-                      bytes("kv_bytes"), bytes("workspace_bytes"));
+                      bytes("kv_bytes"), bytes("workspace_bytes"), bytes("program_bytes"));
   if (!memory.at("fits").as_bool()) {
-    text += fmt::format("does not fit: got a plan of {}, expected at most {}, which is available here\n", bytes("total_bytes"),
-                        bytes("available_bytes"));
+    const double needed = memory.at("total_bytes").to_number<double>() - memory.at("program_bytes").to_number<double>();
+    text += fmt::format("does not fit: got a plan of {} beside the program, expected at most {}, which is available here\n",
+                        format_bytes(needed), bytes("available_bytes"));
   }
   return text;
 }

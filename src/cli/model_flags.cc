@@ -55,14 +55,15 @@ CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type) {
       ->default_str("auto");
 }
 
+void warn_of_threads(const std::string& text) {
+  const int cores = default_num_threads();
+  if (std::stoi(text) > cores) log_warning("--threads: got {}, but there are {} cores: more threads than that are slower", text, cores);
+}
+
 void add_threads_option(CLI::App& app, int& num_threads) {
   app.add_option("--threads", num_threads, "Threads (default: CITIUS_THREADS, or the hardware threads this process may use)")
       ->check(CLI::Range(1, 1024))
-      ->each([](const std::string& text) {
-        const int cores = default_num_threads();
-        if (std::stoi(text) > cores)
-          log_warning("--threads: got {}, but there are {} cores: more threads than that are slower", text, cores);
-      });
+      ->each(warn_of_threads);
 }
 
 void add_compute_option(CLI::App& app, std::string& compute) {

@@ -16,6 +16,8 @@ CLI::Validator number_range(double low, double high);
 CLI::Validator seed_range();
 /// Adds --seed.
 CLI::Option* add_seed_option(CLI::App& app, uint64_t& seed, const std::string& help);
+/// Says that so many threads are more than this process may use cores, where they are.
+void warn_of_threads(const std::string& text);
 /// Adds --threads, which warns where there are more than cores.
 void add_threads_option(CLI::App& app, int& num_threads);
 /// Adds --compute.

@@ -18,13 +18,16 @@ struct MemoryPlan {
   double weight_bytes = 0;  // as packed
   double kv_bytes = 0;
   double workspace_bytes = 0;  // activations, in the form that kernels want them too, and scratch
+  double program_bytes = 0;    // about: code, libraries, tables of the tokenizer, norms; the least that any command takes
   PerTokens activations;       // of the body, a part of the workspace
-  double total() const { return weight_bytes + kv_bytes + workspace_bytes; }
+  double total() const { return needed() + program_bytes; }
+  /// What is still to be taken once the program runs.
+  double needed() const { return weight_bytes + kv_bytes + workspace_bytes; }
   /// "weights 3.0 GB, keys and values 1.0 GB, workspace 20 MB".
   std::string text() const;
 };
 /// The engine must be opened on the backend "plan". Loads the language-model head where there is one, which is a weight too. Not in the
-/// plan: norms, biases and rotary tables, and task heads.
+/// plan: rotary tables and task heads.
 MemoryPlan plan_memory(Engine& engine, int64_t context, int64_t batch);
 
 /// Tokens of a sequence that are planned for where nobody asks for another length.

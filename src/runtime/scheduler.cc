@@ -21,8 +21,10 @@ Scheduler::Id Scheduler::add(SequenceRequest request, double now_s) {
   CHECK(!request.prompt.empty());
   const int64_t most = static_cast<int64_t>(request.prompt.size()) + request.max_tokens;
   if (blocks_for(most) > blocks_.num_blocks()) {
-    fail_input("prompt", "got {} tokens with reply, expected at most {} (the room for keys and values)", most,
-               blocks_.num_blocks() * kKvBlock);
+    fail_input("prompt",
+               "got {} tokens with reply, expected at most {} (the room for keys and values); ask for a shorter reply (--max-tokens) or "
+               "more room (--context)",
+               most, blocks_.num_blocks() * kKvBlock);
   }
   const Id id = next_++;
   Sequence& sequence = sequences_[id];

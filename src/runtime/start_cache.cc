@@ -103,7 +103,8 @@ std::string StartCache::sha256(const MappedFile& file, uint64_t bytes) const {
   }
   Progress progress("checking " + file.path().filename().string(), bytes, ProgressUnit::kBytes);
   std::string digest = citius::sha256(file.text().substr(0, bytes), [&](uint64_t done) { progress.update(done); });
-  if (!directory_.empty() && identify(file.path()) == identity && now() - std::max(identity.modified, identity.changed) > kSecond) {
+  // The time of change is the system's own: that of modification may have been set to any, in the future too.
+  if (!directory_.empty() && identify(file.path()) == identity && now() - identity.changed > kSecond) {
     remember(memory, version + digest);
   }
   return digest;

@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/progress.h"
 
 namespace citius {
@@ -22,6 +23,10 @@ TEST(Sha256, VectorsOfTheStandard) {
   EXPECT_EQ(sha256_file(path), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   std::filesystem::remove(path);
   EXPECT_THROW(sha256_file(path), Error);
+}
+
+TEST(Log, MessagesHoldNothingThatATerminalObeys) {
+  EXPECT_EQ(printable("a\tb\n\x1b]0;title\x07\x7f\xc3\xa9"), "a\tb\n\\x1b]0;title\\x07\\x7f\xc3\xa9");
 }
 
 TEST(Progress, Lines) {

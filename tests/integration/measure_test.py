@@ -195,6 +195,22 @@ def test_bench():
         run("bench", LLAMA, *flags, expect=2)
 
 
+def test_facts_of_several_thread_counts():
+    for flags in (["--seconds", 0, "--repeats", 1], ["--prefill", 5, "--scenario", "offline", "--requests", 2]):
+        got = run_json("bench", LLAMA, "--decode", 2, "--threads", "1,2", *flags)
+        assert [machine["threads"] for machine in got["machines"]] == [1, 2] and got["machine"] == got["machines"][0], got
+        assert len(got["digest"]) == 64 and {row["threads"] for row in got["rows"]} == {1, 2}, got
+    result = run("bench", LLAMA, "--decode", 2, "--threads", 128, "--seconds", 0, "--repeats", 1)
+    assert "more threads" in result.stderr, result.stderr
+
+
+def test_messages_hold_no_control_characters():
+    trace = work / "hostile.csv"
+    trace.write_text("\x1b]0;title\x07\n")
+    result = run("bench", LLAMA, "--scenario", "trace", "--trace", trace, expect=3)
+    assert "\\x1b]0;title\\x07" in result.stderr and "\x1b" not in result.stderr, result.stderr
+
+
 def check_percentiles(row, key):
     assert 0 <= row[key]["p50"] <= row[key]["p90"] <= row[key]["p99"], (key, row)
 
@@ -424,7 +440,8 @@ def test_results_before_all_input():
 
 
 for test in (test_perplexity, test_against, test_the_first_windows, test_eval_refuses_what_would_do_nothing,
-             test_weights_that_are_no_numbers, test_bench, test_scenarios_of_decoders, test_prefixes_are_computed_once, test_azure_trace,
+             test_weights_that_are_no_numbers, test_bench, test_facts_of_several_thread_counts, test_messages_hold_no_control_characters,
+             test_scenarios_of_decoders, test_prefixes_are_computed_once, test_azure_trace,
              test_the_highest_rate, test_rows_come_as_they_are_measured, test_scenarios_of_encoders, test_scenarios_refuse_what_would_do_nothing,
              test_formats, test_embed, test_forms_of_configuration, test_results_before_all_input):
     test()

@@ -48,9 +48,9 @@ TEST(MemoryPlan, PartsThatFitAloneAreRefusedWhereTheyDoNotFitTogether) {
   Engine planned = open_to_plan(checkpoint, one_thread(kContext));
   const MemoryPlan plan = plan_memory(planned, kContext, 1);
   const double others = plan.weight_bytes + plan.workspace_bytes, largest = std::max(others, plan.kv_bytes);
-  ASSERT_GT(plan.total() - largest, 2e6);
+  ASSERT_GT(plan.needed() - largest, 2e6);
   {
-    const DataLimit limit(static_cast<int64_t>((largest + plan.total()) / 2));
+    const DataLimit limit(static_cast<int64_t>((largest + plan.needed()) / 2));
     EXPECT_THAT([&] { open_engine(checkpoint, one_thread(kContext)); },
                 testing::ThrowsMessage<Error>(testing::AllOf(testing::HasSubstr("weights"), testing::HasSubstr("keys and values"),
                                                              testing::HasSubstr("workspace"), testing::HasSubstr("lower the context"))));

@@ -363,6 +363,14 @@ TEST_F(StartCacheTest, ADamagedTokenizerIsRefusedAndNotKept) {
   EXPECT_TRUE(tables_in(cache_).empty());
 }
 
+TEST_F(StartCacheTest, AFileFromTheFutureIsRememberedToo) {
+  const fs::path file = dir_.write("weights", "content");
+  fs::last_write_time(file, fs::file_time_type::clock::now() + std::chrono::hours(24));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_EQ(small_.sha256(file), sha256("content"));
+  EXPECT_EQ(files_in(cache_ / "digests").size(), 1u);
+}
+
 TEST_F(StartCacheTest, ADigestIsRememberedUntilTheFileChanges) {
   const fs::path file = dir_.write("weights", "first");
   const std::string first = sha256("first");
