@@ -362,9 +362,13 @@ def test_formats():
         assert 3 < formats[name]["bits_per_weight"] <= 32 and "fast" in formats[name], formats.get(name)
     assert abs(formats["q4_k_m"]["bits_per_weight"] - 4.85) < 0.02  # what llama.cpp makes of a Llama 7B
     assert run("quantize", "--list").stdout.count("\n") == len(formats) + 1
-    # doctor says the same of what depends on an instruction alone, not on rates.
-    advice = " ".join(run_json("doctor", "--seconds", "0.01")["advice"])
-    assert formats["bf16"]["fast"] is ("bf16 is fast" in advice) and formats["f32"]["fast"] is True, (formats["bf16"], advice)
+    assert formats["f32"]["fast"] is True
+    # What doctor says of bf16 follows from what it measured, which another run may measure otherwise.
+    doctor = run_json("doctor", "--seconds", "0.01")
+    advice = " ".join(doctor["advice"])
+    fp32, bf16 = (max(doctor[threads].get(rate) or 0 for threads in ("one_thread", "all_threads")) for rate in ("fp32_gflop_per_s", "bf16_gflop_per_s"))
+    fast = bf16 >= 1.5 * fp32
+    assert ("bf16 is fast" in advice) is fast and ("bf16 saves memory" in advice) is not fast, doctor
     run("quantize", "--list", "--format", "int8", expect=2)
     out = work / "kept"
     assert "nosuch*" in run("quantize", LLAMA, "--format", "int8", "--out", out, "--keep", "model.layers.0.*,nosuch*", expect=2).stderr
