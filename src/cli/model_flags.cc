@@ -50,7 +50,7 @@ CLI::Option* add_kv_type_option(CLI::App& app, std::optional<KvType>& type) {
   return app
       .add_option_function<std::string>("--kv-type", set,
                                         "Type of keys and values; int8 has a scale a token and head; auto: bf16 where this machine "
-                                        "multiplies it and most weights round activations anyway, else f32")
+                                        "gains by it and most weights round activations anyway, else f32")
       ->check(CLI::IsMember(choices))
       ->default_str("auto");
 }

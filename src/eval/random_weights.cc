@@ -68,21 +68,52 @@ Tensors llama_tensors(const Sizes& config) {
   return tensors;
 }
 
+// BERT, RoBERTa and MPNet, which name the products of attention in their own ways.
 Tensors bert_tensors(const Sizes& config) {
+  const bool mpnet = config.type() == "mpnet";
   const int64_t C = config.get("hidden_size"), F = config.get("intermediate_size");
   Tensors tensors = {{"embeddings.word_embeddings.weight", {config.get("vocab_size"), C}},
-                     {"embeddings.position_embeddings.weight", {config.get("max_position_embeddings"), C}},
-                     {"embeddings.token_type_embeddings.weight", {config.get("type_vocab_size", 2), C}}};
+                     {"embeddings.position_embeddings.weight", {config.get("max_position_embeddings"), C}}};
+  if (mpnet) {
+    tensors.push_back(
+        {"encoder.relative_attention_bias.weight", {config.get("relative_attention_num_buckets", 32), config.get("num_attention_heads")}});
+  } else {
+    tensors.push_back({"embeddings.token_type_embeddings.weight", {config.get("type_vocab_size", 2), C}});
+  }
+  const std::string norm = mpnet ? "attention.LayerNorm" : "attention.output.LayerNorm";
+  const std::vector<std::string> products =
+      mpnet ? std::vector<std::string>{"attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o"}
+            : std::vector<std::string>{"attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"};
   add_with_bias(tensors, "embeddings.LayerNorm", {C});
   for (int64_t i = 0; i < config.layers("num_hidden_layers"); ++i) {
     const std::string layer = fmt::format("encoder.layer.{}.", i);
-    for (const char* name : {"query", "key", "value"}) add_with_bias(tensors, layer + "attention.self." + name, {C, C});
-    add_with_bias(tensors, layer + "attention.output.dense", {C, C});
-    add_with_bias(tensors, layer + "attention.output.LayerNorm", {C});
+    for (const std::string& name : products) add_with_bias(tensors, layer + name, {C, C});
+    add_with_bias(tensors, layer + norm, {C});
     add_with_bias(tensors, layer + "intermediate.dense", {F, C});
     add_with_bias(tensors, layer + "output.dense", {C, F});
     add_with_bias(tensors, layer + "output.LayerNorm", {C});
   }
+  return tensors;
+}
+
+Tensors modernbert_tensors(const Sizes& config) {
+  const int64_t C = config.get("hidden_size"), F = config.get("intermediate_size");
+  Tensors tensors = {{"embeddings.tok_embeddings.weight", {config.get("vocab_size"), C}}};
+  const auto add = [&](const std::string& name, Shape shape, const char* bias) {
+    if (config.flag(bias)) return add_with_bias(tensors, name, shape);
+    tensors.push_back({name + ".weight", shape});
+  };
+  add("embeddings.norm", {C}, "norm_bias");
+  for (int64_t i = 0; i < config.layers("num_hidden_layers"); ++i) {
+    const std::string layer = fmt::format("layers.{}.", i);
+    if (i > 0) add(layer + "attn_norm", {C}, "norm_bias");
+    add(layer + "attn.Wqkv", {3 * C, C}, "attention_bias");
+    add(layer + "attn.Wo", {C, C}, "attention_bias");
+    add(layer + "mlp_norm", {C}, "norm_bias");
+    add(layer + "mlp.Wi", {2 * F, C}, "mlp_bias");
+    add(layer + "mlp.Wo", {C, F}, "mlp_bias");
+  }
+  add("final_norm", {C}, "norm_bias");
   return tensors;
 }
 
@@ -187,13 +218,18 @@ std::shared_ptr<const TensorContainer> zero_weights(const json::object& config, 
 }
 
 std::vector<RandomTensor> tensors_of(const json::object& config, const std::string& where) {
+  static constexpr std::pair<std::string_view, Tensors (*)(const Sizes&)> kShapes[] = {
+      {"bert", bert_tensors},     {"distilbert", distilbert_tensors}, {"gpt2", gpt2_tensors},       {"llama", llama_tensors},
+      {"mistral", llama_tensors}, {"modernbert", modernbert_tensors}, {"mpnet", bert_tensors},      {"qwen2", llama_tensors},
+      {"qwen3", llama_tensors},   {"roberta", bert_tensors},          {"xlm-roberta", bert_tensors}};
   const Sizes sizes(config, where);
   const std::string type = sizes.type();
-  if (type == "llama" || type == "mistral" || type == "qwen2" || type == "qwen3") return llama_tensors(sizes);
-  if (type == "bert") return bert_tensors(sizes);
-  if (type == "distilbert") return distilbert_tensors(sizes);
-  if (type == "gpt2") return gpt2_tensors(sizes);
-  fail_input(where, "got a bare configuration of '{}', expected llama, mistral, qwen2, qwen3, bert, distilbert or gpt2", type);
+  std::string known;
+  for (const auto& [name, tensors] : kShapes) {
+    if (type == name) return tensors(sizes);
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
+  }
+  fail_input(where, "got a bare configuration of '{}', expected one of {}", type, known);
 }
 
 std::shared_ptr<const TensorContainer> random_weights(const json::object& config, const std::string& where, uint64_t seed) {

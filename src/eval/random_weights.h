@@ -16,8 +16,8 @@ struct RandomTensor {
   Shape shape;
 };
 
-/// The tensors of the architecture that `config` names: llama, mistral, qwen2, qwen3, bert, distilbert and gpt2. Throws
-/// Error{kInput} for another, and where a size is missing, not positive or absurd.
+/// The tensors, without those of heads, of the architecture that `config` names. Throws Error{kInput} where it is none of architectures(),
+/// and where a size is missing, not positive or absurd.
 std::vector<RandomTensor> tensors_of(const json::object& config, const std::string& where);
 
 /// A container of those tensors: norms are ones, biases zeros, matrices normal with standard deviation 0.02, the same for

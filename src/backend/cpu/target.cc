@@ -178,6 +178,15 @@ const Target& choose_target(std::string_view name) {
   fail(ErrorKind::kUsage, where, "got '{}', expected one of {}", wanted, fmt::join(names, ", "));
 }
 
+bool gains_bf16(const Target& target) {
+#if defined(__x86_64__)
+  // vdpbf16ps takes two cycles on Intel's cores, and encoders are slower by it than in fp32.
+  static const bool intel = __builtin_cpu_is("intel") != 0;
+  if (intel && target.name == "avx512_bf16") return false;
+#endif
+  return target.ops->multiplies_bf16;
+}
+
 bool follows_streams() {
 #if defined(__x86_64__)
   static const bool amd = __builtin_cpu_is("amd") != 0;
