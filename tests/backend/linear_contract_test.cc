@@ -177,6 +177,24 @@ TEST(Amx, IntegersHaveTheBitsOfTheVectorKernels) {
   }
 }
 
+// So few outputs that threads divide rows in parts of up to 32, which are read as they lie from a row on that is not the first.
+TEST(Amx, PartsOfTheRowsHaveTheBitsOfTheVectorKernels) {
+  const Target *amx = target_named("avx512_amx"), *vectors = target_named("avx512_bf16");
+  if (amx == nullptr) GTEST_SKIP() << "this machine has no AMX";
+  ThreadPool pool(3), one(1);
+  CpuLinear by_registers(pool, *amx), by_vectors(one, *vectors);
+  for (const Format format : {Format::kQ8_0, Format::kInt8G128, Format::kQ4_0, Format::kInt8}) {
+    const Fixture f(format, 16, 512, 3);
+    const auto weight = f.pack(by_registers), same = f.pack(by_vectors);
+    for (const int64_t T : {64, 75, 96}) {
+      const std::vector<float> x = random_floats(T * f.K, 5);
+      const std::vector<float> y = multiply(by_registers, *weight, x, T, Compute::kFast);
+      const std::vector<float> want = multiply(by_vectors, *same, x, T, Compute::kFast);
+      ASSERT_EQ(std::memcmp(y.data(), want.data(), y.size() * 4), 0) << format_name(format) << " with " << T << " rows";
+    }
+  }
+}
+
 // contract/linear.h: in every 32 inputs the first and the second numbers of the pairs by themselves, what is left pair by pair.
 TEST(Amx, Bf16IsSummedAsTheContractTells) {
   const Target* amx = target_named("avx512_amx");
