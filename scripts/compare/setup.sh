@@ -43,10 +43,16 @@ build_llamacpp() {
 install_llamacpp() { build_llamacpp build -DGGML_NATIVE=ON; }
 # shellcheck disable=SC2086  # several options
 install_llamacpp_avx2() { build_llamacpp build-avx2 $avx2; }
+ik_llama_version=8337e4cd3861406fc04e0854b1409cd1b027fbc9
+fetch_ik_llama() {
+  rm -rf "$1.partial" && git init --quiet "$1.partial" &&
+    GIT_TERMINAL_PROMPT=0 git -C "$1.partial" fetch --quiet --depth 1 "$ik_llama_source" "$ik_llama_version" &&
+    git -C "$1.partial" -c advice.detachedHead=false checkout --quiet FETCH_HEAD && mv "$1.partial" "$1"
+}
 # Without FlashAttention for quantized caches, which nobody measures here and which takes most of the time to compile.
 build_ik_llama() {
   local at="$cache/ik_llama.cpp" build="$cache/ik_llama.cpp/$1"
-  { [ -d "$at/.git" ] || GIT_TERMINAL_PROMPT=0 git clone --quiet --depth 1 "$ik_llama_source" "$at"; } &&
+  { [ -d "$at/.git" ] || fetch_ik_llama "$at"; } &&
     cmake -S "$at" -B "$build" -DCMAKE_BUILD_TYPE=Release "${@:2}" -DGGML_IQK_FA_ALL_QUANTS=OFF -DLLAMA_BUILD_TESTS=OFF \
       -DLLAMA_BUILD_SERVER=OFF -DBUILD_SHARED_LIBS=OFF &&
     cmake --build "$build" -j "$jobs" --target llama-bench llama-batched-bench

@@ -224,7 +224,8 @@ json::array report_rows(const BenchArgs& args, const std::string& header, const 
                         StepProgress& progress, const MeasureRows& measure) {
   json::object facts{{"model", args.model}};
   if (open_checkpoint(resolve_model(args.model)).weights == nullptr) {
-    log_note("{} is a configuration alone; measured are random weights of this shape", args.model);
+    log_note("{} is a configuration alone; measured are random weights of this shape{}", args.model,
+             args.formats.empty() ? ", as f32 whatever type it names (--format)" : "");
     facts["random_weights"] = true;
   }
   json::array rows;
@@ -309,7 +310,7 @@ void add_bench(CLI::App& app) {
     command->add_option(name, values, help)->delimiter(',')->check(CLI::Range(1, 1 << 24));
   };
   list("--prefill", args->prefill, "Tokens of a prompt (decoders; default 512)");
-  list("--decode", args->decode, "New tokens of a sequence (decoders; default 128)");
+  list("--decode", args->decode, "New tokens of a sequence, after a prompt of one token (decoders; default 128)");
   list("--batch", args->batch, "Sequences at once, at most that many in a scenario (default 1, in a scenario 32)");
   list("--length", args->length, "Tokens of a sequence (encoders; default 128)");
   command->add_option("--threads", args->threads, "Threads, one or several counts")

@@ -294,7 +294,7 @@ class Runner {
     json::array trials;
     const int64_t alone = std::min<int64_t>(kAlone, std::ssize(load_.requests));
     json::object best = row_json(once("one by one", true, false, alone), Arrivals::kOneByOne);
-    best["request_rate"] = best["highest_rate"] = nullptr;
+    best["request_rate"] = best["highest_rate"] = best["capacity_requests_per_s"] = nullptr;
     const bool possible = best.at("limits_kept").as_bool();
     if (possible) {
       for (LoadRequest& request : load_.requests) request.arrival_s = 0;
@@ -354,10 +354,9 @@ std::string row_text(const json::object& row) {
     if (value == nullptr || value->is_null()) return std::string("-");
     return fmt::format(fmt::runtime(form), factor * value->to_number<double>());
   };
-  const bool timed = !row.at("request_rate").is_null();
   return fmt::format("{:<13} {:<13} {:<11} {:>5} {:>7}  {:<10} {:<5} {:>9} {:>7} {:>10} {:>9} {:>9} {:>7}  {:<24} {:<20} {}\n",
                      std::string_view(row.at("scenario").as_string()), std::string_view(row.at("name").as_string()),
-                     timed ? "at a rate" : std::string_view(row.at("arrivals").as_string()), row.at("batch").to_number<int64_t>(),
+                     std::string_view(row.at("arrivals").as_string()), row.at("batch").to_number<int64_t>(),
                      row.at("threads").to_number<int>(), std::string_view(row.at("format").as_string()),
                      std::string_view(row.at("kv_type").as_string()),
                      fmt::format("{}/{}", row.at("completed").to_number<int64_t>(), row.at("requests").to_number<int64_t>()),
@@ -376,22 +375,26 @@ std::string trace_text(const json::object& row) {
   return fmt::format("  {}\n", fmt::format(fmt::runtime(more), used, held));
 }
 
+// Empty unless more came than could be done.
+std::string backlog_text(const json::object& row) {
+  const json::value* sustained = row.if_contains("sustained");
+  if (sustained == nullptr || sustained->as_bool()) return "";
+  return fmt::format("not sustained: {:.3g} s after the last arrival the last was done", row.at("drain_s").to_number<double>());
+}
+
 std::string limits_text(const json::object& row) {
   const json::value* limits = row.if_contains("limits");
-  if (limits == nullptr) return "";
+  const std::string backlog = backlog_text(row);
+  if (limits == nullptr) return backlog.empty() ? "" : fmt::format("  {}\n", backlog);
   std::string names;
   for (const auto& [key, limit] : limits->as_object()) {
     names += fmt::format("{}{} p99 <= {:g}", names.empty() ? "" : ", ", std::string_view(key), limit.to_number<double>());
   }
   const json::value* highest = row.if_contains("highest_rate");
   if (highest == nullptr) {
-    const json::value* sustained = row.if_contains("sustained");
     const bool kept = row.at("limits_kept").as_bool();
     std::string text = fmt::format("  {}: {}", names, kept ? "kept" : "missed");
-    if (sustained != nullptr && !sustained->as_bool()) {
-      text += fmt::format(", {} not sustained: {:.3g} s after the last arrival the last was done", kept ? "but" : "and",
-                          row.at("drain_s").to_number<double>());
-    }
+    if (!backlog.empty()) text += fmt::format(", {} {}", kept ? "but" : "and", backlog);
     return text + "\n";
   }
   if (highest->is_null()) {

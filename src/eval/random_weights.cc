@@ -14,7 +14,7 @@ class Sizes {
  public:
   Sizes(const json::object& config, const std::string& where) : json_(config, where) {}
 
-  bool flag(std::string_view key) const { return json_.get_bool(key, false); }
+  bool flag(std::string_view key, bool fallback = false) const { return json_.get_bool(key, fallback); }
   std::string type() const { return json_.get_string("model_type"); }
   int64_t get(std::string_view key) const {
     const int64_t value = json_.get_int(key);
@@ -22,6 +22,8 @@ class Sizes {
     return value;
   }
   int64_t get(std::string_view key, int64_t fallback) const { return json_.has(key) ? get(key) : fallback; }
+  /// Of GPT-2, whose sizes have two names.
+  std::string_view either(std::string_view name, std::string_view other) const { return json_.has(name) ? name : other; }
   int64_t layers(std::string_view key) const {
     const int64_t value = get(key);
     if (value > 4096) fail_input(json_.where(), "'{}' is {}, expected at most 4096", key, value);
@@ -134,15 +136,18 @@ Tensors distilbert_tensors(const Sizes& config) {
 }
 
 Tensors gpt2_tensors(const Sizes& config) {
-  const int64_t C = config.get("n_embd"), F = config.get("n_inner", 4 * C);
-  Tensors tensors = {{"transformer.wte.weight", {config.get("vocab_size"), C}}, {"transformer.wpe.weight", {config.get("n_positions"), C}}};
+  const int64_t C = config.get(config.either("n_embd", "hidden_size")), V = config.get("vocab_size");
+  const int64_t F = config.get(config.either("n_inner", "intermediate_size"), 4 * C);
+  Tensors tensors = {{"transformer.wte.weight", {V, C}},
+                     {"transformer.wpe.weight", {config.get(config.either("n_positions", "max_position_embeddings")), C}}};
+  if (!config.flag("tie_word_embeddings", true)) tensors.push_back({"lm_head.weight", {V, C}});
   add_with_bias(tensors, "transformer.ln_f", {C});
   // GPT-2 stores its products as [inputs, outputs].
   const auto conv = [&](const std::string& name, int64_t inputs, int64_t outputs) {
     tensors.push_back({name + ".weight", {inputs, outputs}});
     tensors.push_back({name + ".bias", {outputs}});
   };
-  for (int64_t i = 0; i < config.layers("n_layer"); ++i) {
+  for (int64_t i = 0; i < config.layers(config.either("n_layer", "num_hidden_layers")); ++i) {
     const std::string layer = fmt::format("transformer.h.{}.", i);
     add_with_bias(tensors, layer + "ln_1", {C});
     add_with_bias(tensors, layer + "ln_2", {C});

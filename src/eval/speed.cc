@@ -87,7 +87,11 @@ class DecoderRunner : public SpeedRunner {
       }
       const TensorView hidden = decoder_.forward(steps);
       if (last.empty()) continue;
-      std::ranges::copy(decoder_.most_likely(decoder_.logits(hidden, last)), next.begin() + static_cast<std::ptrdiff_t>(first));
+      for (size_t done = 0; done < last.size(); done += Generator::kLogitRows) {
+        const size_t count = std::min<size_t>(Generator::kLogitRows, last.size() - done);
+        const std::span<const int32_t> tokens = decoder_.most_likely(decoder_.logits(hidden, std::span(last).subspan(done, count)));
+        std::ranges::copy(tokens, next.begin() + static_cast<std::ptrdiff_t>(first + done));
+      }
     }
     return next;
   }

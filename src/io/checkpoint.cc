@@ -130,6 +130,7 @@ Checkpoint open_checkpoint(const fs::path& path) {
     Checkpoint checkpoint;
     checkpoint.path = path;
     checkpoint.config = normalize_config(read_object(path), path.string());
+    refuse_quantized(checkpoint.config, path);
     return checkpoint;
   }
   if (name.ends_with(".safetensors")) fail_input(path.string(), "has no configuration; name the directory that holds it");

@@ -38,7 +38,7 @@ void check_package(Engine& engine) {
 }
 
 KvType suitable_kv_type(const Backend& backend, const LoadedModel& loaded, Compute compute) {
-  if (compute != Compute::kFast || !backend.gains_bf16()) return KvType::kF32;
+  if (compute != Compute::kFast || !backend.gains_bf16(loaded.model->config().head_dim)) return KvType::kF32;
   int64_t rounded = 0, all = 0;
   for (const WeightRecord& record : loaded.load.records) {
     if (record.looked_up) continue;

@@ -41,7 +41,10 @@ void Scheduler::cancel(Id id) {
   release_blocks(place->second);
   std::erase(waiting_, id);
   std::erase(running_, id);
-  if (pending_) std::erase_if(work_, [id](const Work& work) { return work.id == id; });
+  if (pending_) {
+    std::erase_if(work_, [id](const Work& work) { return work.id == id; });
+    pending_ = !work_.empty();  // a step that failed is given up when all its requests are
+  }
   sequences_.erase(place);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace citius {
 namespace {
@@ -91,7 +92,10 @@ void Journal::read() {
     try {
       const json::value line = parse_json(std::string_view(text).substr(begin, end - begin), path_.string());
       const JsonObject object(line, path_.string());
-      if (first && object.get_string("key") != key_) break;
+      if (first && object.get_string("key") != key_) {
+        log_warning("{}: holds what a search with another model, machine or options measured; it is replaced", directory_.string());
+        break;
+      }
       if (!first && object.has("note")) {
         notes_[object.get_string("note")] = object.at("value");
       } else if (!first) {

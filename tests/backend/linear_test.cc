@@ -171,6 +171,27 @@ TEST_P(LinearTest, SameBitsForPartsOfRows) {
   }
 }
 
+// Weights so heavy that threads divide outputs with many rows too, and parts of the rows that kernels take in several blocks.
+TEST_P(LinearTest, ManyRowsHaveTheSameBitsHoweverTheyAreDivided) {
+  struct Product {
+    int64_t rows, outputs, inputs;
+    std::vector<Format> formats;
+  };
+  for (const Product& p : {Product{128, 1100, 1160, {Format::kF32, Format::kBF16}},
+                           {600, 48, 64, {Format::kF32, Format::kBF16, Format::kInt8, Format::kQ8_0}}}) {
+    for (const Format format : p.formats) {
+      const Fixture f(format, p.outputs, p.inputs, 3);
+      const auto weight = f.pack(linear_);
+      const std::vector<float> x = random_floats(p.rows * p.inputs, 11);
+      const std::vector<float> want = multiply(linear_, *weight, x, p.rows, Compute::kFast);
+      for (CpuLinear* linear : {&halved_, &threaded_}) {
+        const std::vector<float> y = multiply(*linear, *weight, x, p.rows, Compute::kFast);
+        ASSERT_EQ(std::memcmp(y.data(), want.data(), y.size() * 4), 0) << format_name(format) << " " << p.outputs << " x " << p.inputs;
+      }
+    }
+  }
+}
+
 // Threads are woken where there is enough to do for two: many outputs, or many rows however few the outputs.
 TEST_P(LinearTest, SmallProductsStayOnOneThread) {
   struct Product {

@@ -10,6 +10,7 @@
 #include "io/temp_dir.h"
 #include "runtime/encoder.h"
 #include "runtime/generator.h"
+#include "support/tiny_model.h"
 
 namespace citius {
 namespace {
@@ -56,31 +57,34 @@ bool intel() {
 
 // bf16 only where attention is faster by it, activations are rounded anyway and nobody named a type.
 TEST(Engine, ChoosesTheTypeOfKeysAndValuesForTheWeights) {
-  const std::filesystem::path golden = CITIUS_TEST_DIR "/golden/generate";
   for (const std::string& isa : available_isas()) {
     EngineOptions options;
     options.isa = isa;
     options.num_threads = 1;
     const auto backend = make_backend("cpu", {1, isa});
-    const KvType rounded = backend->gains_bf16() ? KvType::kBF16 : KvType::kF32;
+    const int64_t head_dim = open_engine(test::tiny_llama(), options).model().config().head_dim;
+    const KvType rounded = backend->gains_bf16(head_dim) ? KvType::kBF16 : KvType::kF32;
     EXPECT_EQ(backend->multiplies_bf16(), isa == "avx512_bf16" || isa == "avx512_amx");
-    EXPECT_EQ(backend->gains_bf16(), isa == "avx512_amx" || (isa == "avx512_bf16" && !intel())) << isa;
-    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kF32) << isa;  // weights as given: fp32
+    for (const int64_t size : {16, 48, 64, 80, 128}) {
+      EXPECT_EQ(backend->gains_bf16(size), intel() ? isa == "avx512_amx" && size % 32 == 0 : backend->multiplies_bf16())
+          << isa << " " << size;
+    }
+    EXPECT_EQ(open_engine(test::tiny_llama(), options).kv_type, KvType::kF32) << isa;  // weights as given: fp32
     options.policy = [](const WeightRecord&) { return Format::kInt8; };
-    EXPECT_EQ(open_engine(golden, options).kv_type, rounded) << isa;
+    EXPECT_EQ(open_engine(test::tiny_llama(), options).kv_type, rounded) << isa;
     options.compute = Compute::kExact;
-    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kF32) << isa;
+    EXPECT_EQ(open_engine(test::tiny_llama(), options).kv_type, KvType::kF32) << isa;
     options.kv_type = KvType::kInt8;
-    EXPECT_EQ(open_engine(golden, options).kv_type, KvType::kInt8) << isa;
+    EXPECT_EQ(open_engine(test::tiny_llama(), options).kv_type, KvType::kInt8) << isa;
   }
 }
 
 // The larger part of what is multiplied decides, in decoders and encoders; what is only looked up does not count.
 TEST(Engine, ChoosesTheTypeOfKeysAndValuesByTheMajorityOfWeights) {
-  for (const char* golden : {CITIUS_TEST_DIR "/golden/models/llama_gqa", CITIUS_TEST_DIR "/golden/models/bert"}) {
+  for (const Checkpoint& model : {test::tiny_llama(), test::tiny_bert()}) {
     EngineOptions options;
     options.num_threads = 1;
-    std::vector<WeightRecord> records = open_engine(golden, options).loaded.load.records;
+    std::vector<WeightRecord> records = open_engine(model, options).loaded.load.records;
     std::set<std::string> rounded;
     std::erase_if(records, [&](const WeightRecord& record) {
       if (record.looked_up) rounded.insert(record.name);
@@ -93,8 +97,10 @@ TEST(Engine, ChoosesTheTypeOfKeysAndValuesByTheMajorityOfWeights) {
       const bool most = 2 * sum > all;
       for (const std::string& isa : available_isas()) {
         options.isa = isa;
-        const bool gains = make_backend("cpu", {1, isa})->gains_bf16();
-        EXPECT_EQ(open_engine(golden, options).kv_type, most && gains ? KvType::kBF16 : KvType::kF32) << golden << " " << isa << " " << sum;
+        const int64_t head_dim = open_engine(model, options).model().config().head_dim;
+        const bool gains = make_backend("cpu", {1, isa})->gains_bf16(head_dim);
+        EXPECT_EQ(open_engine(model, options).kv_type, most && gains ? KvType::kBF16 : KvType::kF32)
+            << model.path << " " << isa << " " << sum;
       }
       rounded.insert(record.name);
       sum += record.rows * record.cols;

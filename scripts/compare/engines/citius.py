@@ -43,7 +43,7 @@ class Engine:
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as lengths:
             lengths.write("".join(f"{length}\n" for length in cell.get("lengths", [])))
             lengths.flush()
-            size = {"encode": ["--lengths", lengths.name, "--batch", len(cell.get("lengths", []))], "prefill": ["--prefill", cell.get("length")],
+            size = {"encode": ["--lengths", lengths.name, "--batch", cell.get("at_once")], "prefill": ["--prefill", cell.get("length")],
                     "decode": ["--decode", cell.get("length"), "--batch", cell.get("batch", 1)]}[cell["kind"]]
             return json.loads(call("bench", engines.model_path(cell["model"]), *size, *(["--format", ",".join(formats)] if formats else []),
                                    "--threads", self.threads, "--seconds", seconds, "--repeats", 1, "--json"))["rows"]

@@ -41,10 +41,10 @@ class Engine(engines.Encoder):
         def prefill():
             model(input_ids=ids, use_cache=True, logits_to_keep=1).logits.argmax(-1)
 
-        def decode():
-            out = model(input_ids=ids[:, :1], use_cache=True)
+        def decode():  # as many steps as new tokens, the first of which takes the prompt of one token
+            token, cache = ids[:, :1], None
             for _ in range(cell["length"]):
-                token = out.logits[:, -1:].argmax(-1)
-                out = model(input_ids=token, past_key_values=out.past_key_values, use_cache=True)
+                out = model(input_ids=token, past_key_values=cache, use_cache=True)
+                token, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
 
         return {"rate": engines.timed(prefill if cell["kind"] == "prefill" else decode, cell["length"], seconds)}

@@ -49,7 +49,7 @@ class CpuBackend final : public Backend {
     return linear_.adopt(size, packed, std::move(owner));
   }
   bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
-  bool gains_bf16() const override { return cpu::gains_bf16(target_); }
+  bool gains_bf16(int64_t head_dim) const override { return cpu::gains_bf16(target_, head_dim); }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override { return linear_.explain(weight, compute); }
   size_t workspace_bytes() const override { return linear_.workspace_bytes() + scratch_.bytes(); }
 

@@ -18,8 +18,9 @@ constexpr int64_t kSmallInput = 1 << 12;
 // free. A thread finds in its own caches what it wrote in the op before then. With fewer rows memory is what takes the time: the
 // outputs are divided in pieces of about kPieceBytes of weights, and a thread that reads its share in order finds it asked for.
 constexpr int64_t kManyRows = 64, kPartRows = 64, kPieceBytes = 24576;
-// Who computes some of the rows reads all weights, who computes some of the outputs reads all activations: weights this many times as large
-// as inputs and outputs together are not worth the former.
+// A thread that computes some of the outputs for one of p parts of the rows reads p / threads of the weights and 1 / p of the activations:
+// with p parts that is more than with one where the weights are threads / p times as large as inputs and outputs (as fp32) together, or
+// larger. The weights must be that many times larger again, because a thread finds rows of its own in its caches.
 constexpr int64_t kHeavyWeights = 2;
 // Rows are divided at multiples of this, in products as in the preparation of activations.
 constexpr int64_t kRowGrain = 8;
@@ -149,8 +150,8 @@ void CpuLinear::many_rows(const Product& product) {
   const int threads = pool_.num_threads();
   const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain, columns = (tiles + panel - 1) / panel;
   const int64_t activation_bytes = rows * (task.w.cols + tiles * kTile) * static_cast<int64_t>(sizeof(float));
-  const bool heavy = tiles * task.w.tile_bytes > kHeavyWeights * activation_bytes;
-  int64_t parts = heavy ? 1 : std::clamp<int64_t>(rows / kPartRows, 1, threads);
+  int64_t parts = std::clamp<int64_t>(rows / kPartRows, 1, threads);
+  if (tiles * task.w.tile_bytes * parts > kHeavyWeights * activation_bytes * threads) parts = 1;
   while (parts * columns < threads && rows / (parts + 1) >= 16) ++parts;  // too few outputs for so many threads
   const auto before = [&](int thread, int num_threads) {
     if (product.fill_first) return;

@@ -21,7 +21,7 @@ class PlanBackend final : public Backend {
   std::unique_ptr<PackedWeight> pack(std::span<const OwnedMatrix> parts) override;
   std::unique_ptr<PackedWeight> plan(const MatrixSize& size) override;
   bool multiplies_bf16() const override { return target_.ops->multiplies_bf16; }
-  bool gains_bf16() const override { return cpu::gains_bf16(target_); }
+  bool gains_bf16(int64_t head_dim) const override { return cpu::gains_bf16(target_, head_dim); }
   KernelChoice explain(const PackedWeight& weight, Compute compute) const override;
   size_t workspace_bytes() const override;
 
