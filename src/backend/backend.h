@@ -51,7 +51,7 @@ class Backend {
 
   /// Whether attention multiplies keys and values that are kept in bf16 as they are, rounding what they are multiplied with.
   virtual bool multiplies_bf16() const { return false; }
-  /// Whether that is faster than fp32 for heads of this size.
+  /// Whether that computes faster than fp32 for heads of this size, as encoders do, whose keys and values lie in the caches.
   virtual bool gains_bf16(int64_t) const { return false; }
   virtual KernelChoice explain(const PackedWeight& weight, Compute compute) const = 0;
   /// Most bytes that ops have needed so far beside weights, results and keys and values: prepared activations and scratch.

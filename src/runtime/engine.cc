@@ -38,7 +38,10 @@ void check_package(Engine& engine) {
 }
 
 KvType suitable_kv_type(const Backend& backend, const LoadedModel& loaded, Compute compute) {
-  if (compute != Compute::kFast || !backend.gains_bf16(loaded.model->config().head_dim)) return KvType::kF32;
+  // Decoders gain by reading half the bytes too, the more the longer the context.
+  const ModelConfig& config = loaded.model->config();
+  const bool gains = config.causal ? backend.multiplies_bf16() : backend.gains_bf16(config.head_dim);
+  if (compute != Compute::kFast || !gains) return KvType::kF32;
   int64_t rounded = 0, all = 0;
   for (const WeightRecord& record : loaded.load.records) {
     if (record.looked_up) continue;

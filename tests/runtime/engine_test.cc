@@ -62,8 +62,7 @@ TEST(Engine, ChoosesTheTypeOfKeysAndValuesForTheWeights) {
     options.isa = isa;
     options.num_threads = 1;
     const auto backend = make_backend("cpu", {1, isa});
-    const int64_t head_dim = open_engine(test::tiny_llama(), options).model().config().head_dim;
-    const KvType rounded = backend->gains_bf16(head_dim) ? KvType::kBF16 : KvType::kF32;
+    const KvType rounded = backend->multiplies_bf16() ? KvType::kBF16 : KvType::kF32;
     EXPECT_EQ(backend->multiplies_bf16(), isa == "avx512_bf16" || isa == "avx512_amx");
     for (const int64_t size : {16, 48, 64, 80, 128}) {
       EXPECT_EQ(backend->gains_bf16(size), intel() ? isa == "avx512_amx" && size % 32 == 0 : backend->multiplies_bf16())
@@ -97,8 +96,8 @@ TEST(Engine, ChoosesTheTypeOfKeysAndValuesByTheMajorityOfWeights) {
       const bool most = 2 * sum > all;
       for (const std::string& isa : available_isas()) {
         options.isa = isa;
-        const int64_t head_dim = open_engine(model, options).model().config().head_dim;
-        const bool gains = make_backend("cpu", {1, isa})->gains_bf16(head_dim);
+        const auto backend = make_backend("cpu", {1, isa});
+        const bool gains = model.config.at("model_type") == "llama" ? backend->multiplies_bf16() : backend->gains_bf16(/*head_dim=*/32);
         EXPECT_EQ(open_engine(model, options).kv_type, most && gains ? KvType::kBF16 : KvType::kF32)
             << model.path << " " << isa << " " << sum;
       }

@@ -37,7 +37,7 @@ const std::vector<Target>& available_targets();
 /// name or one this machine cannot run.
 const Target& choose_target(std::string_view name);
 
-/// Whether attention is faster by these kernels with keys and values in bf16 than in fp32, for heads of this size.
+/// Whether attention computes faster by these kernels with keys and values in bf16 than in fp32, for heads of this size.
 bool gains_bf16(const Target& target, int64_t head_dim);
 
 /// Whether a core that reads one stream of memory keeps more of its lines under way than a program can ask for (AMD: Zen 4), so that a
