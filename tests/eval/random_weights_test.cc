@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "heads/causal_lm.h"
+#include "io/temp_dir.h"
 #include "models/model.h"
 #include "runtime/engine.h"
 
@@ -62,6 +63,26 @@ TEST(RandomWeights, EveryArchitectureHasAReferenceModel) {
     types.insert(open_checkpoint(std::string(CITIUS_TEST_DIR) + "/golden/models/" + name).model_type());
   }
   for (const Architecture& architecture : architectures()) EXPECT_TRUE(types.contains(architecture.model_type)) << architecture.model_type;
+}
+
+// GPT-2's sizes have names of their own and those that all have.
+TEST(RandomWeights, BothNamesOfASizeAreRead) {
+  const json::object own = {{"model_type", "gpt2"}, {"n_embd", 16}, {"n_layer", 1}, {"n_positions", 8}, {"n_inner", 24}, {"vocab_size", 9}};
+  const json::object common = {{"model_type", "gpt2"},         {"hidden_size", 16},       {"num_hidden_layers", 1},
+                               {"max_position_embeddings", 8}, {"intermediate_size", 24}, {"vocab_size", 9}};
+  const auto first = tensors_of(own, "own"), second = tensors_of(common, "common");
+  ASSERT_EQ(first.size(), second.size());
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(first[i].name, second[i].name);
+    EXPECT_EQ(first[i].shape, second[i].shape) << first[i].name;
+  }
+}
+
+TEST(RandomWeights, ABareConfigurationThatIsQuantizedIsRefused) {
+  const TempDir directory;
+  const fs::path path =
+      directory.write("config.json", R"({"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}})");
+  EXPECT_THROW(open_checkpoint(path), Error);
 }
 
 TEST(RandomWeights, AnotherArchitectureIsRefusedWithThoseThatAreKnown) {

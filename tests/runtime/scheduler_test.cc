@@ -403,6 +403,21 @@ TEST(Scheduler, DeadlinesAndCancellation) {
   EXPECT_EQ(blocks.num_free(), 8);
 }
 
+// As a step that throws leaves it: planned, never committed.
+TEST(Scheduler, GoesOnAfterAllOfAPlannedStepWereCancelled) {
+  KvBlocks blocks(8);
+  Scheduler scheduler(blocks, {});
+  for (const int64_t first : {0, 300}) {
+    const Id one = scheduler.add({prompt_of(100, static_cast<int32_t>(first)), 10}, 0);
+    const Id two = scheduler.add({prompt_of(50, static_cast<int32_t>(first + 150)), 10}, 0);
+    EXPECT_EQ(scheduler.plan(1).size(), 2u);
+    scheduler.cancel(one);
+    scheduler.cancel(two);
+    EXPECT_TRUE(scheduler.idle());
+    EXPECT_EQ(blocks.num_free(), 8);
+  }
+}
+
 TEST(Scheduler, WhatCanNeverFitIsRefused) {
   KvBlocks blocks(4);
   Scheduler scheduler(blocks, {});
